@@ -1,0 +1,135 @@
+"""Photos per second: cleaning, resizing and splitting against a plain Pillow script.
+
+The other way is what the landscape data set was made with by hand (recipe landscape-rgb): open,
+convert to RGB, resize to 200x200, save as JPEG, then open each again for its gray copy; one process
+and no checks. Ours is the three stages with their default parameters and every check. Both read the
+same files from the same disk, take turns, and write to new folders.
+
+    python benchmarks/dataset.py                     2,000 photos and 100 of 12 megapixels
+    python benchmarks/dataset.py --rounds 1 --photos 500 --large 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from pipeline.parallel import cores
+from pipeline.params import Params
+from stages.clean import clean
+from stages.resize import resize
+from stages.split import split
+
+PHOTOS = Path(__file__).parents[2] / "shared/photos"
+MEGAPIXELS_12 = (4000, 3000)
+CATEGORIES = 10
+SIZE = (200, 200)
+
+
+def main() -> None:
+    """Make the photos, let both ways take turns, print a row a round and the medians."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", type=Path, default=PHOTOS, help="a folder of photos")
+    parser.add_argument("--photos", type=int, default=2000)
+    parser.add_argument("--large", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    print(f"Pillow {PIL.__version__}, {cores()} cores, {platform.machine()}")
+    with tempfile.TemporaryDirectory(prefix="colorpipe-benchmark-") as folder:
+        paths = evenly(sorted(options.source.rglob("*.jpg")), options.photos)
+        small, large = Path(folder, "small"), Path(folder, "large")
+        for number, path in enumerate(paths):
+            target = small / f"category{number % CATEGORIES}" / f"{number:05}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        for number, path in enumerate(evenly(paths, options.large)):
+            # Each category must fill its test set and have something to train on.
+            target = large / f"category{number // 25}" / f"{number:05}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            enlarge(path, target, seed=number)
+        for name, raw in (("small", small), ("12 MP", large)):
+            compare(name, raw, options.rounds, Path(folder))
+
+
+def evenly(paths: list[Path], count: int) -> list[Path]:
+    """Return ``count`` paths at even distances."""
+    if len(paths) < count:
+        raise SystemExit(f"{len(paths)} photos found, but {count} are wanted.")
+    return [paths[i * len(paths) // count] for i in range(count)]
+
+
+def enlarge(source: Path, target: Path, seed: int) -> None:
+    """Write a photo of 12 megapixels with a sensor's noise, as JPEG of a camera's quality."""
+    with Image.open(source) as image:
+        pixels = np.asarray(image.convert("RGB").resize(MEGAPIXELS_12, Image.Resampling.BICUBIC))
+    noise = np.random.default_rng(seed).normal(0, 4, pixels.shape[:2]).astype(np.int16)
+    noisy = np.clip(pixels.astype(np.int16) + noise[..., None], 0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(target, "JPEG", quality=90)
+
+
+def plain_pillow(raw: Path, out: Path) -> None:
+    """The other way."""
+    for path in sorted(raw.rglob("*.jpg")):
+        colour, gray = (out / kind / f"{path.parent.name}-{path.name}" for kind in ("y", "x"))
+        for target in (colour, gray):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).convert("RGB").resize(SIZE).save(colour)
+        Image.open(colour).convert("L").save(gray)
+
+
+def three_stages(raw: Path, out: Path) -> None:
+    """Our way; the stages print to nowhere."""
+    params = Params()
+    quiet = io.StringIO()
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+        clean(raw, out / "clean", out / "clean.csv", params.clean)
+        resize(out / "clean", out / "resized", params.resize)
+        split(out / "resized", out / "split", params.split)
+
+
+def compare(name: str, raw: Path, rounds: int, folder: Path) -> None:
+    """Run both ways in turn and print photos per second and their ratio."""
+    count = sum(1 for _ in raw.rglob("*.jpg"))
+    size = sum(path.stat().st_size for path in raw.rglob("*.jpg")) / count
+    print(f"\n{name}: {count} photos of {size / 1000:.0f} kB on average")
+    print("       photos/s            ratio of     CPU seconds")
+    print("round  Pillow  colorpipe  the two      Pillow  colorpipe")
+    ratios = []
+    for number in range(rounds):
+        wall, work = run(plain_pillow, raw, folder / "theirs")
+        our_wall, our_work = run(three_stages, raw, folder / "ours")
+        ratios.append(wall / our_wall)
+        print(
+            f"{number + 1:5}  {count / wall:6.1f}  {count / our_wall:9.1f}  {ratios[-1]:8.2f}"
+            f"  {work:12.2f}  {our_work:9.2f}"
+        )
+    print(f"median ratio {statistics.median(ratios):.2f}")
+
+
+def run(way: Callable[[Path, Path], None], raw: Path, out: Path) -> tuple[float, float]:
+    """Run one way into a new folder; return seconds by the clock and of all processes' CPU time."""
+    out.mkdir()
+    started, before = time.perf_counter(), os.times()
+    way(raw, out)
+    taken, after = time.perf_counter() - started, os.times()
+    shutil.rmtree(out)
+    # What was written goes to the disk now, not in the middle of the other way.
+    os.sync()
+    return taken, sum(after[:4]) - sum(before[:4])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Who is tested with: exactly so many photos of each category, and always the same ones.
+
+Three wishes pull against each other: exactly N photos of each category in the test, every other
+photo in training, and no photo that ever changes sides because others were added. A rule that looks
+at the photos alone cannot grant all three: if the test set may only grow with the photos and must
+keep its size, it is the same set for all collections, the empty one too. Taking the N smallest
+hashes, for example, pushes a photo from the test into training whenever one with a smaller hash
+arrives.
+
+So the choice is remembered. The first time, photos are ranked by a hash of their name (which in
+this project comes from their content) and the seed; the test set is then written down in a small
+table, the lock, which belongs into version control as ``dvc.lock`` does. From then on what is
+written there stays in the test, and new photos go to training. Only photos that are removed make
+room for others. Without the table the ranking gives the same result for the same photos.
+
+Photos that belong together (near duplicates, or from one page) must not face each other. A group
+goes to the test whole if it fits there; a group of which only a part fits, or to which photos came
+when the test was full, leaves the rest out of both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import ColorpipeError
+
+TRAIN, TEST, VAL, LEFT_OUT = "train", "test", "val", "left out"
+"""Sides. What is left out belongs to a photo of the test."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A photo to assign."""
+
+    category: str
+    name: str
+    """Unique in its category."""
+    group: Hashable
+    """Equal for photos that belong together, whatever their categories."""
+
+
+def assign(
+    photos: Sequence[Candidate],
+    per_category: int,
+    seed: int = 0,
+    locked: Collection[tuple[str, str]] = (),
+    val_fraction: float = 0.0,
+) -> list[str]:
+    """Choose a side for each photo; see the module's text for how.
+
+    Args:
+        photos: in any order, which does not matter.
+        per_category: photos of each category to test with.
+        seed: draws another order.
+        locked: (category, name) of the photos that were tested with before.
+        val_fraction: the part of the groups outside the test that is for validation, by hash.
+
+    Returns:
+        The side of each photo.
+
+    Raises:
+        ColorpipeError: a category has too few photos to test with and train on.
+    """
+    _check_sizes(photos, per_category)
+    ranks = [_fraction(f"{seed}/{photo.name}/{photo.category}") for photo in photos]
+    order = sorted(range(len(photos)), key=lambda i: ranks[i])
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for i in order:
+        groups[photos[i].group].append(i)
+    room = {photo.category: per_category for photo in photos}
+    tested: set[int] = set()
+
+    def take(members: Sequence[int]) -> None:
+        for i in members:
+            if room[photos[i].category] > 0:
+                room[photos[i].category] -= 1
+                tested.add(i)
+
+    take([i for i in order if (photos[i].category, photos[i].name) in locked])
+    # What belongs to a photo of the test can be nowhere else, so it comes first when there is room.
+    half_tested = {photos[i].group for i in tested}
+    take([i for i in order if photos[i].group in half_tested and i not in tested])
+    untouched = [members for group, members in groups.items() if group not in half_tested]
+    for members in untouched:
+        wanted = Counter(photos[i].category for i in members)
+        if all(count <= room[category] for category, count in wanted.items()):
+            take(members)
+    for members in untouched:
+        if members[0] not in tested:
+            take(members)
+    tested_groups = {photos[i].group for i in tested}
+    others = [members for group, members in groups.items() if group not in tested_groups]
+    sides = [TEST if i in tested else LEFT_OUT for i in range(len(photos))]
+    for i in itertools.chain.from_iterable(others):
+        sides[i] = TRAIN
+    _validate(photos, others, sides, seed, val_fraction)
+    _check_training(photos, sides)
+    return sides
+
+
+def _validate(
+    photos: Sequence[Candidate],
+    others: Sequence[Sequence[int]],
+    sides: list[str],
+    seed: int,
+    fraction: float,
+) -> None:
+    """Send the groups with a hash below ``fraction`` from training to validation, at least one.
+
+    No category loses its last photo to train on.
+    """
+    ranks = {members[0]: _fraction(f"val/{seed}/{photos[members[0]].name}") for members in others}
+    training = Counter(photos[i].category for members in others for i in members)
+    sent = 0
+    for members in sorted(others, key=lambda members: ranks[members[0]]):
+        if fraction == 0 or (ranks[members[0]] >= fraction and sent):
+            return
+        taken = Counter(photos[i].category for i in members)
+        if all(count < training[category] for category, count in taken.items()):
+            training -= taken
+            sent += 1
+            for i in members:
+                sides[i] = VAL
+
+
+def _fraction(text: str) -> float:
+    """A number from 0 to 1 that looks drawn at random but depends on ``text`` alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+def _check_sizes(photos: Sequence[Candidate], per_category: int) -> None:
+    counts = Counter(photo.category for photo in photos)
+    short = {category: n for category, n in sorted(counts.items()) if n <= per_category}
+    if short:
+        have = ", ".join(f"'{category}' has {count}" for category, count in short.items())
+        raise ColorpipeError(
+            f"With split.test_per_category {per_category} every category needs at least"
+            f" {per_category + 1} photos, one to train on; {have}. Find more photos, lower"
+            " split.test_per_category, or take these categories out."
+        )
+
+
+def _check_training(photos: Sequence[Candidate], sides: Sequence[str]) -> None:
+    trained = {photo.category for photo, side in zip(photos, sides, strict=True) if side == TRAIN}
+    for category in sorted({photo.category for photo in photos} - trained):
+        raise ColorpipeError(
+            f"No photo of '{category}' is left to train on: all of them are near duplicates of its"
+            " test photos, come from the same pages or went to validation. Find more photos, or"
+            " lower split.test_per_category, split.group_distance or split.val_fraction."
+        )

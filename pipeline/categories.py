@@ -1,0 +1,102 @@
+"""Categories: what to look for, and the folder names that are made of their names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ColorpipeError
+
+MAX_LENGTH = 60
+"""Characters of a folder name; leaves room for the file's name within Windows' 260 of a path."""
+
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file ("Naming conventions").
+_DEVICES = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Category:
+    """A line of a category file."""
+
+    name: str
+    """The folder: ASCII letters, digits, ``-`` and ``_``."""
+    query: str
+    """What the search is asked for."""
+
+
+def read_categories(path: Path) -> tuple[Category, ...]:
+    """Read a file with a category a line, or ``name: query``; ``#`` starts a comment.
+
+    Raises:
+        ColorpipeError: the file is missing, is no UTF-8 text, holds no category, has a line
+            without a name or a query, or two lines that would share a folder.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ColorpipeError(
+            f"{path} is missing; write one category a line into it, or name another file"
+            " with --categories."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ColorpipeError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
+    except OSError as error:
+        raise ColorpipeError(f"{path} could not be read ({error.strerror}).") from error
+    categories: list[Category] = []
+    lines: dict[str, int] = {}
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        if not line:
+            continue
+        category = _parse(line, f"{path}, line {number}")
+        first = lines.setdefault(category.name.casefold(), number)
+        if first != number:
+            raise ColorpipeError(
+                f"{path}: lines {first} and {number} are both the category '{category.name}';"
+                " remove one, or give it another name with 'name: query'."
+            )
+        categories.append(category)
+    if not categories:
+        raise ColorpipeError(f"{path} holds no category; write one a line, for example 'beach'.")
+    return tuple(categories)
+
+
+def _parse(line: str, where: str) -> Category:
+    name, colon, query = (part.strip() for part in line.partition(":"))
+    if colon and not (name and query):
+        missing = "query behind" if name else "name before"
+        raise ColorpipeError(f"{where}: there is no {missing} the colon in '{line}'.")
+    try:
+        return Category(folder_name(name), query or name)
+    except ColorpipeError as error:
+        raise ColorpipeError(f"{where}: {error}") from error
+
+
+def folder_name(text: str) -> str:
+    """Make a folder name of ``text`` that is safe and the same on every system.
+
+    Accents are dropped, symbols such as emoji become their Unicode name and other letters outside
+    ASCII their code point; everything else but ``-`` and ``_`` becomes ``-``. A Windows device
+    name gets ``_`` behind it.
+
+    Raises:
+        ColorpipeError: nothing of ``text`` can stand in a name.
+    """
+    spelled = "".join(_spell(character) for character in unicodedata.normalize("NFKD", text))
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", spelled)[:MAX_LENGTH].strip("-")
+    if not name:
+        raise ColorpipeError(f"'{text}' has no letter or digit to name a folder with.")
+    return f"{name}_" if _DEVICES.fullmatch(name) else name
+
+
+def _spell(character: str) -> str:
+    if character.isascii():
+        return character
+    kind = unicodedata.category(character)
+    if kind.startswith("S"):
+        return f" {unicodedata.name(character, f'u{ord(character):x}').lower()} "
+    if kind.startswith(("L", "N")):
+        return f"u{ord(character):x}"
+    return "" if kind.startswith("M") else " "

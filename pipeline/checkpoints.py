@@ -1,0 +1,78 @@
+"""Checkpoints: the whole state of a training run, so that a stopped one goes on where it was.
+
+They lie outside the outs of the chain, in a cache, one folder a run; a run is known by a hash of
+all that its result depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+
+from pipeline.errors import ColorpipeError
+from pipeline.images import new_file
+
+CACHE = Path(".colorpipe/training")
+
+
+def run_key(facts: Mapping[str, Any]) -> str:
+    """Return the name of the run that ``facts`` (plain values) determine."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+class Checkpoint:
+    """The saved state of one run."""
+
+    def __init__(self, key: str, cache: Path = CACHE) -> None:
+        self.path = cache / key / "last.pt"
+
+    def load(self) -> dict[str, Any] | None:
+        """Return what :meth:`save` was given last, or None when there is nothing to go on from.
+
+        Only tensors and plain values are unpickled (``weights_only``).
+
+        Raises:
+            ColorpipeError: the file is damaged.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, BadZipFile) as error:
+            raise ColorpipeError(
+                f"The checkpoint {self.path} is damaged ({error}); delete it to train from the"
+                " beginning."
+            ) from error
+        if not isinstance(state, dict):
+            raise ColorpipeError(
+                f"The checkpoint {self.path} is not one of this project's; delete it to train from"
+                " the beginning."
+            )
+        return state
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write ``state`` (tensors, plain values, and lists and dicts of them), atomically.
+
+        Raises:
+            ColorpipeError: the disk is full or cannot be written to.
+        """
+        try:
+            with new_file(self.path) as temporary:
+                torch.save(dict(state), temporary)
+        except (OSError, RuntimeError) as error:
+            raise ColorpipeError(
+                f"The checkpoint {self.path} cannot be written ({error}); free some space and run"
+                " the same command again."
+            ) from error
+
+    def remove(self) -> None:
+        """Delete the run's folder: it is done."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)

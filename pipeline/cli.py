@@ -1,0 +1,334 @@
+"""The command line: a subcommand a stage, its options made from the stage's parameters.
+
+The only module that knows Typer. Every key of a section of ``params.yaml`` is an option of its
+subcommand; one that is given wins over the file for that run. What a command does stands in
+``stages``, which is imported when the command runs, so that ``--help`` and a misspelt option answer
+at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast, get_args, get_origin
+
+import typer
+
+import pipeline
+from pipeline.errors import ColorpipeError, Failure, StoppedError
+from pipeline.params import (
+    PARAMS_FILE,
+    CleanParams,
+    ColorizeParams,
+    EvaluateParams,
+    ResizeParams,
+    ScrapeParams,
+    Section,
+    SplitParams,
+    TrainParams,
+    override,
+    read_params,
+)
+
+DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
+"""Exit codes."""
+
+RAW, CLEAN, RESIZED, SPLIT = (Path("data") / name for name in ("raw", "clean", "resized", "split"))
+MODEL = Path("models/generator.safetensors")
+REPORTS = Path("reports")
+SPLIT_LOCK = Path("split.lock")
+
+PARAMS_PANEL = "In place of params.yaml, for this run"
+
+app = typer.Typer(
+    name="colorpipe",
+    help="Black-and-white photos to colour: a dataset, a GAN and a pipeline anyone can rebuild.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"colorpipe {pipeline.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Options of every subcommand."""
+    del version
+    context.obj = debug
+
+
+def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Make a subcommand of a function whose first argument is ``params``, a ``section``.
+
+    In the place of ``params`` the subcommand has an option for each key. Values stay strings here:
+    pydantic is the one to check them, whether they come from the file or from the command line.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., None]:
+        name = function.__name__
+
+        @functools.wraps(function)
+        def run(context: typer.Context, **arguments: Any) -> None:
+            given = {
+                key: value
+                for key in section.model_fields
+                if (value := arguments.pop(key, None)) not in (None, [])
+            }
+            # Only a search has categories to look for.
+            if "categories" in given:
+                given.setdefault("source", "bing")
+            with _errors_as_sentences(debug=bool(context.obj)):
+                for key in given.keys() & _mappings(section):
+                    given[key] = _key_values(key, given[key])
+                params = override(getattr(read_params(PARAMS_FILE), name), given)
+                _finish(function(params, **arguments))
+
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        parameters = [
+            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        ]
+        parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        parameters += [_option(key, section) for key in section.model_fields]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        app.command(name)(run)
+        return run
+
+    return register
+
+
+def _mappings(section: type[Section]) -> set[str]:
+    """The keys of a section whose values are mappings."""
+    fields = section.model_fields.items()
+    return {key for key, field in fields if get_origin(field.annotation) is dict}
+
+
+def _key_values(key: str, given: Sequence[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` strings, the values as YAML reads them."""
+    import yaml
+
+    values = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise ColorpipeError(f"--{key} takes KEY=VALUE, for example ema=0.9, and not '{item}'.")
+        values[name] = yaml.safe_load(value)
+    return values
+
+
+def _option(key: str, section: type[Section]) -> inspect.Parameter:
+    """The option that stands for one key of a section; not given, it is None."""
+    field = section.model_fields[key]
+    flag = key.replace("_", "-")
+    kinds: list[Any] = [field.annotation, *get_args(field.annotation)]
+    declaration, annotation, metavar = f"--{flag}", str, "TEXT"
+    if field.annotation is bool:
+        declaration, annotation, metavar = f"--{flag}/--no-{flag}", bool, None  # type: ignore[assignment]
+    elif get_origin(field.annotation) is tuple:
+        annotation = list[str]  # type: ignore[assignment]
+    elif get_origin(field.annotation) is dict:
+        annotation, metavar = list[str], "KEY=VALUE"  # type: ignore[assignment]
+    elif all(isinstance(kind, str) for kind in get_args(field.annotation)) and kinds[1:]:
+        metavar = "[" + "|".join(kinds[1:]) + "]"
+    elif int in kinds or float in kinds:
+        metavar = "INTEGER" if int in kinds else "FLOAT"
+    elif Path in kinds:
+        metavar = "PATH"
+    option = typer.Option(
+        declaration,
+        help=field.description,
+        metavar=metavar,
+        show_default=False,
+        rich_help_panel=PARAMS_PANEL,
+    )
+    return inspect.Parameter(
+        key,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[annotation | None, option],
+    )
+
+
+@contextlib.contextmanager
+def _errors_as_sentences(debug: bool) -> Iterator[None]:
+    """Turn an expected error into one sentence on standard error and its exit code."""
+    try:
+        yield
+    except (ColorpipeError, OSError, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        stopped = isinstance(error, (StoppedError, KeyboardInterrupt))
+        print(f"colorpipe: {str(error) or 'Stopped.'}", file=sys.stderr)
+        raise typer.Exit(STOPPED if stopped else NOTHING_DONE) from error
+
+
+def _finish(failures: Sequence[Failure] | None) -> None:
+    """Name every input that failed and choose the exit code."""
+    for failure in failures or ():
+        print(f"colorpipe: {failure}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+@_command(ScrapeParams)
+def scrape(
+    params: ScrapeParams,
+    raw: Annotated[Path, typer.Option(help="Where the photos go.")] = RAW,
+) -> Sequence[Failure]:
+    """Find photos of each category and keep their bytes as found."""
+    from stages.scrape import scrape as run
+
+    return run(raw, params)
+
+
+@_command(CleanParams)
+def clean(
+    params: CleanParams,
+    raw: Annotated[Path, typer.Option(help="The scraped photos.")] = RAW,
+    out: Annotated[Path, typer.Option("--clean", help="Where clean photos go.")] = CLEAN,
+    report: Annotated[Path, typer.Option(help="The table of decisions.")] = REPORTS / "clean.csv",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the decisions and write nothing.")
+    ] = False,
+) -> None:
+    """Make every photo upright sRGB; drop what is no photo, gray or a duplicate."""
+    from stages.clean import clean as run
+
+    run(raw, out, report, params, dry_run=dry_run)
+
+
+@_command(ResizeParams)
+def resize(
+    params: ResizeParams,
+    clean: Annotated[Path, typer.Option(help="The clean photos.")] = CLEAN,
+    out: Annotated[Path, typer.Option("--resized", help="Where the squares go.")] = RESIZED,
+) -> Sequence[Failure]:
+    """Bring every photo to one square size."""
+    from stages.resize import resize as run
+
+    return run(clean, out, params)
+
+
+@_command(SplitParams)
+def split(
+    params: SplitParams,
+    resized: Annotated[Path, typer.Option(help="The resized photos.")] = RESIZED,
+    out: Annotated[Path, typer.Option("--split", help="Where the folders of pairs go.")] = SPLIT,
+    manifest: Annotated[
+        Path, typer.Option(help="Says which photos come from one page; they stay on one side.")
+    ] = RAW / "manifest.csv",
+    lock: Annotated[
+        Path, typer.Option(help="Which photos are tested with; kept when photos are added.")
+    ] = SPLIT_LOCK,
+) -> Sequence[Failure]:
+    """Divide into train and test, each photo with its gray copy."""
+    from stages.split import split as run
+
+    return run(resized, out, params, manifest=manifest, lock=lock)
+
+
+@_command(TrainParams)
+def train(
+    params: TrainParams,
+    data: Annotated[Path, typer.Option("--split", help="The split photos.")] = SPLIT,
+    model: Annotated[Path, typer.Option(help="Where the generator's weights go.")] = MODEL,
+    curves: Annotated[Path, typer.Option(help="The folder for the curves of the losses.")] = REPORTS
+    / "plots"
+    / "train",
+) -> None:
+    """Train a recipe on the split photos."""
+    from stages.train import train as run
+
+    run(data, model, curves, params)
+
+
+@_command(EvaluateParams)
+def evaluate(
+    params: EvaluateParams,
+    data: Annotated[Path, typer.Option("--split", help="The split photos.")] = SPLIT,
+    model: Annotated[
+        list[Path],
+        typer.Option(help="The generator's weights; give it again to compare several."),
+    ] = [MODEL],  # noqa: B006 - Typer copies it
+    reports: Annotated[Path, typer.Option(help="The folder for metrics and pictures.")] = REPORTS
+    / "evaluate",
+) -> None:
+    """Colorize the test photos and measure how far they are from the truth."""
+    from stages.evaluate import evaluate as run
+
+    run(data, model, reports, params)
+
+
+@_command(ColorizeParams)
+def colorize(
+    params: ColorizeParams,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A photo, or a folder of photos.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write to.")],
+    *,
+    model: Annotated[Path, typer.Option(help="The generator's weights.")] = MODEL,
+    format: Annotated[
+        str | None,
+        typer.Option(help="What to write: jpg, png, webp, tif, bmp or gif; else as the photo is."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are in OUT already.")
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out photos that are in OUT already.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a line of JSON for each photo to this file.")
+    ] = None,
+) -> Sequence[Failure]:
+    """Colorize a photo or a folder of photos at their own size, with their own tones."""
+    from stages.colorize import colorize as run
+
+    return run(
+        source,
+        out,
+        model,
+        params,
+        format=cast(Any, format),  # The stage names those it knows.
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        report=report,
+    )
+
+
+@app.command()
+def recipes() -> None:
+    """List what can be trained: origin, parameters and settings of each recipe."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline.recipes import describe_all
+
+    rows = describe_all()
+    table = Table(title="Recipes")
+    for column in rows[0]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    app(prog_name="colorpipe")

@@ -1,0 +1,113 @@
+"""A row a photo: the table that follows every photo from its URL to the split.
+
+Tables are CSV files with a header, in UTF-8, rows in a fixed order: they diff well, and a
+spreadsheet opens them.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.errors import ColorpipeError
+from pipeline.images import new_file
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R", bound="DataclassInstance")
+
+MANIFEST = "manifest.csv"
+"""The name of the manifest inside ``data/raw``: a :class:`RawPhoto` a row."""
+REFUSED = "refused.csv"
+"""The table beside it: a :class:`RefusedPhoto` a row."""
+
+
+@dataclass(frozen=True)
+class RawPhoto:
+    """One photo as it was found; its bytes lie at ``<category>/<name>``."""
+
+    name: str
+    """Content hash with the extension of the content."""
+    category: str
+    url: str
+    """Where the bytes came from: a URL, or the file's name for a source that is no server."""
+    page: str
+    """The page that showed the photo, when the source says."""
+    query: str
+    """What the search was asked for, when there was one."""
+    licence: str
+    """The photo's licence, or the licence filter that the search was given."""
+    media_type: str
+    """``image/jpeg`` and the like, from the content."""
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class RefusedPhoto:
+    """One photo that was tried and not kept."""
+
+    category: str
+    url: str
+    reason: str
+    """The same words for every photo refused for this reason."""
+    detail: str
+    page: str
+    query: str
+
+
+def content_name(data: bytes, extension: str) -> str:
+    """Name a photo by its content: 16 hex digits of SHA-256, then ``extension`` (".jpg")."""
+    return hashlib.sha256(data).hexdigest()[:16] + extension
+
+
+def write_table(path: Path, rows: Iterable[DataclassInstance], row_type: type[Any]) -> None:
+    """Write dataclass instances as CSV, whole or not at all; the fields are the columns."""
+    columns = [field.name for field in dataclasses.fields(row_type)]
+    with (
+        new_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([getattr(row, column) for column in columns])
+
+
+def read_table(path: Path, row_type: type[R]) -> list[R]:
+    """Read what :func:`write_table` wrote; ``int``, ``float`` and ``bool`` fields are converted.
+
+    Raises:
+        ColorpipeError: the file is missing or has other columns.
+    """
+    fields = dataclasses.fields(row_type)
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if reader.fieldnames != [field.name for field in fields]:
+                raise ColorpipeError(
+                    f"{path} does not have the columns {', '.join(f.name for f in fields)};"
+                    " make it again with the stage that writes it."
+                )
+            return [
+                row_type(**{f.name: _convert(str(f.type), row[f.name]) for f in fields})
+                for row in reader
+            ]
+    except FileNotFoundError as error:
+        raise ColorpipeError(f"{path} is missing; run the stage that writes it first.") from error
+
+
+def _convert(kind: str, text: str) -> Any:
+    if kind == "int":
+        return int(text)
+    if kind == "float":
+        return float(text)
+    if kind == "bool":
+        return text == "True"
+    return text

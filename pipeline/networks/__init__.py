@@ -1,0 +1,1 @@
+"""Networks as plain modules; their constructor arguments are their published hyper-parameters."""

@@ -1,0 +1,145 @@
+"""The same function over many inputs, on every core, in the order of the inputs.
+
+Processes, not threads: what one photo needs is many short calls between which Python holds its
+lock, and a decoder that crashes on a stranger's bytes then takes a worker down, not the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
+from typing import TypeVar
+
+import cv2
+
+from pipeline.errors import ColorpipeError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CHUNK = 16
+"""Inputs handed over at a time: passing one alone costs as much as handling a small photo."""
+
+AHEAD = 4
+"""Chunks handed out in advance for each worker: what bounds memory, however many the inputs."""
+
+FEW = 48
+"""Up to this many inputs are handled in this process: starting workers would take longer."""
+
+
+HELD = 1 << 26
+"""Bytes of freed memory that a worker keeps for the next photo."""
+
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def map_in_order(
+    function: Callable[[T], R], inputs: Iterable[T], workers: int | None = None
+) -> Iterator[R]:
+    """Yield ``function(input)`` for every input, in order, computed by ``workers`` processes.
+
+    ``inputs`` is read only a bounded number ahead, so neither it nor the results pile up in memory.
+    ``function`` and what it takes and returns must be picklable: a module's function, or a
+    ``functools.partial`` of one.
+
+    Args:
+        function: an exception of it is raised here, in its turn, and ends the work.
+        inputs: may be an endless stream.
+        workers: None is one for each core.
+
+    Raises:
+        ColorpipeError: a worker was killed, as the system does when memory runs out.
+    """
+    workers = cores() if workers is None else workers
+    stream = iter(inputs)
+    first = list(itertools.islice(stream, FEW + 1))
+    if workers == 1 or len(first) <= FEW:
+        yield from map(function, itertools.chain(first, stream))
+        return
+    chunks = _chunks(itertools.chain(first, stream))
+    # A worker a core is all the parallelism there is to have; and threads of OpenCV that are there
+    # when a process forks are waited for in vain by the new one.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    pool = ProcessPoolExecutor(workers, _context(), initializer=_start_worker)
+    pending: deque[Future[list[R]]] = deque()
+    try:
+        for chunk in chunks:
+            pending.append(pool.submit(_apply, function, chunk))
+            if len(pending) >= workers * AHEAD:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise ColorpipeError(
+            "A worker process was killed, most likely because memory ran out; close other"
+            " programs, or lower max_pixels, and run this again."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        cv2.setNumThreads(threads)
+
+
+def _chunks(inputs: Iterable[T]) -> Iterator[list[T]]:
+    stream = iter(inputs)
+    while chunk := list(itertools.islice(stream, CHUNK)):
+        yield chunk
+
+
+def _apply(function: Callable[[T], R], chunk: list[T]) -> list[R]:
+    return [function(item) for item in chunk]
+
+
+def _context() -> BaseContext:
+    """Fork on Linux, where it takes milliseconds; elsewhere it is unsafe or not there."""
+    return multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+
+def _start_worker() -> None:
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _hold_memory()
+
+
+def _hold_memory() -> None:
+    """Let this worker keep the blocks that it frees, up to :data:`HELD` bytes.
+
+    Every photo needs arrays of the same few sizes. glibc returns blocks of that size to the system
+    and fetches them again, and each fresh page costs a fault: a fifth of the time of a small photo.
+    Other C libraries have no ``mallopt``, or ignore it.
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, HELD)
+        mallopt(_M_MMAP_THRESHOLD, HELD // 2)
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent dies without a word (kill, out of memory)."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

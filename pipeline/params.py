@@ -1,0 +1,350 @@
+"""The typed form of ``params.yaml``: one class a stage, every key with its range and meaning.
+
+The defaults stand here, so that every command works outside a project too; ``params.yaml`` repeats
+them with the reason for each, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from pipeline import __version__
+from pipeline.errors import ColorpipeError
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class Section(BaseModel):
+    """A section of ``params.yaml``: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ScrapeParams(Section):
+    """Where photos come from."""
+
+    source: Literal[
+        "sample",
+        "bing",
+        "folder",
+        "urls",
+        "cifar10",
+        "places365",
+        "coco-sample",
+        "landscapes",
+    ] = Field(
+        "sample",
+        description="Where photos come from: sample (needs no network), bing, a folder, a file of"
+        " URLs, or a known data set.",
+    )
+    categories: Path = Field(
+        Path("cats.txt"), description="bing: the file with a category a line (or 'name: query')."
+    )
+    path: Path = Field(
+        Path("data/inbox"),
+        description="folder: the folder that holds a folder a category; urls: the text or CSV"
+        " file; data sets: a copy on disk, the empty inbox meaning that it is downloaded.",
+    )
+    limit: int | None = Field(
+        None,
+        ge=1,
+        description="Photos to keep in each category; null keeps 100 of a search and everything"
+        " of any other source.",
+    )
+    search_url: str = Field(
+        "https://www.bing.com/images/async",
+        description="bing: the image search's address; a mirror or a test server can stand in.",
+    )
+    safe_search: bool = Field(True, description="bing: ask the search to leave out adult results.")
+    licence: Literal[
+        "any", "public", "share", "share_commercially", "modify", "modify_commercially"
+    ] = Field("any", description="bing: ask the search for photos that may be used so.")
+    robots: bool = Field(
+        True, description="Honour robots.txt and X-Robots-Tag: noai or noimageai of photos' hosts."
+    )
+    user_agent: str = Field(
+        f"colorpipe/{__version__}",
+        description="How downloads introduce themselves; append an address to be reached at.",
+    )
+    timeout: float = Field(
+        30.0, gt=0, description="Seconds that one try at a download may take, from name to byte."
+    )
+    connect_timeout: float = Field(
+        10.0, gt=0, description="Seconds that a host may take to accept a connection."
+    )
+    retries: int = Field(
+        2, ge=0, le=10, description="Tries after the first when a server is busy or unreachable."
+    )
+    max_bytes: int = Field(
+        30_000_000, ge=1, description="A photo of more bytes is given up while it is read."
+    )
+    workers: int = Field(8, ge=1, le=64, description="Downloads under way at the same time.")
+    per_host: int = Field(2, ge=1, le=64, description="Downloads under way at one host.")
+    allow_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts (host or host:port) that may be private: a mirror or a test server.",
+    )
+
+    @field_validator("search_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("an http or https address")
+        return value
+
+    @field_validator("user_agent")
+    @classmethod
+    def _header(cls, value: str) -> str:
+        if not (value.strip() and value.isascii() and value.isprintable()):
+            raise ValueError("a name in printable ASCII characters")
+        return value
+
+
+class CleanParams(Section):
+    """Which photos are fit to learn colours from: for each question a switch and a threshold."""
+
+    max_pixels: int = Field(
+        100_000_000, ge=1, description="A photo of more pixels is dropped before it is decoded."
+    )
+    animated: Literal["first", "drop"] = Field(
+        "drop", description="Animations and multi-page files: keep the first frame, or drop them."
+    )
+    drop_small: bool = Field(True, description="Drop photos whose shorter side is under min_side.")
+    min_side: int = Field(64, ge=1, description="Pixels that the shorter side must have.")
+    drop_elongated: bool = Field(True, description="Drop photos more elongated than max_aspect.")
+    max_aspect: float = Field(
+        3.0, ge=1, description="The longer side divided by the shorter may be this."
+    )
+    drop_blank: bool = Field(True, description="Drop photos with less contrast than min_contrast.")
+    min_contrast: float = Field(
+        25.0,
+        ge=0,
+        le=255,
+        description="The 98th percentile of luma must be this much above the 2nd (0 to 255).",
+    )
+    drop_dark: bool = Field(True, description="Drop photos darker than min_highlight.")
+    min_highlight: float = Field(
+        30.0, ge=0, le=255, description="The 98th percentile of luma must be this (0 to 255)."
+    )
+    drop_light: bool = Field(True, description="Drop photos lighter than max_shadow.")
+    max_shadow: float = Field(
+        200.0, ge=0, le=255, description="The 2nd percentile of luma may be this (0 to 255)."
+    )
+    drop_gray: bool = Field(
+        True, description="Drop gray, sepia and tinted photos, by min_chroma_spread."
+    )
+    min_chroma_spread: float = Field(
+        1.5,
+        ge=0,
+        description="The spread of CIE a* and b* among pixels of the same lightness must be this.",
+    )
+    drop_blurred: bool = Field(True, description="Drop photos less sharp than min_sharpness.")
+    min_sharpness: float = Field(
+        0.33,
+        ge=0,
+        le=1,
+        description="The share of fine detail that a blur must take away (0 to 1).",
+    )
+    drop_drawings: bool = Field(
+        True, description="Drop drawings, clip art and screenshots, by max_flatness."
+    )
+    max_flatness: float = Field(
+        0.5, ge=0, le=1, description="How much of it may be even areas of few levels (0 to 1)."
+    )
+    drop_duplicates: bool = Field(
+        True, description="Of photos with the same pixels keep one: the largest file."
+    )
+    drop_near_duplicates: bool = Field(
+        True, description="Of near duplicates keep one: the largest photo."
+    )
+    duplicate_distance: int = Field(
+        6,
+        ge=0,
+        le=32,
+        description="Photos whose perceptual hashes differ in at most this many of 64 bits are"
+        " near duplicates.",
+    )
+
+
+class ResizeParams(Section):
+    """The form that photos are trained and judged in."""
+
+    size: int = Field(200, ge=16, le=4096, description="Width and height in pixels.")
+    mode: Literal["crop", "stretch", "pad"] = Field(
+        "crop",
+        description="crop: the middle square; stretch: the whole photo, aspect not kept; pad: the"
+        " whole photo on black.",
+    )
+
+
+class SplitParams(Section):
+    """Which photos are held back for the test."""
+
+    test_per_category: int = Field(10, ge=1, description="Photos of each category to test with.")
+    val_fraction: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="The part of the other photos that goes to val_x and val_y; 0 makes neither.",
+    )
+    group_distance: int = Field(
+        10,
+        ge=0,
+        le=32,
+        description="Photos whose perceptual hashes differ in at most this many of 64 bits stay on"
+        " one side.",
+    )
+    seed: int = Field(0, ge=0, description="Draws another test set.")
+
+
+class TrainParams(Section):
+    """What is trained, and how long. A key left null is the recipe's own setting."""
+
+    recipe: str = Field("colorpipe", description="What to train; `colorpipe recipes` lists them.")
+    epochs: int | None = Field(None, ge=1, description="Passes over the training photos.")
+    batch_size: int | None = Field(None, ge=1, description="Photos in a step.")
+    size: int | None = Field(None, ge=32, le=1024, description="Side of the training crops.")
+    learning_rate: float | None = Field(None, gt=0, description="The generator's learning rate.")
+    seed: int = Field(0, ge=0, description="Draws other initial weights, crops and orders.")
+    options: dict[str, float | int | bool | str] = Field(
+        {}, description="Any other setting of the recipe, by its name."
+    )
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
+        "auto", description="auto takes CUDA, then MPS, then the CPU."
+    )
+    precision: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="auto takes bfloat16 where the device computes in it."
+    )
+
+
+class EvaluateParams(Section):
+    """How the trained model is judged."""
+
+    gallery: int = Field(24, ge=1, description="Photos on the contact sheet.")
+    resamples: int = Field(
+        2000, ge=100, le=100_000, description="Draws that a bootstrap interval is made from."
+    )
+    seed: int = Field(0, ge=0, description="Draws other photos for the intervals.")
+    inception: str = Field(
+        "none",
+        description="FID and KID: the path of inception-2015-12-05.pt, 'download' to fetch it (91"
+        " MB, once), or 'none' to leave them out.",
+    )
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
+        "auto", description="auto takes CUDA, then MPS, then the CPU."
+    )
+
+
+class ColorizeParams(Section):
+    """How photos are colorized."""
+
+    strength: float = Field(
+        1.0, ge=0, le=1.5, description="Multiplies the colours: 0 is gray, 1 as predicted."
+    )
+    size: int | None = Field(
+        None, ge=32, le=2048, description="The network's working size; null is the model's own."
+    )
+    tta: bool = Field(
+        False, description="Average over the photo and its mirror image, at twice the time."
+    )
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
+        "auto", description="auto takes CUDA, then MPS, then the CPU."
+    )
+    runtime: Literal["auto", "torch", "onnx"] = Field(
+        "auto",
+        description="onnx computes with ONNX Runtime, from the file beside the model that"
+        " `colorpipe export` wrote; auto goes by the model's extension.",
+    )
+
+
+class Params(Section):
+    """The whole of ``params.yaml``."""
+
+    scrape: ScrapeParams = Field(default_factory=ScrapeParams)
+    clean: CleanParams = Field(default_factory=CleanParams)
+    resize: ResizeParams = Field(default_factory=ResizeParams)
+    split: SplitParams = Field(default_factory=SplitParams)
+    train: TrainParams = Field(default_factory=TrainParams)
+    evaluate: EvaluateParams = Field(default_factory=EvaluateParams)
+    colorize: ColorizeParams = Field(default_factory=ColorizeParams)
+
+
+P = TypeVar("P", bound=Section)
+
+
+def read_params(path: Path = PARAMS_FILE) -> Params:
+    """Read a file of parameters; one that does not exist gives the defaults.
+
+    Raises:
+        ColorpipeError: the file is no YAML, or a key or a value is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Params()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ColorpipeError(f"{path} could not be read ({error}); mend or remove it.") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ColorpipeError(f"{path} is not valid YAML: {error}") from error
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ColorpipeError(f"{path} must hold sections such as 'train:', each with its keys.")
+    # A section of which every key is commented out reads as None.
+    sections = {key: {} if value is None else value for key, value in content.items()}
+    return validate(Params, sections, str(path))
+
+
+def override(section: P, values: Mapping[str, Any]) -> P:
+    """Return ``section`` with ``values`` (from the command line) in place of its own.
+
+    Raises:
+        ColorpipeError: a value is not allowed.
+    """
+    if not values:
+        return section
+    return validate(type(section), {**section.model_dump(), **values}, "The command line")
+
+
+def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
+    """Build ``model`` from ``content``, or say in a sentence which key of ``origin`` is wrong.
+
+    Raises:
+        ColorpipeError: the first key that is unknown or has a value that is not allowed.
+    """
+    try:
+        return model.model_validate(dict(content))
+    except ValidationError as error:
+        raise ColorpipeError(f"{origin}: {_sentence(model, error.errors()[0])}") from error
+
+
+def _sentence(model: type[Section], error: ErrorDetails) -> str:
+    parts = [str(part) for part in error["loc"]]
+    key = ".".join(parts)
+    if error["type"] == "extra_forbidden":
+        parent, known = _parent(model, parts)
+        guess = difflib.get_close_matches(parts[-1], known, n=1)
+        hint = f" Did you mean '{guess[0]}'?" if guess else ""
+        where = f"'{parent}' has" if parent else "there are"
+        return f"'{key}' is not a known key; {where} {', '.join(known)}.{hint}"
+    value = error["input"]
+    problem = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"'{key}' is {value!r}, but must be {problem}."
+
+
+def _parent(model: type[BaseModel], parts: list[str]) -> tuple[str, list[str]]:
+    """The section that the key at ``parts`` was given to, and the keys it has."""
+    for part in parts[:-1]:
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *get_args(annotation)]
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return ".".join(parts[:-1]), list(model.model_fields)

@@ -1,0 +1,62 @@
+"""The systems that can be trained, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import ColorpipeError
+from pipeline.params import TrainParams, validate
+from pipeline.recipes.base import Recipe
+from pipeline.recipes.colorpipe import Colorpipe
+from pipeline.recipes.landscape_rgb import LandscapeRgb
+
+RECIPES: Mapping[str, type[Recipe]] = {recipe.name: recipe for recipe in (Colorpipe, LandscapeRgb)}
+
+
+def get_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """Return the recipe called ``name``, with ``settings`` in place of its own.
+
+    Raises:
+        ColorpipeError: there is no such recipe, or it has no such setting or value.
+    """
+    if name not in RECIPES:
+        guess = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f" Did you mean '{guess[0]}'?" if guess else ""
+        raise ColorpipeError(f"There is no recipe '{name}'; there are {', '.join(RECIPES)}.{hint}")
+    recipe = RECIPES[name]
+    return recipe(validate(recipe.settings_type, settings or {}, f"The settings of recipe {name}"))
+
+
+def recipe_of(params: TrainParams) -> Recipe:
+    """Return the recipe that ``params`` ask for, with the settings they override.
+
+    Raises:
+        ColorpipeError: there is no such recipe, or it has no such setting or value.
+    """
+    common = ("epochs", "batch_size", "size", "learning_rate")
+    given = {key: getattr(params, key) for key in common if getattr(params, key) is not None}
+    return get_recipe(params.recipe, {**given, **params.options})
+
+
+def describe_all() -> list[dict[str, str]]:
+    """Return a row a recipe: name, origin, colour space, losses, input size, parameters, epochs."""
+    rows = []
+    for name in RECIPES:
+        recipe = get_recipe(name)
+        parameters = sum(weight.numel() for weight in recipe.generator().parameters())
+        rows.append(
+            {
+                "recipe": name,
+                "origin": recipe.origin,
+                "colours": recipe.color_space,
+                "losses": recipe.objective,
+                "input": f"{recipe.settings.size} px",
+                "generator": f"{parameters / 1e6:.1f} M",
+                "epochs": str(recipe.settings.epochs),
+                "batch": str(recipe.settings.batch_size),
+                "rate": f"{recipe.settings.learning_rate:g}",
+            }
+        )
+    return rows

@@ -1,0 +1,93 @@
+"""System 1: MelikaRad/Image_Colorization_Using_GAN, on a data set of scraped landscapes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+
+from pipeline import color
+from pipeline.networks.landscape import LandscapeDiscriminator, LandscapeGenerator
+from pipeline.recipes.base import Batch, ColorSpace, Losses, Phase, Recipe, Settings
+from pipeline.recipes.losses import cross_entropy
+
+
+class LandscapeRgbSettings(Settings):
+    """Hyper-parameters of the recipe ``landscape-rgb``."""
+
+    epochs: int = Field(200, ge=1, description="Passes over the training photos.")
+    batch_size: int = Field(16, ge=1, description="Photos in a step; the page names none.")
+    size: int = Field(200, ge=142, le=1024, description="Side of the training pictures in pixels.")
+    learning_rate: float = Field(5e-4, gt=0, description="Adam's learning rate, for both networks.")
+
+
+class LandscapeRgb(Recipe):
+    """Gray in, RGB out, at 200x200.
+
+    As the page gives it: mean squared error alone for the generator, binary cross-entropy for the
+    discriminator, Adam 5e-4 for both, 200 epochs. The generator has no adversarial term, so that
+    the discriminator is trained beside it without a say. Where the page is silent: Keras' defaults
+    (Glorot's initial weights, LeakyReLU 0.3, Adam 0.9 and 0.999) and a batch of 16.
+    """
+
+    name: ClassVar[str] = "landscape-rgb"
+    origin: ClassVar[str] = "MelikaRad/Image_Colorization_Using_GAN"
+    color_space: ClassVar[ColorSpace] = "RGB"
+    objective: ClassVar[str] = "mean squared error; the discriminator's BCE has no say"
+    settings_type: ClassVar[type[Settings]] = LandscapeRgbSettings
+    augmented: ClassVar[bool] = False
+    settings: LandscapeRgbSettings
+
+    def generator(self) -> LandscapeGenerator:
+        """Build the generator: 1.4 million parameters."""
+        return LandscapeGenerator()
+
+    def discriminator(self) -> LandscapeDiscriminator:
+        """Build the discriminator: 7.8 million parameters at 200 px."""
+        return LandscapeDiscriminator(self.settings.size)
+
+    @property
+    def multiple(self) -> int:
+        """Any size will do: there is no stride."""
+        return 1
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Both networks from the first epoch to the last."""
+        return (Phase("training", self.settings.epochs, adversarial=True),)
+
+    def optimizers(
+        self, generator: nn.Module, discriminator: nn.Module, fused: bool
+    ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        """Adam, with the same learning rate for both."""
+        rate = self.settings.learning_rate
+        return (
+            torch.optim.Adam(generator.parameters(), rate, fused=fused),
+            torch.optim.Adam(discriminator.parameters(), rate, fused=fused),
+        )
+
+    def encode(self, rgb: torch.Tensor) -> Batch:
+        """Luma in, RGB out, both 0 to 1."""
+        return Batch(x=color.tensor_luma(rgb), y=rgb)
+
+    def generator_losses(
+        self, phase: Phase, batch: Batch, fake: torch.Tensor, discriminator: nn.Module
+    ) -> Losses:
+        """Mean squared error, nothing else."""
+        del phase, discriminator
+        return {"mse": functional.mse_loss(fake, batch.y)}
+
+    def discriminator_losses(
+        self, batch: Batch, fake: torch.Tensor, discriminator: nn.Module
+    ) -> Losses:
+        """Binary cross-entropy against ones for photos and zeros for the generator's pictures."""
+        real, made = discriminator(batch.y).float(), discriminator(fake).float()
+        return {"real": cross_entropy(real, 1.0), "fake": cross_entropy(made, 0.0)}
+
+    def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
+        """Take a* and b* (N, 2, H, W) of the RGB picture made of ``luma`` (N, 1, H, W), 0 to 1."""
+        rgb: torch.Tensor = generator(luma)
+        return color.tensor_rgb_to_lab(rgb.float().clamp(0, 1))[:, 1:]

@@ -1,0 +1,106 @@
+"""Where and how tensors are computed: device, precision, memory, seeds.
+
+Importing this module costs nothing; torch is imported by the functions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.errors import ColorpipeError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+DeviceName = Literal["auto", "cuda", "mps", "cpu"]
+PrecisionName = Literal["auto", "bfloat16", "float32"]
+
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_KEEP_UP_TO = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc's allocator to keep freed memory; call it before the first tensor is made.
+
+    A training step frees and takes hundreds of megabytes. By default glibc maps each large block
+    anew and the kernel clears its pages again, which costs more than the arithmetic of a small
+    network. See mallopt(3).
+
+    Returns:
+        Whether the allocator is glibc's and took both settings.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _KEEP_UP_TO))
+
+
+def choose_device(name: DeviceName = "auto") -> torch.device:
+    """Return the device called ``name``; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ColorpipeError: the device is not there.
+    """
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(candidate for candidate in ("cuda", "mps", "cpu") if there[candidate])
+    if not there[name]:
+        raise ColorpipeError(
+            f"The device '{name}' is not available here; use --device auto, or one of"
+            f" {', '.join(candidate for candidate in there if there[candidate])}."
+        )
+    return torch.device(name)
+
+
+def choose_dtype(device: torch.device, name: PrecisionName = "auto") -> torch.dtype:
+    """Return the type that convolutions are computed in on ``device``.
+
+    ``auto`` is bfloat16 where the device has arithmetic for it (CUDA from Ampere on, CPUs with
+    AVX-512 BF16 or AMX) and float32 elsewhere: emulated, bfloat16 is slower.
+    """
+    import torch
+
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        gains = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        gains = _cpu_computes_bfloat16()
+    else:
+        gains = False
+    return torch.bfloat16 if gains else torch.float32
+
+
+def place(module: nn.Module, device: torch.device) -> nn.Module:
+    """Move ``module`` to ``device``, convolution weights in channels-last order.
+
+    That is the order in which both cuDNN's and oneDNN's convolutions work; from the weights it
+    passes on to every layer's output.
+    """
+    import torch
+
+    module.to(device)
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+def _cpu_computes_bfloat16() -> bool:
+    """Tell whether the CPU has instructions for bfloat16 products, where that can be known."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,89 @@
+"""Photos that lie on disk: a folder that holds a folder a category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline import reasons
+from pipeline.categories import folder_name
+from pipeline.errors import ColorpipeError
+from pipeline.images import SUFFIXES
+from pipeline.sources.base import Found, Offer, Refusal, Shortfall
+
+
+class FolderSource:
+    """Yields the photos of a folder, sub-folders of a category included.
+
+    Args:
+        root: the folder. Photos that lie directly in it belong to a category of its own name.
+        max_bytes: a file larger than this is refused, unread.
+    """
+
+    def __init__(self, root: Path, max_bytes: int) -> None:
+        self.root = root
+        self.max_bytes = max_bytes
+
+    def __iter__(self) -> Iterator[Found]:
+        """Yield the photos in the order of their paths; files without a photo's extension are not.
+
+        Raises:
+            ColorpipeError: the folder is missing or holds no photo, or two of its folders would
+                become the same category.
+        """
+        if not self.root.is_dir():
+            raise ColorpipeError(
+                f"{self.root} is not a folder; --path (scrape.path) names the folder that holds"
+                " a folder of photos for each category."
+            )
+        found = False
+        for category, files in self._categories():
+            for file in files:
+                found = True
+                yield self._read(category, file)
+        if not found:
+            raise ColorpipeError(
+                f"{self.root} holds no photos; put a folder for each category into it, with files"
+                f" ending in {', '.join(sorted(SUFFIXES))}."
+            )
+
+    def _categories(self) -> Iterator[tuple[str, list[Path]]]:
+        folders = sorted(p for p in self.root.iterdir() if p.is_dir() and not _hidden(p))
+        owners: dict[str, Path] = {}
+        for folder in folders:
+            category = folder_name(folder.name)
+            other = owners.setdefault(category.casefold(), folder)
+            if other is not folder:
+                raise ColorpipeError(
+                    f"{other} and {folder} would both become the category '{category}';"
+                    " rename one of them."
+                )
+            yield category, _photos(folder.rglob("*"))
+        loose = _photos(self.root.iterdir())
+        if loose:
+            category = folder_name(self.root.resolve().name)
+            if category.casefold() in owners:
+                raise ColorpipeError(
+                    f"{loose[0]} lies outside a category's folder; move it into one."
+                )
+            yield category, loose
+
+    def _read(self, category: str, file: Path) -> Found:
+        url = file.relative_to(self.root).as_posix()
+        try:
+            size = file.stat().st_size
+            if size > self.max_bytes:
+                return Refusal(category, url, reasons.TOO_LARGE, f"{size} bytes")
+            return Offer(category, url, file.read_bytes())
+        except OSError as error:
+            return Shortfall(category, f"{file} could not be read ({error.strerror})")
+
+
+def _photos(paths: Iterator[Path]) -> list[Path]:
+    return sorted(
+        p for p in paths if p.suffix.lower() in SUFFIXES and not _hidden(p) and p.is_file()
+    )
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".")

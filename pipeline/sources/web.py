@@ -1,0 +1,285 @@
+"""Photos that lie behind URLs: fetched in parallel, each remembered, the same set in any order.
+
+A category has candidates in a fixed order. As many are under way as photos are missing, so what
+was tried is always a beginning of that order, and what is kept are its first photos, however long
+each of them took. That, and the cache, make a run that was killed end where it would have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from pipeline import reasons
+from pipeline.downloads import FOLDER, Answer, Downloads
+from pipeline.errors import ColorpipeError
+from pipeline.fetch import Fetcher, FetchError, FetchSettings, cancel_all
+from pipeline.media import describe, sniff
+from pipeline.params import ScrapeParams
+from pipeline.progress import ProgressReport
+from pipeline.robots import product_token
+from pipeline.sources.base import Found, Offer, Refusal, Shortfall
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A photo that could be fetched."""
+
+    url: str
+    page: str = ""
+    query: str = ""
+    licence: str = ""
+
+
+class UnavailableError(Exception):
+    """No (more) candidates of a category can be had; the message fits behind a colon."""
+
+    def __init__(self, message: str, *, lost: bool = False) -> None:
+        super().__init__(message)
+        self.lost = lost
+        """Whether it is the search that cannot be had, rather than its results."""
+
+
+Candidates = Callable[["Session"], AsyncIterator[Candidate]]
+"""Given a session, yields a category's candidates; may raise :class:`UnavailableError`."""
+
+
+class Session:
+    """Fetching through the cache, under one set of parameters; an async context manager."""
+
+    def __init__(self, fetcher: Fetcher, downloads: Downloads, params: ScrapeParams) -> None:
+        self._fetcher = fetcher
+        self._downloads = downloads
+        self._max_bytes = params.max_bytes
+        self._robots = params.robots
+        self._manners = f"robots as {product_token(params.user_agent)}" if self._robots else ""
+        self._terms = f"{self._manners}, at most {self._max_bytes} bytes"
+        self._under_way: dict[str, asyncio.Task[Answer]] = {}
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await cancel_all(self._under_way.values())
+
+    async def photo(self, url: str) -> Answer:
+        """Fetch a photo, or say why not; two categories that ask for one URL share the answer."""
+        known = self._downloads.find(url)
+        if known is not None and self._holds(known):
+            return known
+        if url not in self._under_way:
+            self._under_way[url] = asyncio.create_task(self._fetch(url))
+        return await asyncio.shield(self._under_way[url])
+
+    def _holds(self, known: Answer) -> bool:
+        """Whether an answer of an earlier run is what this run would get."""
+        if not known.sha256:
+            return known.terms == self._terms
+        polite_enough = known.terms == self._manners or not self._robots
+        return polite_enough and known.bytes <= self._max_bytes
+
+    async def _fetch(self, url: str) -> Answer:
+        try:
+            body = await self._fetcher.get_photo(url, self._max_bytes)
+        except FetchError as error:
+            if error.lasting:
+                return self._downloads.refuse(url, error.reason, error.detail, self._terms)
+            return Answer(reason=error.reason, detail=error.detail)
+        if sniff(body) is None:
+            reason, detail = reasons.NOT_AN_IMAGE, describe(body)
+            return self._downloads.refuse(url, reason, detail, self._terms)
+        return self._downloads.keep(url, body, self._manners)
+
+    async def page(self, url: str, max_bytes: int, worth_keeping: Callable[[bytes], bool]) -> bytes:
+        """Fetch a page of results; a question keeps its answer until the cache is deleted.
+
+        Args:
+            url: the question.
+            max_bytes: a larger page is refused.
+            worth_keeping: says of a page whether it is an answer.
+
+        Raises:
+            FetchError: it cannot be had.
+        """
+        known = self._downloads.find(url)
+        if known is not None and known.sha256:
+            return self._downloads.read(known)
+        body = await self._fetcher.get_page(url, max_bytes)
+        if worth_keeping(body):
+            self._downloads.keep(url, body, "page")
+        return body
+
+    def read(self, answer: Answer) -> bytes:
+        """The bytes of a photo that :meth:`photo` fetched."""
+        return self._downloads.read(answer)
+
+
+@dataclass
+class _Category:
+    """A category's candidates so far, and what each of them gave."""
+
+    name: str
+    tried: list[tuple[Candidate, Answer]]
+    trouble: UnavailableError | None = None
+
+
+class WebSource:
+    """Yields the photos of candidates.
+
+    Args:
+        categories: by name, in order.
+        limit: photos of different content wanted in each category; None for all there are.
+        params: how to fetch.
+        cache: the folder of :class:`pipeline.downloads.Downloads`.
+    """
+
+    def __init__(
+        self,
+        categories: dict[str, Candidates],
+        limit: int | None,
+        params: ScrapeParams,
+        cache: Path = FOLDER,
+    ) -> None:
+        self._categories = categories
+        self._limit = limit
+        self._params = params
+        self._cache = cache
+
+    def __iter__(self) -> Iterator[Found]:
+        """Fetch everything, then yield category by category in the order of the candidates.
+
+        Raises:
+            ColorpipeError: no category has a candidate, because a host cannot be reached.
+        """
+        with Downloads(self._cache) as downloads:
+            fetched = _run(self._fetch(downloads))
+            _refuse_nothing(fetched)
+            for category in fetched:
+                for candidate, answer in category.tried:
+                    yield _found(category.name, candidate, answer, downloads)
+                if category.trouble is not None:
+                    yield Shortfall(category.name, str(category.trouble))
+
+    async def _fetch(self, downloads: Downloads) -> Sequence[_Category]:
+        params = self._params
+        settings = FetchSettings(
+            user_agent=params.user_agent,
+            timeout=params.timeout,
+            connect_timeout=params.connect_timeout,
+            retries=params.retries,
+            workers=params.workers,
+            per_host=params.per_host,
+            robots=params.robots,
+            allow_hosts=params.allow_hosts,
+        )
+        total = None if self._limit is None else self._limit * len(self._categories)
+        async with (
+            Fetcher(settings) as fetcher,
+            Session(fetcher, downloads, params) as session,
+        ):
+            with ProgressReport("Downloading", total) as progress:
+                tasks = [
+                    asyncio.create_task(self._fill(name, candidates(session), session, progress))
+                    for name, candidates in self._categories.items()
+                ]
+                try:
+                    return await asyncio.gather(*tasks)
+                finally:
+                    await cancel_all(tasks)
+
+    async def _fill(
+        self,
+        name: str,
+        candidates: AsyncIterator[Candidate],
+        session: Session,
+        progress: ProgressReport,
+    ) -> _Category:
+        """Try candidates until the limit is met or there are no more."""
+        category = _Category(name, [])
+        contents: set[str] = set()
+        pending: set[asyncio.Task[None]] = set()
+        most = 4 * self._params.workers
+
+        async def fetch(index: int, candidate: Candidate) -> None:
+            answer = await session.photo(candidate.url)
+            category.tried[index] = (candidate, answer)
+            if answer.sha256 and answer.sha256 not in contents:
+                contents.add(answer.sha256)
+                progress.advance()
+
+        def wanted() -> int:
+            missing = most if self._limit is None else self._limit - len(contents)
+            return min(missing, most) - len(pending)
+
+        more = True
+        try:
+            while more or pending:
+                while more and wanted() > 0:
+                    try:
+                        candidate = await anext(candidates)
+                    except StopAsyncIteration:
+                        more = False
+                    except UnavailableError as error:
+                        category.trouble = error
+                        more = False
+                    else:
+                        category.tried.append((candidate, Answer()))
+                        index = len(category.tried) - 1
+                        pending.add(asyncio.create_task(fetch(index, candidate)))
+                if not pending:
+                    break
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            await cancel_all(pending)
+        return category
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` to its end, also where an event loop runs already: in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(asyncio.run, work).result()
+
+
+def _found(name: str, candidate: Candidate, answer: Answer, downloads: Downloads) -> Found:
+    if answer.sha256:
+        return Offer(
+            name,
+            candidate.url,
+            downloads.read(answer),
+            candidate.page,
+            candidate.query,
+            candidate.licence,
+        )
+    return Refusal(
+        name, candidate.url, answer.reason, answer.detail, candidate.page, candidate.query
+    )
+
+
+def _refuse_nothing(fetched: Sequence[_Category]) -> None:
+    """Tell a search that could not be used from one that found nothing."""
+    if any(category.tried for category in fetched):
+        return
+    for category in fetched:
+        if category.trouble is not None and category.trouble.lost:
+            raise ColorpipeError(
+                f"No photo could be had: {category.trouble}; check the network, or take photos"
+                " from disk with --source folder --path FOLDER."
+            )

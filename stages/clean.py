@@ -1,0 +1,270 @@
+"""Clean: from photos as found to photos fit to learn colours from, each decision on record.
+
+A photo is kept (its bytes are copied), converted (turned upright, to sRGB, to RGB, to one frame) or
+dropped. ``reports/clean.csv`` has a row for every raw file; beside it a contact sheet shows what
+was dropped, by reason, so that a person can disagree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import pickle
+import random
+import tempfile
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.duplicates import duplicates_of
+from pipeline.errors import ColorpipeError
+from pipeline.images import RGB, ImageError, new_file, new_folder, open_photo
+from pipeline.manifest import MANIFEST, REFUSED, write_table
+from pipeline.parallel import map_in_order
+from pipeline.params import CleanParams
+from pipeline.progress import track
+from pipeline.report import contact_sheet
+from pipeline.screening import (
+    DROPPED,
+    DUPLICATE,
+    NEAR_DUPLICATE,
+    CleanRow,
+    RawFile,
+    Screened,
+    screen,
+)
+
+SHEET_COLUMNS = 12
+"""Examples of each reason on the contact sheet."""
+SHEET_CELL = 128
+"""Side of a cell of the contact sheet, in pixels."""
+
+
+def clean(
+    raw: Path, out: Path, report: Path, params: CleanParams, *, dry_run: bool = False
+) -> None:
+    """Judge every file of ``raw`` and write the photos that are fit to ``out``.
+
+    Args:
+        raw: a folder of photos a category; only read.
+        out: written whole or not at all, a folder a category.
+        report: the table of decisions, a row for every file; the contact sheet goes beside it, as
+            ``<report>-dropped.png``.
+        params: switches and thresholds.
+        dry_run: print the decision on every file that is not kept as it is; write nothing.
+
+    Raises:
+        ColorpipeError: ``raw`` has no files in folders, or none of them is fit.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = None if dry_run else stack.enter_context(new_folder(out))
+        spool = stack.enter_context(tempfile.TemporaryFile())
+        duplicates = _screen_all(raw, folder, params, spool)
+        tally = Tally(_decide(spool, duplicates, folder))
+        if dry_run:
+            for row in tally:
+                _print_decision(row)
+        else:
+            write_table(report, tally, CleanRow)
+            _write_sheet(raw, report.with_name(report.stem + "-dropped.png"), tally)
+        if not tally.fit:
+            where = "" if dry_run else f"; {report} says why"
+            raise ColorpipeError(f"None of the {tally.total} files in {raw} is fit{where}.")
+    tally.print()
+
+
+def list_raw(raw: Path) -> Iterator[RawFile]:
+    """Yield every file of ``raw``, sorted; the tables that ``scrape`` writes are not among them.
+
+    Raises:
+        ColorpipeError: ``raw`` is not a folder.
+    """
+    if not raw.is_dir():
+        raise ColorpipeError(f"{raw} is not a folder; run scrape first, or name another one.")
+    for entry in sorted(raw.iterdir()):
+        if not entry.is_dir():
+            if entry.name not in {MANIFEST, REFUSED}:
+                yield RawFile(entry, "", entry.name, "", shared_stem=False, misplaced=True)
+            continue
+        paths = sorted(path for path in entry.rglob("*") if not path.is_dir())
+        # File systems that do not tell upper from lower case would overwrite one with the other.
+        stems = Counter(path.stem.casefold() for path in paths)
+        for path in paths:
+            yield RawFile(
+                path,
+                entry.name,
+                path.relative_to(entry).as_posix(),
+                path.stem,
+                shared_stem=stems[path.stem.casefold()] > 1,
+                misplaced=path.parent != entry,
+            )
+
+
+def _screen_all(
+    raw: Path, folder: Path | None, params: CleanParams, spool: IO[bytes]
+) -> dict[int, tuple[str, int | None]]:
+    """Screen every file and write the rows to ``spool``; return which are duplicates of what.
+
+    Rows wait in a file and only the hashes in memory, some 30 bytes for each photo.
+
+    Returns:
+        For the number of a row: the raw file that stays in its place, and the distance of their
+        hashes, None for an exact duplicate.
+    """
+    total, categories = 0, set[str]()
+    for file in list_raw(raw):
+        total += 1
+        categories.add(file.category)
+    categories.discard("")
+    if not categories:
+        raise ColorpipeError(
+            f"{raw} has no photos in folders; it must hold a folder for each category."
+        )
+    if folder is not None:
+        for category in categories:
+            (folder / category).mkdir()
+    numbers, sizes, hashes, digests = array("L"), array("Q"), array("Q"), array("Q")
+    work = functools.partial(screen, folder=folder, params=params)
+    results: Iterator[Screened] = map_in_order(work, list_raw(raw))
+    for number, result in enumerate(track(results, "Cleaning", total)):
+        pickle.dump(result.row, spool)
+        if result.row.decision != DROPPED:
+            numbers.append(number)
+            sizes.append(result.row.width * result.row.height)
+            hashes.append(result.perceptual)
+            digests.append(result.pixels)
+    if not params.drop_duplicates and not params.drop_near_duplicates:
+        return {}
+    # The larger photo stays; of equally large ones the first by category and name.
+    order = sorted(range(len(numbers)), key=lambda place: (-sizes[place], numbers[place]))
+    ranks = array("L", bytes(array("L").itemsize * len(order)))
+    for rank, place in enumerate(order):
+        ranks[place] = rank
+    most = params.duplicate_distance if params.drop_near_duplicates else None
+    found = duplicates_of(hashes, digests, ranks, most)
+    staying = {numbers[place] for place, _ in found.values()}
+    labels = {
+        number: f"{row.category}/{row.file}"
+        for number, row in enumerate(_spooled(spool))
+        if number in staying
+    }
+    return {
+        numbers[place]: (labels[numbers[stays]], apart) for place, (stays, apart) in found.items()
+    }
+
+
+def _decide(
+    spool: IO[bytes], duplicates: dict[int, tuple[str, int | None]], folder: Path | None
+) -> Iterator[CleanRow]:
+    """Yield the final rows, taking photos back that turned out to be duplicates."""
+    for number, row in enumerate(_spooled(spool)):
+        if number not in duplicates:
+            yield row
+            continue
+        stays, apart = duplicates[number]
+        if folder is not None:
+            (folder / row.category / row.name).unlink()
+        yield dataclasses.replace(
+            row,
+            decision=DROPPED,
+            reason=DUPLICATE if apart is None else NEAR_DUPLICATE,
+            detail="same pixels" if apart is None else f"hashes differ in {apart} bits",
+            duplicate_of=stays,
+            name="",
+        )
+
+
+def _spooled(spool: IO[bytes]) -> Iterator[CleanRow]:
+    spool.seek(0)
+    with contextlib.suppress(EOFError):
+        while True:
+            yield pickle.load(spool)
+
+
+class Tally:
+    """Passes rows on and counts the decisions; keeps examples of what was dropped."""
+
+    def __init__(self, rows: Iterator[CleanRow]) -> None:
+        self._rows = rows
+        self.decisions: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.examples: dict[str, list[CleanRow]] = defaultdict(list)
+        """By reason: a random choice of rows, of bounded length."""
+        self._random = random.Random(0)
+
+    def __iter__(self) -> Iterator[CleanRow]:
+        for row in self._rows:
+            self.decisions[row.decision] += 1
+            if row.decision == DROPPED:
+                self.reasons[row.reason] += 1
+                self._sample(self.examples[row.reason], row)
+            yield row
+
+    def _sample(self, chosen: list[CleanRow], row: CleanRow) -> None:
+        """Keep each of the rows so far with the same probability (reservoir sampling)."""
+        if len(chosen) < SHEET_COLUMNS:
+            chosen.append(row)
+            return
+        place = self._random.randrange(self.reasons[row.reason])
+        if place < SHEET_COLUMNS:
+            chosen[place] = row
+
+    @property
+    def total(self) -> int:
+        """Files seen."""
+        return self.decisions.total()
+
+    @property
+    def fit(self) -> int:
+        """Files that were not dropped."""
+        return self.total - self.decisions[DROPPED]
+
+    def print(self) -> None:
+        """Print how many files were kept, converted and dropped for which reason."""
+        table = Table("decision", "reason", title="Cleaned")
+        table.add_column("files", justify="right")
+        table.add_column("share", justify="right")
+        for decision, count in self.decisions.most_common():
+            if decision != DROPPED:
+                table.add_row(decision, "", str(count), f"{count / self.total:.1%}")
+        for reason, count in self.reasons.most_common():
+            table.add_row(DROPPED, reason, str(count), f"{count / self.total:.1%}")
+        Console().print(table)
+
+
+def _print_decision(row: CleanRow) -> None:
+    why = ": ".join(part for part in (row.reason, row.detail) if part)
+    if why:
+        stays = f" ({row.duplicate_of} stays)" if row.duplicate_of else ""
+        print(f"{row.decision}  {row.category}/{row.file}  {why}{stays}")
+
+
+def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
+    """Show examples of what was dropped, a row a reason; duplicates each before what stays."""
+    rows: list[list[RGB]] = []
+    labels: list[str] = []
+    for reason, count in tally.reasons.most_common():
+        pictures: list[RGB] = []
+        for row in sorted(tally.examples[reason], key=lambda row: (row.category, row.file)):
+            files = [f"{row.category}/{row.file}", row.duplicate_of]
+            for file in files if row.duplicate_of else files[:1]:
+                # What cannot be opened cannot be shown.
+                with contextlib.suppress(ImageError):
+                    photo = open_photo(raw / file, at_least=SHEET_CELL)
+                    photo.image.thumbnail((SHEET_CELL, SHEET_CELL))
+                    pictures.append(np.asarray(photo.image))
+        if pictures:
+            rows.append(pictures[:SHEET_COLUMNS])
+            labels.append(f"{reason} ({count})")
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    with new_file(path) as temporary:
+        contact_sheet(rows, labels, cell=SHEET_CELL).save(temporary, "PNG")

@@ -1,0 +1,95 @@
+"""Gray photos to colour: a photo or a folder of them, each at its own size with its own tones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from pipeline.colorizer import Colorizer
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.params import ColorizeParams
+from pipeline.photo_files import FORMATS, FormatName
+from pipeline.photo_folders import find_jobs
+from pipeline.progress import ProgressReport
+from pipeline.streaming import Existing, Outcome, colorize_files
+
+
+def colorize(
+    source: Path,
+    out: Path,
+    model: Path,
+    params: ColorizeParams,
+    *,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    report: Path | None = None,
+    format: FormatName | None = None,
+) -> list[Failure]:
+    """Colorize the photo ``source``, or every photo below it, into ``out``.
+
+    Args:
+        source: a photo or a folder.
+        out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo also
+            the name of a file.
+        model: weights that `colorpipe train` wrote.
+        params: how.
+        overwrite: whether a file that is at a photo's place in ``out`` gives way.
+        skip_existing: whether a photo whose place in ``out`` is taken is left out.
+        report: where to write a line of JSON for each photo: what became of it.
+        format: what to write, whatever the photos are; None keeps each photo's format.
+
+    Returns:
+        The photos that failed, for which nothing was written.
+
+    Raises:
+        ColorpipeError: there is nothing to read, nowhere to write, or no usable model.
+    """
+    if overwrite and skip_existing:
+        raise ColorpipeError("--overwrite and --skip-existing exclude each other; give one.")
+    if format is not None and format not in FORMATS:
+        raise ColorpipeError(f"--format is '{format}', but must be one of {', '.join(FORMATS)}.")
+    existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
+    total = sum(1 for _ in find_jobs(source, out, format))
+    if not total:
+        raise ColorpipeError(f"There are no photos in {source}; see `colorpipe colorize --help`.")
+    colorizer = Colorizer.load(
+        model,
+        params.device,
+        strength=params.strength,
+        size=params.size,
+        tta=params.tta,
+        runtime=params.runtime,
+    )
+    outcomes = colorize_files(
+        colorizer, find_jobs(source, out, format), existing=existing, extension=format
+    )
+    if report is not None:
+        outcomes = _reported(outcomes, report, out)
+    failures = []
+    with ProgressReport("Colorizing", total) as progress:
+        for outcome in outcomes:
+            if outcome.status == "failed":
+                failures.append(Failure(outcome.name, outcome.reason))
+            progress.advance(detail=f"{len(failures)} failed" if failures else None)
+    return failures
+
+
+def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[Outcome]:
+    """Write a line of JSON for each outcome as it comes: what is there after a crash holds.
+
+    A name that is no Unicode has its odd bytes written as escapes, which JSON has for them.
+    """
+    report.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stream = stack.enter_context(report.open("w", encoding="utf-8", errors="backslashreplace"))
+        for outcome in outcomes:
+            row = {"photo": outcome.name, "status": outcome.status}
+            if outcome.output is not None:
+                row["output"] = outcome.output.relative_to(out).as_posix() or outcome.output.name
+            if outcome.reason:
+                row["reason"] = outcome.reason
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            stream.flush()
+            yield outcome

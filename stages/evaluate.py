@@ -1,0 +1,209 @@
+"""Colorize the test photos and measure how far they are from the truth."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.colorizer import Colorizer
+from pipeline.dataset import list_pairs
+from pipeline.errors import ColorpipeError
+from pipeline.images import RGB, Gray, ImageError, luma_of, new_folder, open_photo
+from pipeline.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
+from pipeline.metrics import MIN_SIDE
+from pipeline.params import EvaluateParams
+from pipeline.progress import track
+from pipeline.report import contact_sheet
+from pipeline.runtime import choose_device
+from pipeline.scorecard import FILES, Scorecard
+from pipeline.scores import GRAY, TRUTH, Scores
+
+COLORIZED = "colorized"
+"""What the result of a single model is called; of several, each is called as its file."""
+
+GALLERY = "gallery.png"
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A gray photo of the test and its truth, of one size."""
+
+    name: str
+    category: str
+    gray: Gray
+    truth: RGB
+
+
+def evaluate(
+    split: Path, model: Path | Sequence[Path], reports: Path, params: EvaluateParams
+) -> None:
+    """Colorize ``split/test_x``, compare with ``split/test_y``, and write what was found.
+
+    Photos are compared at the size they have in the split; nothing is scaled. The gray photo as it
+    is, the baseline of doing nothing, is measured like a result. Intervals are percentile bootstrap
+    intervals of 95 % over photos; those of differences are paired, photo by photo.
+
+    ``reports`` becomes a folder, whole or not at all:
+
+    - ``metrics.json``: every metric over all photos, each result next to gray;
+    - ``categories.csv``: the same for each category too, with intervals, for plots;
+    - ``comparison.csv``: every result against those before it and gray, with paired intervals;
+    - ``photos.csv``: every score of every photo;
+    - ``gallery.png``: ``params.gallery`` photos, gray / colorized / truth.
+
+    Args:
+        split: the folder of ``test_x`` and ``test_y``.
+        model: the generator's weights; several are compared on the same photos.
+        reports: the folder to write.
+        params: how.
+
+    Raises:
+        ColorpipeError: a photo or a model is missing or damaged, Inception cannot be had, or
+            ``reports`` holds something else.
+    """
+    _check_only_reports(reports)
+    names = list_pairs(split, "test")
+    models = name_models([model] if isinstance(model, Path) else model)
+    inception = _inception(params)
+    colorizers = {name: Colorizer.load(path, params.device) for name, path in models.items()}
+    scores = Scores([*models, GRAY], inception)
+    shown = choose_gallery(names, params.gallery)
+    gallery: dict[str, list[list[RGB]]] = defaultdict(list)
+    photos = track(_read(split, names), "Evaluating", len(names))
+    while batch := list(islice(photos, _BATCH)):
+        grays = [photo.gray for photo in batch]
+        made = {name: colorizer.colorize_many(grays) for name, colorizer in colorizers.items()}
+        for i, photo in enumerate(batch):
+            results = {name: np.asarray(made[name][i], np.uint8) for name in models}
+            results[GRAY] = np.repeat(photo.gray[..., None], 3, axis=2)
+            scores.add(photo.name, photo.category, photo.truth, results)
+            if photo.name in shown:
+                row = [results[GRAY], *(results[name] for name in models), photo.truth]
+                gallery[photo.category].append(row)
+    card = Scorecard(scores, params.resamples, params.seed, inception.file if inception else "")
+    with new_folder(reports) as folder:
+        card.write(folder)
+        gallery_sheet(gallery, list(models)).save(folder / GALLERY)
+    card.print()
+    print(_about_inception(card.inception, len(names)))
+    print(f"The reports are in {reports}.")
+
+
+def _check_only_reports(folder: Path) -> None:
+    """Refuse a folder that holds anything else, which would be lost when it is replaced."""
+    if not folder.is_dir():
+        return
+    if others := sorted({path.name for path in folder.iterdir()} - {*FILES, GALLERY}):
+        raise ColorpipeError(
+            f"{folder} holds files that are no reports, such as {others[0]}; name a new folder with"
+            " --reports, since this one would be replaced."
+        )
+
+
+def name_models(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name each model's result: "colorized", or of several the shortest end of the path that tells.
+
+    Raises:
+        ColorpipeError: there is no model, or one is given twice.
+    """
+    if not paths:
+        raise ColorpipeError("There is no model to evaluate; name one with --model.")
+    if len(paths) == 1:
+        return {COLORIZED: paths[0]}
+    if len(set(paths)) < len(paths):
+        raise ColorpipeError("A model is given twice; name different files with --model.")
+    whole = [path.with_suffix("").parts for path in paths]
+    for length in range(1, max(map(len, whole)) + 1):
+        names = ["/".join(parts[-length:]) for parts in whole]
+        if len({*names, GRAY, TRUTH}) == len(paths) + 2:
+            return dict(zip(names, paths, strict=True))
+    return {path.as_posix(): path for path in paths}
+
+
+def choose_gallery(names: Sequence[str], count: int) -> frozenset[str]:
+    """Choose ``count`` photos, of each category the same number as far as they reach.
+
+    The first by name: names come from content, so that the first are drawn as fairly as any.
+    """
+    by_category: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        by_category[_category(name)].append(name)
+    turns = sorted(
+        (turn, category, name)
+        for category, members in by_category.items()
+        for turn, name in enumerate(members)
+    )
+    return frozenset(name for _, _, name in turns[:count])
+
+
+def gallery_sheet(
+    gallery: Mapping[str, Sequence[Sequence[RGB]]], models: Sequence[str]
+) -> Image.Image:
+    """Lay out gray / colorized / truth, a category a row, with a single model two photos a row."""
+    abreast = 2 if len(models) == 1 else 1
+    rows: list[list[RGB]] = []
+    labels: list[str] = []
+    for category, photos in sorted(gallery.items()):
+        for start in range(0, len(photos), abreast):
+            rows.append([picture for photo in photos[start : start + abreast] for picture in photo])
+            labels.append(category)
+    columns = [GRAY, *models, TRUTH] * abreast
+    return contact_sheet(rows, labels, columns[: max(map(len, rows))])
+
+
+def _category(name: str) -> str:
+    """The category in a name of the split, ``<category>-<name>.png``."""
+    return name.rpartition("-")[0]
+
+
+def _read(split: Path, names: Iterable[str]) -> Iterator[Pair]:
+    for name in names:
+        x, y = split / "test_x" / name, split / "test_y" / name
+        truth = _pixels(y)
+        gray = luma_of(_pixels(x))
+        if truth.size != (gray.shape[1], gray.shape[0]):
+            raise ColorpipeError(f"{x} and {y} differ in size; run `colorpipe split` again.")
+        if min(truth.size) < MIN_SIDE:
+            raise ColorpipeError(
+                f"{y} is {truth.width}x{truth.height}; photos to measure on have at least"
+                f" {MIN_SIDE} px a side."
+            )
+        yield Pair(name, _category(name), gray, np.asarray(truth))
+
+
+def _pixels(path: Path) -> Image.Image:
+    try:
+        return open_photo(path).image
+    except ImageError as error:
+        raise ColorpipeError(
+            f"{path} cannot be read: {error}; run `colorpipe split` again."
+        ) from error
+
+
+def _inception(params: EvaluateParams) -> Inception | None:
+    if params.inception == "none":
+        return None
+    path = fetch_inception() if params.inception == "download" else Path(params.inception)
+    return load_inception(path, choose_device(params.device))
+
+
+def _about_inception(file: str, photos: int) -> str:
+    if not file:
+        return (
+            "FID and KID are left out: they need the network inception-2015-12-05.pt. Give it with"
+            " --inception PATH, or fetch it once with --inception download."
+        )
+    few = (
+        f" Of fewer than {FEW_PHOTOS} photos FID is mostly bias; go by KID."
+        if photos < FEW_PHOTOS
+        else ""
+    )
+    return f"FID and KID are of {file}.{few}"

@@ -1,0 +1,128 @@
+"""Resize: bring every photo to one square size, as PNG."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline import png, previews
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.images import RGB, ImageError, new_folder, open_photo, read_bytes
+from pipeline.parallel import map_in_order
+from pipeline.params import ResizeParams
+from pipeline.progress import track
+
+
+@dataclass(frozen=True)
+class Source:
+    """A photo to resize."""
+
+    path: Path
+    category: str
+
+
+def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
+    """Write every photo of ``clean`` to ``out`` as a square PNG of the same name.
+
+    Args:
+        clean: a folder of photos a category; only read.
+        out: written whole or not at all.
+        params: size and mode.
+
+    Returns:
+        A failure for each photo that could not be read.
+
+    Raises:
+        ColorpipeError: there is no photo, or two of a category would get the same name.
+    """
+    total = _check(clean)
+    failures: list[Failure] = []
+    with new_folder(out) as folder:
+        for category in {source.category for source in list_photos(clean)}:
+            (folder / category).mkdir()
+        work = functools.partial(resize_file, folder=folder, params=params)
+        for failure in track(map_in_order(work, list_photos(clean)), "Resizing", total):
+            if failure is not None:
+                failures.append(failure)
+        if len(failures) == total:
+            raise ColorpipeError(f"No photo in {clean} could be read; first {failures[0]}.")
+    previews.clear()
+    return failures
+
+
+def list_photos(folder: Path) -> Iterator[Source]:
+    """Yield the files in the folders of ``folder``, sorted; hidden files are passed over."""
+    for category in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for path in sorted(category.iterdir()):
+            if path.is_file() and not path.name.startswith("."):
+                yield Source(path, category.name)
+
+
+def _check(clean: Path) -> int:
+    """Count the photos; raise when there are none or two would become one."""
+    if not clean.is_dir():
+        raise ColorpipeError(f"{clean} is not a folder; run clean first, or name another one.")
+    total, category, stems = 0, "", set[str]()
+    for source in list_photos(clean):
+        if source.category != category:
+            category, stems = source.category, set()
+        if source.path.stem in stems:
+            raise ColorpipeError(
+                f"{source.path} has the same name as another photo of its category, but for the"
+                " extension; rename one of them."
+            )
+        stems.add(source.path.stem)
+        total += 1
+    if not total:
+        raise ColorpipeError(
+            f"{clean} has no photos in folders; it must hold a folder for each category."
+        )
+    return total
+
+
+def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure | None:
+    """Write one photo as ``<folder>/<category>/<stem>.png``; say so if it cannot be read."""
+    try:
+        data = read_bytes(source.path)
+        pixels = previews.find(data, params.size)
+        if pixels is None:
+            pixels = np.asarray(open_photo(data, at_least=params.size).image)
+    except ImageError as error:
+        return Failure(str(source.path), str(error))
+    square = to_square(pixels, params)
+    (folder / source.category / f"{source.path.stem}.png").write_bytes(png.encode(square))
+    return None
+
+
+def to_square(rgb: RGB, params: ResizeParams) -> RGB:
+    """Bring ``rgb`` (H, W, 3) to (size, size, 3) in the given mode.
+
+    Shrinking averages areas; enlarging is bicubic.
+    """
+    size = params.size
+    height, width = rgb.shape[:2]
+    if params.mode == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return _scaled(rgb[top : top + side, left : left + side], size, size)
+    if params.mode == "stretch":
+        return _scaled(rgb, size, size)
+    scale = size / max(height, width)
+    inner = _scaled(rgb, max(1, round(width * scale)), max(1, round(height * scale)))
+    top, left = (size - inner.shape[0]) // 2, (size - inner.shape[1]) // 2
+    square = np.zeros((size, size, 3), np.uint8)
+    square[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+    return square
+
+
+def _scaled(rgb: RGB, width: int, height: int) -> RGB:
+    if (rgb.shape[1], rgb.shape[0]) == (width, height):
+        return rgb
+    shrinks = rgb.shape[0] >= height and rgb.shape[1] >= width
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(rgb, (width, height), interpolation=method).astype(np.uint8, copy=False)

@@ -1,0 +1,253 @@
+"""Split: divide the photos into train and test, each with its gray copy.
+
+``<side>_y`` holds the photos and ``<side>_x`` their gray versions (Rec. 601 luma), under the same
+names, ``<category>-<name>.png``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import png
+from pipeline.assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
+from pipeline.duplicates import Groups, near_pairs, perceptual_hash
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.images import (
+    ImageError,
+    link_or_copy,
+    luma_of,
+    new_folder,
+    open_photo,
+    read_bytes,
+    reading,
+)
+from pipeline.manifest import RawPhoto, read_table, write_table
+from pipeline.parallel import map_in_order
+from pipeline.params import SplitParams
+from pipeline.progress import track
+
+
+@dataclass(frozen=True)
+class LockRow:
+    """A row of the lock: a photo that is tested with."""
+
+    category: str
+    name: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A resized photo, and what it is called in the split."""
+
+    path: Path
+    category: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A photo whose pair was written."""
+
+    category: str
+    stem: str
+    """Of the resized photo."""
+    file: str
+    """Name in the split."""
+    hash: int
+
+
+def split(
+    resized: Path,
+    out: Path,
+    params: SplitParams,
+    *,
+    manifest: Path | None = None,
+    lock: Path | None = None,
+) -> list[Failure]:
+    """Write ``train_x``, ``train_y``, ``test_x``, ``test_y``; if asked for ``val_x``, ``val_y``.
+
+    Args:
+        resized: a folder of photos a category; only read.
+        out: written whole or not at all.
+        params: sizes, distance and seed.
+        manifest: the table of raw photos; those of one page stay on one side. None, or a file that
+            is not there, leaves pages out of account.
+        lock: the table of test photos, read if it is there and written at the end; it keeps the
+            test set the same when photos are added. None neither reads nor writes it.
+
+    Returns:
+        A failure for each photo that could not be read.
+
+    Raises:
+        ColorpipeError: there is no photo, or a category has too few.
+    """
+    photos = list_photos(resized)
+    failures: list[Failure] = []
+    paired: list[Paired] = []
+    with new_folder(out) as folder:
+        (folder / "x").mkdir()
+        (folder / "y").mkdir()
+        work = functools.partial(write_pair, folder=folder)
+        for result in track(map_in_order(work, photos), "Splitting", len(photos)):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                paired.append(result)
+        if not paired:
+            raise ColorpipeError(f"No photo in {resized} could be read; first {failures[0]}.")
+        sides = _sides(paired, params, manifest, lock)
+        _move(folder, paired, sides, params.val_fraction > 0)
+        check_pairs(folder)
+    if lock is not None:
+        tested = [p for p, side in zip(paired, sides, strict=True) if side == TEST]
+        _write_lock(lock, [LockRow(p.category, p.stem, params.seed) for p in tested])
+    left_out = sides.count(LEFT_OUT)
+    if left_out:
+        print(
+            f"{left_out} photos are in neither train nor test, because they are near duplicates"
+            " of test photos or come from the same page."
+        )
+    return failures
+
+
+def list_photos(resized: Path) -> list[Photo]:
+    """Name every photo in the folders of ``resized`` for the split, sorted.
+
+    The category of a split photo is what stands before the last "-", so its name has none.
+
+    Raises:
+        ColorpipeError: there is none.
+    """
+    if not resized.is_dir():
+        raise ColorpipeError(f"{resized} is not a folder; run resize first, or name another one.")
+    photos: list[Photo] = []
+    for category in sorted(path for path in resized.iterdir() if path.is_dir()):
+        paths = sorted(p for p in category.iterdir() if p.is_file() and not p.name.startswith("."))
+        names = Counter(_plain(path).casefold() for path in paths)
+        for path in paths:
+            name = _plain(path)
+            if names[name.casefold()] > 1:
+                name += "_" + hashlib.sha256(path.name.encode()).hexdigest()[:8]
+            photos.append(Photo(path, category.name, name))
+    if not photos:
+        raise ColorpipeError(
+            f"{resized} has no photos in folders; it must hold a folder for each category."
+        )
+    return photos
+
+
+def _plain(path: Path) -> str:
+    return path.stem.replace("-", "_")
+
+
+def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
+    """Write ``y/<category>-<name>.png`` and its gray copy in ``x``; hash the latter.
+
+    A PNG that holds the photo as it is becomes another name of the same file where the file system
+    has hard links: a new file would cost more time than all the rest, and the space twice.
+    """
+    name = f"{photo.category}-{photo.name}.png"
+    x, y = folder / "x" / name, folder / "y" / name
+    try:
+        data = read_bytes(photo.path)
+        opened = open_photo(data)
+    except ImageError as error:
+        return Failure(str(photo.path), str(error))
+    gray = luma_of(opened.image)
+    if png.is_rgb(data) and not opened.changes:
+        link_or_copy(photo.path, y)
+    else:
+        y.write_bytes(png.encode(np.asarray(opened.image)))
+    x.write_bytes(png.encode(gray))
+    return Paired(photo.category, photo.path.stem, name, perceptual_hash(gray))
+
+
+def _sides(
+    paired: Sequence[Paired], params: SplitParams, manifest: Path | None, lock: Path | None
+) -> list[str]:
+    """Choose the side of each photo, with what belongs together on one side."""
+    groups = Groups()
+    for i, j in near_pairs([photo.hash for photo in paired], params.group_distance):
+        groups.join(i, j)
+    if manifest is not None and manifest.exists():
+        pages = {
+            (row.category, Path(row.name).stem): row.page for row in read_table(manifest, RawPhoto)
+        }
+        for i, photo in enumerate(paired):
+            if page := pages.get((photo.category, photo.stem)):
+                groups.join(i, page)
+    return assign(
+        [Candidate(photo.category, photo.stem, groups.of(i)) for i, photo in enumerate(paired)],
+        params.test_per_category,
+        params.seed,
+        _read_lock(lock, params.seed),
+        params.val_fraction,
+    )
+
+
+def _read_lock(lock: Path | None, seed: int) -> set[tuple[str, str]]:
+    """The photos tested with before; another seed is another draw."""
+    if lock is None or not lock.exists():
+        return set()
+    return {(row.category, row.name) for row in read_table(lock, LockRow) if row.seed == seed}
+
+
+def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str], val: bool) -> None:
+    """Move the pairs from ``x`` and ``y`` to their sides."""
+    for kind in ("x", "y"):
+        for side in (TRAIN, TEST, VAL) if val else (TRAIN, TEST):
+            (folder / f"{side}_{kind}").mkdir()
+        for photo, side in zip(paired, sides, strict=True):
+            source = folder / kind / photo.file
+            if side == LEFT_OUT:
+                source.unlink()
+            else:
+                source.rename(folder / f"{side}_{kind}" / photo.file)
+        (folder / kind).rmdir()
+
+
+def _write_lock(lock: Path, rows: list[LockRow]) -> None:
+    if not lock.exists() or read_table(lock, LockRow) != rows:
+        write_table(lock, rows, LockRow)
+
+
+def check_pairs(split: Path) -> None:
+    """Check that in every side x and y have the same names and sizes, and x is the gray of y.
+
+    Raises:
+        ColorpipeError: the first pair that is not as it should be.
+    """
+    for colours in sorted(split.glob("*_y")):
+        grays = colours.with_name(colours.name[:-1] + "x")
+        names = sorted(path.name for path in colours.iterdir())
+        if not grays.is_dir() or names != sorted(path.name for path in grays.iterdir()):
+            raise ColorpipeError(f"{grays} and {colours} do not hold the same names; split again.")
+        for result in map_in_order(
+            pair_problem, ((grays / name, colours / name) for name in names)
+        ):
+            if result is not None:
+                raise ColorpipeError(result)
+
+
+def pair_problem(pair: tuple[Path, Path]) -> str | None:
+    """Say what is wrong with a gray and a colour file that should be a pair."""
+    x, y = pair
+    try:
+        with reading(x) as gray:
+            pixels = np.asarray(gray) if gray.mode == "L" else None
+        photo = open_photo(y)
+    except ImageError as error:
+        return f"{x} and {y} are no pair: {error}."
+    if pixels is None:
+        return f"{x} is not gray."
+    if not np.array_equal(pixels, luma_of(photo.image)):
+        return f"{x} is not the gray version of {y}."
+    return None

@@ -1,0 +1,168 @@
+"""The data sets that come as archives of photos: COCO's sample, landscapes and Places365."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from pipeline.errors import ColorpipeError
+from pipeline.params import ScrapeParams
+from pipeline.sources import Found, Offer, Refusal, archived, open_source, places365
+from pipeline.sources.archived import OfficialFile, obtain
+
+LISTS = {
+    "categories_places365.txt": b"/a/airfield 0\n/a/apartment_building/outdoor 1\n",
+    "places365_val.txt": b"Places365_val_00000001.jpg 1\nPlaces365_val_00000002.jpg 0\n",
+}
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def find(source: str, path: Path) -> list[Found]:
+    return list(open_source(ScrapeParams(source=source, path=path)))  # type: ignore[arg-type]
+
+
+def categories(found: list[Found]) -> list[str]:
+    assert all(isinstance(offer, Offer) for offer in found)
+    return [offer.category for offer in found]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+VALIDATION = {f"val_256/Places365_val_0000000{n}.jpg": b"photo" for n in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_places365_validation_photos_get_their_labels_from_the_lists(packed: bool) -> None:
+    if packed:
+        write_tar(Path("in/filelist_places365-standard.tar"), LISTS)
+    else:
+        Path("in").mkdir()
+        for name, data in LISTS.items():
+            (Path("in") / name).write_bytes(data)
+    path = write_tar(Path("in/val_256.tar"), VALIDATION)
+    for given in (path, path.parent):
+        # The third photo is not in the list: it is none of the data set's.
+        assert categories(find("places365", given)) == ["apartment_building-outdoor", "airfield"]
+
+
+def test_places365_without_lists_is_one_category() -> None:
+    path = write_tar(Path("in/val_256.tar"), VALIDATION)
+    assert categories(find("places365", path)) == ["places365"] * 3
+
+
+def test_places365_training_photos_lie_in_folders_of_their_class() -> None:
+    files = {
+        "data_256/a/airfield/00000001.jpg": b"photo",
+        "data_256/a/apartment_building/outdoor/00000001.jpg": b"photo",
+    }
+    path = write_tar(Path("in/train_256_places365standard.tar"), files)
+    assert categories(find("places365", path)) == ["airfield", "apartment_building-outdoor"]
+
+
+def test_damaged_lists_are_told() -> None:
+    write_tar(Path("in/val_256.tar"), VALIDATION)
+    lists = Path("in/filelist_places365-standard.tar")
+    write_tar(lists, {"categories_places365.txt": b""})
+    with pytest.raises(ColorpipeError, match="lacks"):
+        find("places365", Path("in/val_256.tar"))
+    write_tar(lists, {**LISTS, "places365_val.txt": b"Places365_val_00000001.jpg 9\n"})
+    with pytest.raises(ColorpipeError, match="not as published"):
+        find("places365", Path("in/val_256.tar"))
+
+
+def test_coco_and_landscapes_are_one_category_each() -> None:
+    files = {
+        "coco_sample/train_sample/000000000064.jpg": b"photo",
+        "coco_sample/annotations/train_sample.json": b"{}",
+        "coco_sample/train_sample/._000000000064.jpg": b"a shadow file of macOS",
+    }
+    [offer] = find("coco-sample", write_tar(Path("in/coco_sample.tgz"), files))
+    assert isinstance(offer, Offer)
+    assert (offer.category, offer.data) == ("coco", b"photo")
+    with zipfile.ZipFile("archive.zip", "w") as archive:
+        archive.writestr("00000000_(2).jpg", b"photo")
+        archive.writestr("large.jpg", bytes(31_000_000))
+    small, large = find("landscapes", Path("archive.zip"))
+    assert isinstance(small, Offer)
+    assert small.category == "landscapes"
+    assert isinstance(large, Refusal)
+
+
+def test_an_archive_without_photos_is_told() -> None:
+    path = write_tar(Path("in/coco_sample.tgz"), {"notes.txt": b""})
+    with pytest.raises(ColorpipeError, match="holds no photos of this data set"):
+        find("coco-sample", path)
+
+
+def test_a_missing_copy_is_told_and_not_replaced_by_a_download() -> None:
+    for source in ("coco-sample", "places365", "cifar10", "landscapes"):
+        with pytest.raises(ColorpipeError, match="could not be read"):
+            find(source, Path("none.zip"))
+
+
+def test_landscapes_cannot_be_downloaded() -> None:
+    with pytest.raises(ColorpipeError, match="members only; download it from"):
+        open_source(ScrapeParams(source="landscapes"))
+
+
+def test_an_official_file_is_downloaded_once_and_checked(tmp_path: Path) -> None:
+    """From a server on this machine, in place of the official one."""
+    public = tmp_path / "public"
+    write_tar(public / "val_256.tar", VALIDATION)
+    write_tar(public / "filelist_places365-standard.tar", LISTS)
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *given: object) -> None:
+            super().__init__(*given, directory=str(public))  # type: ignore[arg-type]
+
+        def log_message(self, format: str, *given: object) -> None:
+            asked.append(self.path)
+
+    def official(name: str) -> OfficialFile:
+        md5 = hashlib.md5((public / name).read_bytes()).hexdigest()
+        return OfficialFile(f"http://127.0.0.1:{server.server_port}/{name}", md5)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(places365, "VALIDATION", official("val_256.tar"))
+            patch.setattr(places365, "FILE_LISTS", official("filelist_places365-standard.tar"))
+            for _ in range(2):
+                found = list(open_source(ScrapeParams(source="places365")))
+                assert categories(found) == ["apartment_building-outdoor", "airfield"]
+        assert len(asked) == 2
+
+        wrong = OfficialFile(official("val_256.tar").url, "0" * 32)
+        with pytest.raises(ColorpipeError, match=r"could not be had.*--path"):
+            obtain(wrong, tmp_path / "other")
+        assert not list((tmp_path / "other").glob("*.tar"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(archived, "COCO_SAMPLE", OfficialFile(wrong.url, None))
+            with pytest.raises(ColorpipeError, match="not the file that fastai describes"):
+                list(open_source(ScrapeParams(source="coco-sample")))
+        server.shutdown()
+
+
+def test_without_a_network_the_other_way_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match=r"could not be had.*--path"):
+        obtain(OfficialFile("http://127.0.0.1:1/file.tar", None), tmp_path)

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from bing_image_downloader import bing as library
+from bing_server import FOREIGN, HOSTILE, BingServer
+
+from pipeline import reasons
+from pipeline.errors import ColorpipeError
+from pipeline.params import ScrapeParams
+from pipeline.sources import Found, Offer, Refusal, Shortfall, bing, open_source
+from pipeline.sources.bing import ResultPage
+
+
+def photos(word: str, count: int) -> list[bytes]:
+    return [b"\xff\xd8\xff" + f"{word} {index}".encode() for index in range(count)]
+
+
+SEA = photos("sea", 40)
+
+
+def params(server: BingServer, folder: Path, **changes: object) -> ScrapeParams:
+    (folder / "cats.txt").write_text("sea\nhills: green hills\n")
+    settings: dict[str, object] = {
+        "source": "bing",
+        "categories": folder / "cats.txt",
+        "search_url": server.search_url,
+        "allow_hosts": (server.host,),
+        "limit": 10,
+        "timeout": 20.0,
+        "retries": 1,
+        "max_bytes": 100_000,
+        **changes,
+    }
+    return ScrapeParams.model_validate(settings)
+
+
+def names(found: Sequence[Found], category: str) -> list[str]:
+    return [
+        offer.url.rpartition("/")[2]
+        for offer in found
+        if isinstance(offer, Offer) and offer.category == category
+    ]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_photos_come_in_the_order_of_the_search(tmp_path: Path) -> None:
+    with BingServer({"sea": SEA, "green hills": photos("hill", 4)}) as server:
+        found = list(open_source(params(server, tmp_path, limit=20)))
+        assert names(found, "sea") == [f"{index}.jpg" for index in range(20)]
+        assert names(found, "hills") == [f"{index}.jpg" for index in range(4)]
+        offer = found[8]
+        assert offer == Offer(
+            category="sea",
+            url=server.url_of("sea", 8),
+            data=SEA[8],
+            page=f"http://{server.host}/page/8?a=1&b=2",
+            query="sea",
+            licence="Bing's filter: any",
+        )
+
+
+def test_pages_do_not_overlap(tmp_path: Path) -> None:
+    with BingServer({"sea": SEA, "green hills": []}, page_size=7) as server:
+        list(open_source(params(server, tmp_path, limit=40)))
+        asked = [int(form["first"]) for form in server.searches if form["q"] == "sea"]
+    # The last page is empty: the search is at its end.
+    assert asked == [0, 7, 14, 21, 28, 35]
+
+
+def test_the_request_is_the_library_s_with_our_filters(tmp_path: Path) -> None:
+    with BingServer({"sea": SEA}) as server:
+        for changes in ({}, {"safe_search": False, "licence": "modify_commercially"}):
+            url = ResultPage("süße Hügel & so", 35, params(server, tmp_path, **changes)).url
+            base, _, form = url.partition("?")
+            assert base == server.search_url
+            asked = dict(urllib.parse.parse_qsl(form))
+            assert (asked["q"], asked["first"], asked["count"]) == ("süße Hügel & so", "35", "100")
+            if not changes:
+                assert (asked["adlt"], asked["qft"]) == ("on", "+filterui:photo-photo")
+            else:
+                licence = "+filterui:photo-photo+filterui:license-L2_L3"
+                assert (asked["adlt"], asked["qft"]) == ("off", licence)
+
+
+def test_every_licence_has_its_filter(tmp_path: Path) -> None:
+    with BingServer({}) as server:
+        allowed = ScrapeParams.model_fields["licence"].annotation
+        filters = {
+            licence: ResultPage("x", 0, params(server, tmp_path, licence=licence)).url
+            for licence in allowed.__args__  # type: ignore[union-attr]
+        }
+    assert len(set(filters.values())) == 6
+
+
+def test_a_mirror_s_address_may_have_a_query_of_its_own(tmp_path: Path) -> None:
+    with BingServer({}) as server:
+        url = ResultPage("x", 0, params(server, tmp_path, search_url="http://m/?a=b")).url
+    assert url.startswith("http://m/?a=b&q=x&first=0")
+
+
+def test_the_library_is_left_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with BingServer({"sea": SEA, "green hills": []}) as server:
+        list(open_source(params(server, tmp_path)))
+        page = ResultPage("sea", 0, params(server, tmp_path))
+        assert page.results("").links == []
+        assert page.results("<html>no results</html>").count == 0
+    assert library.urllib.request is urllib.request
+    assert capfd.readouterr().out == ""
+
+
+def test_another_library_is_told_how_to_mend_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with BingServer({"sea": SEA}) as server:
+        text = server.page("sea", 0)
+        page = ResultPage("sea", 0, params(server, tmp_path))
+        assert len(page.results(text).links) == 7
+        monkeypatch.setattr(library.Bing, "run", lambda self: None)
+        with pytest.raises(ColorpipeError, match=r"==1\.1\.3"):
+            page.results(text)
+        with pytest.raises(ColorpipeError, match=r"==1\.1\.3"):
+            ResultPage("sea", 0, params(server, tmp_path))
+
+
+def test_strange_pages_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    with BingServer({}) as server:
+        page = ResultPage("sea", 0, params(server, tmp_path))
+    text = (
+        '<a m="{&quot;murl&quot;:&quot;http://h/a b.jpg?x=1&amp;y=2&quot;,&quot;purl&quot;:5}">'
+        '<a m="{&quot;murl&quot;:&quot;http://h/c.jpg&quot;}"><a m="[]"><a m="{"><a m>'
+        '<a m="{&quot;murl&quot;:&quot;http://h/c.jpg&quot;,&quot;purl&quot;:&quot;p&quot;}">'
+    )
+    results = page.results(text)
+    assert results.links == ["http://h/a%20b.jpg?x=1&y=2", "http://h/c.jpg"]
+    assert results.count == 3
+    assert results.pages == {"http://h/c.jpg": "p"}
+
+
+def test_hostile_results_cost_no_photo_and_reach_nothing(tmp_path: Path) -> None:
+    with BingServer(
+        {"sea": SEA, "green hills": photos("hill", 20)}, bad=[*HOSTILE, *FOREIGN]
+    ) as server:
+        found = list(open_source(params(server, tmp_path, timeout=2.0)))
+        assert names(found, "sea") == names(found, "hills") == [f"{n}.jpg" for n in range(10)]
+        refused = {
+            refusal.url: refusal.reason
+            for refusal in found
+            if isinstance(refusal, Refusal) and refusal.category == "sea"
+        }
+    assert len(refused) == len(HOSTILE) + len(FOREIGN)
+    assert refused["file:///etc/passwd"] == reasons.SCHEME
+    assert refused["http://169.254.169.254/latest/meta-data/photo.jpg"] == reasons.PRIVATE
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path).parts[0] for path in written} == {".colorpipe", "cats.txt"}
+
+
+def test_what_is_kept_does_not_depend_on_who_answers_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same ten photos, whatever the number of workers, with failures in between."""
+    kept = []
+    for workers in (1, 3, 16):
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        bad = ["missing", "cut-off", "html", "noai"]
+        with BingServer({"sea": SEA[:1] * 3 + SEA, "green hills": []}, bad=bad) as server:
+            found = list(open_source(params(server, folder, workers=workers, per_host=workers)))
+            kept.append([offer.data for offer in found if isinstance(offer, Offer)])
+            asked = [path for path in server.asked if path.startswith("/photo")]
+            # Three of the first four are one photo: thirteen URLs give ten photos.
+            assert len(asked) == 13
+    assert kept[0] == kept[1] == kept[2]
+    assert len(set(kept[0])) == 10
+
+
+def test_a_second_run_asks_for_nothing_and_a_higher_limit_for_the_difference(
+    tmp_path: Path,
+) -> None:
+    with BingServer({"sea": SEA, "green hills": photos("hill", 40)}) as server:
+        first = list(open_source(params(server, tmp_path)))
+        asked = dict(server.asked)
+        assert list(open_source(params(server, tmp_path))) == first
+        assert dict(server.asked) == asked
+        more = list(open_source(params(server, tmp_path, limit=25)))
+        assert len(names(more, "sea")) == 25
+        assert names(more, "sea")[:10] == names(first, "sea")
+        counts = {path: n for path, n in server.asked.items() if path != "/robots.txt"}
+        assert set(counts.values()) == {1}
+
+
+def test_stricter_terms_are_asked_about_again(tmp_path: Path) -> None:
+    with BingServer({"sea": SEA, "green hills": []}, bad=["robots"]) as server:
+        easy = list(open_source(params(server, tmp_path, robots=False)))
+        assert isinstance(easy[0], Offer)
+        strict = list(open_source(params(server, tmp_path)))
+        assert isinstance(strict[0], Refusal)
+        assert strict[0].reason == reasons.ROBOTS
+        small = list(open_source(params(server, tmp_path, max_bytes=5)))
+        assert {found.reason for found in small if isinstance(found, Refusal)} == {
+            reasons.ROBOTS,
+            reasons.TOO_LARGE,
+        }
+
+
+def test_one_url_in_two_categories_is_fetched_once(tmp_path: Path) -> None:
+    with BingServer({"sea": SEA, "green hills": []}, delay=0.05) as server:
+        (tmp_path / "list.csv").write_text(
+            "url,category\n" + "".join(f"{server.url_of('sea', 0)},{name}\n" for name in "abc")
+        )
+        urls = params(server, tmp_path, source="urls", path=tmp_path / "list.csv", limit=None)
+        found = list(open_source(urls))
+        assert [offer.category for offer in found] == ["a", "b", "c"]
+        assert server.asked["/photo/sea/0.jpg"] == 1
+
+
+def test_a_category_without_results_is_told(tmp_path: Path) -> None:
+    with BingServer({"sea": SEA}) as server:
+        found = list(open_source(params(server, tmp_path)))
+        assert found[-1] == Shortfall("hills", f"{server.host} shows no results for 'green hills'")
+
+
+def test_without_a_network_the_host_and_the_offline_way_are_named(tmp_path: Path) -> None:
+    with BingServer({}) as server:
+        settings = params(server, tmp_path)
+    with pytest.raises(ColorpipeError) as caught:
+        list(open_source(settings))
+    assert f"the search at {server.host} fails: host not reachable" in str(caught.value)
+    assert "--source folder" in str(caught.value)
+
+
+def test_a_search_that_repeats_itself_comes_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with BingServer({"sea": SEA[:5], "green hills": []}) as server:
+        page = server.page("sea", 0)
+        monkeypatch.setattr(server, "page", lambda query, first: page)
+        found = list(open_source(params(server, tmp_path)))
+        assert names(found, "sea") == [f"{index}.jpg" for index in range(5)]
+        assert len(server.searches) == 4  # of each query, the second page shows nothing new
+
+
+def test_a_search_that_never_ends_comes_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bing, "MAX_PAGES", 3)
+    with BingServer({"sea": [b"<html>"] * 1000, "green hills": []}) as server:
+        found = list(open_source(params(server, tmp_path)))
+        assert len([refusal for refusal in found if isinstance(refusal, Refusal)]) == 21
+
+
+def test_a_cache_that_fails_stops_everything_in_good_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with BingServer({"sea": SEA, "green hills": SEA}, delay=0.02) as server:
+        source = open_source(params(server, tmp_path, limit=40))
+        list(open_source(params(server, tmp_path, limit=1)))
+        monkeypatch.setattr("pipeline.downloads.new_file", full)
+        with pytest.raises(ColorpipeError, match=r"downloads.*No space left on device"):
+            list(source)
+    gc.collect()
+    assert "Task" not in capfd.readouterr().err
+
+
+def test_it_can_be_used_where_an_event_loop_runs_as_in_a_notebook(tmp_path: Path) -> None:
+    async def cell() -> list[Found]:
+        return list(open_source(params(server, tmp_path)))
+
+    with BingServer({"sea": SEA, "green hills": SEA}) as server:
+        assert len(asyncio.run(cell())) == 20
+
+
+def test_importing_it_needs_no_torch() -> None:
+    code = "import sys, pipeline.sources.bing; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

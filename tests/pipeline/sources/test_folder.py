@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import reasons
+from pipeline.errors import ColorpipeError
+from pipeline.params import ScrapeParams
+from pipeline.sources import Found, Offer, Refusal, Shortfall, open_source
+
+
+def find(root: Path, **changes: object) -> list[Found]:
+    return list(open_source(ScrapeParams(source="folder", path=root, **changes)))  # type: ignore[arg-type]
+
+
+def write(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+
+
+def test_folders_are_categories_and_paths_their_order(tmp_path: Path) -> None:
+    write(tmp_path, "sea/b.JPG", "sea/a/c.webp", "Dos & don'ts/x.png", "sea/notes.txt")
+    write(tmp_path, "sea/.hidden.jpg", ".git/x.jpg")
+    offers = [offer for offer in find(tmp_path) if isinstance(offer, Offer)]
+    assert [(offer.category, offer.url) for offer in offers] == [
+        ("Dos-don-ts", "Dos & don'ts/x.png"),
+        ("sea", "sea/a/c.webp"),
+        ("sea", "sea/b.JPG"),
+    ]
+    assert offers[1].data == b"sea/a/c.webp"
+
+
+def test_photos_in_the_folder_itself_are_a_category_of_its_name(tmp_path: Path) -> None:
+    write(tmp_path / "my photos", "a.jpg", "sea/b.jpg")
+    found = find(tmp_path / "my photos")
+    assert [offer.category for offer in found] == ["sea", "my-photos"]
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    write(tmp_path, "sea/a.jpg", "sea/b.jpg", "sea/c.jpg")
+    (tmp_path / "sea/b.jpg").write_bytes(bytes(2000))
+    source = iter(open_source(ScrapeParams(source="folder", path=tmp_path, max_bytes=1000)))
+    assert isinstance(next(source), Offer)
+    refusal = next(source)
+    (tmp_path / "sea/c.jpg").unlink()
+    gone = next(source)
+    assert refusal == Refusal("sea", "sea/b.jpg", reasons.TOO_LARGE, "2000 bytes")
+    assert isinstance(gone, Shortfall)
+    assert "c.jpg could not be read" in gone.reason
+
+
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [
+        ((), "holds no photos"),
+        (("sea/notes.txt",), "holds no photos"),
+        (("sea side/a.jpg", "sea-side/b.jpg"), "both become the category 'sea-side'"),
+        (("Sea/a.jpg", "sea/b.jpg"), "both become the category"),
+    ],
+)
+def test_a_folder_that_will_not_do_is_told(
+    tmp_path: Path, names: tuple[str, ...], part: str
+) -> None:
+    write(tmp_path, *names)
+    with pytest.raises(ColorpipeError, match=part):
+        find(tmp_path)
+
+
+def test_a_missing_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ColorpipeError, match="inbox is not a folder; --path"):
+        list(open_source(ScrapeParams(source="folder")))

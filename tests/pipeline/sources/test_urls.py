@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ColorpipeError
+from pipeline.params import ScrapeParams
+from pipeline.sources import open_source
+from pipeline.sources.urls import read_urls
+from pipeline.sources.web import Candidate
+
+
+def test_a_text_file_has_a_url_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "my list.txt"
+    path.write_text("# photos\nhttp://a/1.jpg\n\n http://a/2.jpg#x \nhttp://a/1.jpg\n")
+    assert read_urls(path) == {
+        "my-list": [Candidate("http://a/1.jpg"), Candidate("http://a/2.jpg#x")]
+    }
+
+
+def test_a_table_may_tell_more(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "name,category,url,page,licence\nx,../sea,http://a/1.jpg,http://a,CC0\n,,http://a/2.jpg\n,,,\n"
+    )
+    assert read_urls(path) == {
+        "sea": [Candidate("http://a/1.jpg", "http://a", "", "CC0")],
+        "list": [Candidate("http://a/2.jpg")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("a.txt", "# none\n", "holds no URL"),
+        ("a.csv", "", "has no column 'url'"),
+        ("a.csv", "http://a/1.jpg\n", "has no column 'url'"),
+        ("a.csv", "url\n", "holds no URL"),
+    ],
+)
+def test_a_file_that_will_not_do_is_told(tmp_path: Path, name: str, text: str, part: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ColorpipeError, match=part):
+        open_source(ScrapeParams(source="urls", path=tmp_path / name))
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match="is missing"):
+        open_source(ScrapeParams(source="urls", path=tmp_path / "none.txt"))
+    with pytest.raises(ColorpipeError, match="needs a file"):
+        open_source(ScrapeParams(source="urls"))

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from splits import make_split
+
+from pipeline.dataset import BatchSampler, list_pairs, read_photos, resized
+from pipeline.errors import ColorpipeError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def split(tmp_path):
+    return make_split(tmp_path / "split")
+
+
+@pytest.fixture
+def photos(split, tmp_path):
+    return read_photos(split, "train", tmp_path / "cache")
+
+
+def test_photos_are_decoded_as_they_are_and_once(split, photos, tmp_path):
+    assert photos.pixels.shape == (8, 64, 64, 3)
+    first = np.asarray(Image.open(split / "train_y" / photos.names[0]))
+    assert np.array_equal(photos.pixels[0], first)
+    stored = list((tmp_path / "cache").glob("*.npy"))
+    before = stored[0].stat().st_mtime_ns
+    again = read_photos(split, "train", tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("*.npy")) == stored
+    assert stored[0].stat().st_mtime_ns == before
+    assert again.fingerprint == photos.fingerprint
+
+
+def test_a_changed_photo_is_noticed(split, photos, tmp_path):
+    path = split / "train_y" / photos.names[0]
+    Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+    again = read_photos(split, "train", tmp_path / "cache")
+    assert again.fingerprint != photos.fingerprint
+    assert np.array_equal(again.pixels[0], photos.pixels[0][:, ::-1])
+
+
+def test_wrong_splits_are_named(split, tmp_path):
+    with pytest.raises(ColorpipeError, match="missing; run `colorpipe split`"):
+        list_pairs(tmp_path, "train")
+    (split / "train_x" / "astronaut-000.png").unlink()
+    with pytest.raises(ColorpipeError, match=r"train_y/astronaut-000\.png has no counterpart"):
+        list_pairs(split, "train")
+    for side in "xy":
+        (tmp_path / f"train_{side}").mkdir()
+    with pytest.raises(ColorpipeError, match="holds no photos"):
+        list_pairs(tmp_path, "train")
+
+
+def test_photos_of_two_sizes_and_damaged_ones_are_named(split, tmp_path):
+    path = split / "train_y" / "rocket-007.png"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ColorpipeError, match=r"rocket-007\.png cannot be read"):
+        read_photos(split, "train", tmp_path / "cache")
+    Image.new("RGB", (50, 64)).save(path)
+    with pytest.raises(ColorpipeError, match=r"rocket-007\.png is 50x64, but"):
+        read_photos(split, "train", tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_an_epoch_shows_every_photo_once_in_another_order(photos):
+    sampler = BatchSampler(photos, 64, 4, augmented=False, seed=1)
+    assert sampler.steps_per_epoch == 2
+
+    def seen(epoch):
+        batches = [sampler.batch(2 * epoch + place, CPU) for place in range(2)]
+        pixels = (torch.cat(batches) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        return [next(i for i in range(8) if np.array_equal(photos.pixels[i], p)) for p in pixels]
+
+    assert sorted(seen(0)) == sorted(seen(1)) == list(range(8))
+    assert set(seen(0)[:4]) != set(seen(1)[:4])
+
+
+def test_a_batch_follows_from_seed_and_step_alone(photos):
+    one, other = (BatchSampler(photos, 48, 4, augmented=True, seed=3) for _ in range(2))
+    for step in (0, 1, 2, 3):
+        one.batch(step, CPU)
+    assert torch.equal(one.batch(5, CPU), other.batch(5, CPU))
+    assert not torch.equal(one.batch(5, CPU), one.batch(4, CPU))
+    third = BatchSampler(photos, 48, 4, augmented=True, seed=4)
+    assert not torch.equal(one.batch(5, CPU), third.batch(5, CPU))
+
+
+def test_augmented_pictures_are_crops_of_the_photos(photos):
+    sampler = BatchSampler(photos, 32, 8, augmented=True, seed=0)
+    batch = sampler.batch(0, CPU)
+    assert batch.shape == (8, 3, 32, 32)
+    assert batch.min() >= 0
+    assert batch.max() <= 1
+    # A crop keeps the photo's mean colour roughly; mirrored or not, nothing else is changed.
+    means = torch.from_numpy(photos.pixels.mean((1, 2)) / 255).float()
+    distance = (batch.mean((2, 3))[:, None] - means[None]).norm(dim=2).min(dim=1).values
+    assert distance.max() < 0.25
+
+
+def test_a_batch_larger_than_the_data_is_refused(photos):
+    with pytest.raises(ColorpipeError, match="batch of 9 cannot be drawn from 8"):
+        BatchSampler(photos, 64, 9, augmented=False, seed=0)
+
+
+def test_resizing_to_the_same_size_is_free():
+    rgb = torch.rand(1, 3, 32, 32)
+    assert resized(rgb, 32) is rgb
+    assert resized(rgb, 16).shape == (1, 3, 16, 16)

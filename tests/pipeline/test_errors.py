@@ -1,0 +1,19 @@
+"""The errors that the command line turns into sentences and exit codes."""
+
+import pytest
+
+from pipeline.errors import ColorpipeError, Failure, StoppedError
+
+
+def test_a_failure_reads_as_what_failed_and_why() -> None:
+    assert str(Failure("in/photo.jpg", "damaged")) == "in/photo.jpg: damaged"
+
+
+def test_failures_are_values() -> None:
+    assert Failure("a", "b") == Failure("a", "b")
+    assert len({Failure("a", "b"), Failure("a", "b"), Failure("a", "c")}) == 2
+
+
+def test_who_catches_the_project_s_errors_catches_stops_too() -> None:
+    with pytest.raises(ColorpipeError, match="kept"):
+        raise StoppedError("Stopped; what was done is kept.")

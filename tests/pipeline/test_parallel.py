@@ -1,0 +1,103 @@
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import parallel
+from pipeline.errors import ColorpipeError
+from pipeline.parallel import AHEAD, CHUNK, cores, map_in_order
+
+
+def _square(n: int) -> tuple[int, int]:
+    return n * n, os.getpid()
+
+
+def _fail_at_100(n: int) -> int:
+    if n == 100:
+        raise OSError(28, "No space left on device", "photo.png")
+    return n
+
+
+def _die_at_100(n: int) -> int:
+    if n == 100:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return n
+
+
+def _write_pid(path: Path) -> None:
+    path.write_text(str(os.getpid()))
+    time.sleep(0.05)
+
+
+@pytest.mark.parametrize("count", [0, 1, 40, 1000])
+def test_results_come_in_the_order_of_the_inputs(count: int) -> None:
+    results = list(map_in_order(_square, range(count), workers=3))
+    assert [value for value, _ in results] == [n * n for n in range(count)]
+
+
+def test_many_inputs_are_shared_out_and_few_are_not() -> None:
+    assert os.getpid() not in {pid for _, pid in map_in_order(_square, range(1000), workers=2)}
+    assert {pid for _, pid in map_in_order(_square, range(10), workers=2)} == {os.getpid()}
+
+
+def test_inputs_are_read_a_bounded_number_ahead() -> None:
+    read = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal read
+        while True:
+            read += 1
+            yield read
+
+    results = map_in_order(_square, endless(), workers=2)
+    for _ in range(5 * CHUNK):
+        next(results)
+    results.close()
+    assert read <= 5 * CHUNK + 2 * AHEAD * CHUNK + parallel.FEW + CHUNK
+
+
+def test_an_error_in_a_worker_arrives_as_it_is() -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        list(map_in_order(_fail_at_100, range(1000), workers=2))
+    assert caught.value.filename == "photo.png"
+
+
+def test_a_killed_worker_is_a_sentence() -> None:
+    with pytest.raises(ColorpipeError, match="worker process was killed"):
+        list(map_in_order(_die_at_100, range(1000), workers=2))
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    parent = os.fork()
+    if parent == 0:
+        list(map_in_order(_write_pid, (tmp_path / str(n) for n in range(100_000)), workers=2))
+        os._exit(0)
+    workers = _until(lambda: {int(p.read_text() or 0) for p in tmp_path.iterdir()} - {0}, 2)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    _until(lambda: {0} if not any(_runs(pid) for pid in workers) else set(), 1)
+
+
+def _until(look: "object", count: int) -> set[int]:
+    """Look again and again until there are ``count`` results; give up after ten seconds."""
+    for _ in range(1000):
+        found = look()
+        if len(found) >= count:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("waited for ten seconds in vain")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def test_there_is_at_least_one_core() -> None:
+    assert cores() >= 1

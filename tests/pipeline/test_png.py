@@ -1,0 +1,40 @@
+import io
+
+import cv2
+import numpy as np
+import pytest
+from photos import scene
+from PIL import Image
+
+from pipeline import png
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (200, 200), (3, 400)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_reader_gets_the_pixels_back(shape: tuple[int, int], channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, channels), np.uint8)
+    pixels = pixels[..., 0] if channels == 1 else pixels
+    data = png.encode(pixels)
+    with Image.open(io.BytesIO(data)) as image:
+        image.verify()
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.mode == ("L" if channels == 1 else "RGB")
+        assert np.array_equal(np.asarray(image), pixels)
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(bgr if channels == 1 else bgr[..., ::-1], pixels)
+
+
+def test_a_part_of_a_larger_array_is_encoded_right() -> None:
+    part = scene(0)[10:50:2, 20:80:3]
+    with Image.open(io.BytesIO(png.encode(part))) as image:
+        assert np.array_equal(np.asarray(image), part)
+
+
+def test_rgb_is_told_from_other_files() -> None:
+    assert png.is_rgb(png.encode(scene(1)))
+    assert not png.is_rgb(png.encode(scene(1)[..., 0]))
+    for format_, mode in (("PNG", "RGBA"), ("PNG", "P"), ("JPEG", "RGB")):
+        stream = io.BytesIO()
+        Image.fromarray(scene(1)).convert(mode).save(stream, format_)
+        assert not png.is_rgb(stream.getvalue())
+    assert not png.is_rgb(b"")

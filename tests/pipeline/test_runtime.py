@@ -1,0 +1,44 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pipeline.errors import ColorpipeError
+from pipeline.networks.compact_unet import CompactUNet
+from pipeline.runtime import choose_device, choose_dtype, place
+
+ABSENT = "cuda" if not torch.cuda.is_available() else "mps"
+
+
+def test_auto_takes_a_device_that_works():
+    assert torch.zeros(1, device=choose_device("auto")).item() == 0
+
+
+def test_a_device_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ColorpipeError, match=f"'{ABSENT}' is not available here.*cpu"):
+        choose_device(ABSENT)
+
+
+def test_a_precision_that_is_asked_for_is_taken():
+    cpu = torch.device("cpu")
+    assert choose_dtype(cpu, "float32") == torch.float32
+    assert choose_dtype(cpu, "bfloat16") == torch.bfloat16
+    assert choose_dtype(cpu, "auto") in {torch.float32, torch.bfloat16}
+
+
+def test_placing_orders_weights_and_changes_none():
+    module = CompactUNet(widths=(4, 8, 8))
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    place(module, torch.device("cpu"))
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    weight = module.encoder[1][0][0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_allocator_can_be_told_without_torch():
+    code = (
+        "import sys; from pipeline.runtime import keep_freed_memory; keep_freed_memory();"
+        " assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

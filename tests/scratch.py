@@ -1,0 +1,122 @@
+"""Scratch checkouts of this project, in which tests run dvc as a user does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PROJECT = Path(__file__).parents[1]
+
+
+class Scratch:
+    """A git and DVC repository that holds a copy of the project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        aside = folder.parent
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("GIT_", "DVC_"))
+        }
+        self.environment = {
+            **inherited,
+            # `python -m pipeline` has to find the python that runs the tests.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            # Nothing of the user's own settings: a machine without any has to do.
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "DVC_GLOBAL_CONFIG_DIR": str(aside / "dvc-global"),
+            "DVC_SYSTEM_CONFIG_DIR": str(aside / "dvc-system"),
+            "DVC_SITE_CACHE_DIR": str(aside / "dvc-site"),
+            "DVC_NO_ANALYTICS": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def run(self, *command: str | Path) -> str:
+        """Run a command and return its standard output; one that fails is shown with its output."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        shown = " ".join(str(word) for word in command)
+        assert done.returncode == 0, f"{shown}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments)
+
+    def dvc(self, *arguments: str | Path) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments)
+
+    def json(self, *arguments: str) -> Any:
+        """The answer of a dvc command that is asked for JSON."""
+        return json.loads(self.dvc(*arguments, "--json"))
+
+    def repro(self, *arguments: str) -> list[str]:
+        """Run `dvc repro` and return the stages whose commands ran."""
+        return stages_run(self.dvc("repro", *arguments))
+
+    def changed(self) -> set[str]:
+        """The stages that `dvc status` finds out of date, because of their own dependencies."""
+        return set(self.json("status"))
+
+    def params(self) -> dict[str, dict[str, Any]]:
+        content: dict[str, dict[str, Any]] = yaml.safe_load(self.path("params.yaml").read_text())
+        return content
+
+    def set_params(self, section: str, **values: Any) -> None:
+        content = self.params()
+        content[section].update(values)
+        self.path("params.yaml").write_text(yaml.safe_dump(content))
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+
+    def copy(self, folder: Path) -> Scratch:
+        """Another repository in the same state, cache included."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Scratch(folder)
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"^Running stage '(\w+)'", output, flags=re.MULTILINE)
+
+
+def check_out(folder: Path) -> Scratch:
+    """Copy what git tracks of the project, or would track, and commit it in a new repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.split("\0"):
+        source = PROJECT / name
+        if name and source.is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, folder / name)
+    scratch = Scratch(folder)
+    scratch.git("init", "--quiet", "--initial-branch", "main")
+    scratch.git("config", "user.name", "A user")
+    scratch.git("config", "user.email", "user@example.org")
+    scratch.commit("The project")
+    return scratch

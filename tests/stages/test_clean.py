@@ -1,0 +1,268 @@
+import csv
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photos import pixels_of, real_photos, scene
+from PIL import Image
+
+from pipeline.errors import ColorpipeError
+from pipeline.params import CleanParams
+from stages.clean import clean
+
+Rows = dict[str, dict[str, str]]
+
+
+def jpeg(pixels: np.ndarray, **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=95, **options)
+    return stream.getvalue()
+
+
+def png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def fill(raw: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        path = raw / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return raw
+
+
+def cleaned(tmp_path: Path, files: dict[str, bytes], **values: object) -> tuple[Path, Rows]:
+    """Clean ``files`` and return the folder of clean photos and the report by raw file."""
+    raw = fill(tmp_path / "raw", files)
+    out, report = tmp_path / "clean", tmp_path / "reports/clean.csv"
+    clean(raw, out, report, CleanParams(**values))
+    with report.open(newline="") as stream:
+        return out, {f"{row['category']}/{row['file']}": row for row in csv.DictReader(stream)}
+
+
+def state(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+GOOD = jpeg(scene(0))
+
+
+def test_a_fit_photo_is_copied_and_the_raw_one_left_alone(tmp_path: Path) -> None:
+    files = {f"sea/{path.name}": path.read_bytes() for path in real_photos(8)}
+    out, rows = cleaned(tmp_path, files)
+    assert {row["decision"] for row in rows.values()} == {"kept"}
+    for name, data in files.items():
+        assert (out / name).read_bytes() == data
+        assert (tmp_path / "raw" / name).read_bytes() == data
+        assert not (out / name).samefile(tmp_path / "raw" / name)
+
+
+def test_every_file_has_a_row_with_what_was_decided(tmp_path: Path) -> None:
+    gray = np.asarray(Image.fromarray(scene(1)).convert("L").convert("RGB"))
+    sepia = np.rint(gray * np.array([1.0, 0.85, 0.65])).astype(np.uint8)
+    blurred = np.asarray(
+        Image.fromarray(scene(2, 12, 16)).resize((160, 120), Image.Resampling.BICUBIC)
+    )
+    animation = io.BytesIO()
+    frames = [Image.fromarray(scene(n)) for n in (3, 4)]
+    frames[0].save(animation, "GIF", save_all=True, append_images=frames[1:])
+    files = {
+        "sea/good.jpg": GOOD,
+        "sea/gray.jpg": jpeg(gray),
+        "sea/sepia.jpg": jpeg(sepia),
+        "sea/small.jpg": jpeg(scene(5, 63, 90)),
+        "sea/long.jpg": jpeg(scene(6, 100, 400)),
+        "sea/dark.jpg": jpeg(scene(7) // 12),
+        "sea/light.jpg": jpeg(215 + scene(8) // 8),
+        "sea/blank.jpg": jpeg(120 + scene(9) // 12),
+        "sea/blurred.jpg": jpeg(blurred),
+        "sea/drawing.png": png(_drawing()),
+        "sea/moving.gif": animation.getvalue(),
+        "sea/cut.jpg": GOOD[:-900],
+        "sea/page.jpg": b"<html></html>",
+        "sea/pixel.png": png(Image.new("RGB", (1, 1))),
+        "sea/nested/photo.jpg": GOOD,
+        "stray.jpg": GOOD,
+    }
+    out, rows = cleaned(tmp_path, {**files, "manifest.csv": b"name\n"})
+    assert {name: row["reason"] for name, row in rows.items()} == {
+        "sea/good.jpg": "",
+        "sea/gray.jpg": "gray or tinted",
+        "sea/sepia.jpg": "gray or tinted",
+        "sea/small.jpg": "too small",
+        "sea/long.jpg": "too elongated",
+        "sea/dark.jpg": "too dark",
+        "sea/light.jpg": "too light",
+        "sea/blank.jpg": "blank",
+        "sea/blurred.jpg": "blurred",
+        "sea/drawing.png": "drawing",
+        "sea/moving.gif": "animated",
+        "sea/cut.jpg": "unreadable",
+        "sea/page.jpg": "unreadable",
+        "sea/pixel.png": "too small",
+        "sea/nested/photo.jpg": "not in a category's folder",
+        "/stray.jpg": "not in a category's folder",
+    }
+    assert list(state(out)) == ["sea/good.jpg"]
+    assert rows["sea/small.jpg"]["detail"] == "shorter side 63 is under 64"
+    with Image.open(tmp_path / "reports/clean-dropped.png") as sheet:
+        assert sheet.width > 128
+
+
+def _drawing() -> Image.Image:
+    sheet = np.full((120, 160, 3), (240, 220, 60), np.uint8)
+    sheet[20:70, 20:90] = (200, 30, 40)
+    sheet[50:110, 70:150] = (30, 60, 200)
+    return Image.fromarray(sheet)
+
+
+@pytest.mark.parametrize(
+    ("switch", "pixels"),
+    [
+        ("drop_small", scene(5, 63, 90)),
+        ("drop_elongated", scene(6, 100, 400)),
+        ("drop_dark", scene(7) // 12),
+        ("drop_light", 215 + scene(8) // 8),
+        ("drop_blank", 120 + scene(9) // 12),
+        ("drop_gray", np.asarray(Image.fromarray(scene(1)).convert("L").convert("RGB"))),
+        ("drop_drawings", np.asarray(_drawing())),
+    ],
+)
+def test_each_check_can_be_switched_off(tmp_path: Path, switch: str, pixels: np.ndarray) -> None:
+    files = {"sea/good.jpg": GOOD, "sea/other.png": png(Image.fromarray(pixels))}
+    switches = {name: False for name in CleanParams.model_fields if name.startswith("drop_")}
+    _, rows = cleaned(tmp_path, files, **{**switches, switch: True})
+    assert rows["sea/other.png"]["decision"] == "dropped"
+    _, rows = cleaned(tmp_path, files, **switches)
+    assert rows["sea/other.png"]["decision"] == "kept"
+
+
+def test_what_needs_a_change_is_converted(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    alpha = Image.fromarray(scene(11)).convert("RGBA")
+    alpha.paste((255, 0, 0, 0), (0, 0, 20, 20))
+    gif = io.BytesIO()
+    Image.fromarray(scene(12)).save(gif, "GIF")
+    out, rows = cleaned(
+        tmp_path,
+        {
+            "sea/turned.jpg": jpeg(scene(10), exif=turned),
+            "sea/alpha.png": png(alpha),
+            "sea/palette.gif": gif.getvalue(),
+            "sea/cmyk.jpg": _cmyk(scene(13)),
+        },
+    )
+    assert {row["decision"] for row in rows.values()} == {"converted"}
+    assert sorted(state(out)) == [
+        "sea/alpha.png",
+        "sea/cmyk.jpg",
+        "sea/palette.png",
+        "sea/turned.jpg",
+    ]
+    assert pixels_of(out / "sea/turned.jpg").shape == (160, 120, 3)
+    assert rows["sea/turned.jpg"]["width"] == "120"
+    with Image.open(out / "sea/turned.jpg") as image:
+        assert image.getexif().get(0x0112, 1) == 1
+    assert (pixels_of(out / "sea/alpha.png")[:20, :20] == 255).all()
+    for name in state(out):
+        with Image.open(out / name) as image:
+            assert image.mode == "RGB"
+
+
+def _cmyk(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert("CMYK").save(stream, "JPEG", quality=95)
+    return stream.getvalue()
+
+
+def test_a_wrong_extension_is_corrected_and_the_bytes_are_kept(tmp_path: Path) -> None:
+    data = png(Image.fromarray(scene(14)))
+    out, rows = cleaned(tmp_path, {"sea/a.jpg": data, "sea/b.JPEG": GOOD, "sea/c": jpeg(scene(15))})
+    assert (out / "sea/a.png").read_bytes() == data
+    assert (out / "sea/b.jpg").read_bytes() == GOOD
+    assert (out / "sea/c.jpg").exists()
+    assert rows["sea/a.jpg"]["detail"] == "in truth PNG"
+    assert rows["sea/b.JPEG"]["detail"] == ""
+
+
+def test_files_of_one_stem_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    out, rows = cleaned(
+        tmp_path,
+        {
+            "sea/a.jpg": GOOD,
+            "sea/a.png": png(Image.fromarray(scene(16))),
+            "sea/A.jpeg": jpeg(scene(17)),
+        },
+    )
+    stems = [Path(name).stem.casefold() for name in state(out)]
+    assert len(stems) == len(set(stems)) == 3
+    assert sorted(row["name"] for row in rows.values()) == sorted(
+        name.removeprefix("sea/") for name in state(out)
+    )
+
+
+def test_of_duplicates_the_larger_stays_then_the_first_name(tmp_path: Path) -> None:
+    photo = Image.fromarray(pixels_of(real_photos(1)[0]))
+    smaller = photo.resize((photo.width * 3 // 4, photo.height * 3 // 4), Image.Resampling.LANCZOS)
+    files = {
+        "sea/b.png": png(photo),
+        "sky/a.png": png(photo),
+        "sea/a.jpg": jpeg(np.asarray(smaller)),
+        "sea/other.jpg": GOOD,
+    }
+    out, rows = cleaned(tmp_path, files)
+    assert sorted(state(out)) == ["sea/b.png", "sea/other.jpg"]
+    assert rows["sky/a.png"]["reason"] == "duplicate"
+    assert rows["sea/a.jpg"]["reason"] == "near duplicate"
+    assert {rows[name]["duplicate_of"] for name in ("sky/a.png", "sea/a.jpg")} == {"sea/b.png"}
+    out, rows = cleaned(tmp_path, files, drop_near_duplicates=False)
+    assert sorted(state(out)) == ["sea/a.jpg", "sea/b.png", "sea/other.jpg"]
+
+
+def test_on_several_cores_the_same_files_come_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"c{n % 3}/{n:03}.jpg": jpeg(scene(n % 70, 80, 100)) for n in range(100)}
+    cleaned(tmp_path / "many", files)
+    monkeypatch.setattr("pipeline.parallel.cores", lambda: 1)
+    cleaned(tmp_path / "one", files)
+    for part in ("clean", "reports"):
+        assert state(tmp_path / "many" / part) == state(tmp_path / "one" / part)
+    assert len(state(tmp_path / "one/clean")) == 70
+
+
+def test_a_dry_run_writes_nothing_and_prints_the_decisions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = fill(tmp_path / "raw", {"sea/good.jpg": GOOD, "sea/small.jpg": jpeg(scene(5, 60, 90))})
+    clean(raw, tmp_path / "clean", tmp_path / "clean.csv", CleanParams(), dry_run=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+    printed = capsys.readouterr().out
+    assert "dropped  sea/small.jpg  too small: shorter side 60 is under 64" in printed
+    assert "good.jpg" not in printed
+
+
+def test_when_nothing_is_fit_the_report_says_why_and_the_last_result_stays(tmp_path: Path) -> None:
+    out, _ = cleaned(tmp_path, {"sea/good.jpg": GOOD})
+    before = state(out)
+    (tmp_path / "raw/sea/good.jpg").write_bytes(b"no photo")
+    with pytest.raises(ColorpipeError, match=r"None of the 1 files in .* is fit"):
+        clean(tmp_path / "raw", out, tmp_path / "reports/clean.csv", CleanParams())
+    assert state(out) == before
+    assert "unreadable" in (tmp_path / "reports/clean.csv").read_text()
+
+
+def test_a_folder_without_categories_is_a_sentence(tmp_path: Path) -> None:
+    for raw in (tmp_path / "none", fill(tmp_path / "raw", {"photo.jpg": GOOD})):
+        with pytest.raises(ColorpipeError, match=r"run scrape|folder for each category"):
+            clean(raw, tmp_path / "clean", tmp_path / "clean.csv", CleanParams())
+    assert not (tmp_path / "clean").exists()

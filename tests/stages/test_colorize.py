@@ -1,0 +1,247 @@
+"""Folders of photos, good and hostile, through the whole stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import stand_ins
+from PIL import Image
+
+from pipeline import png_files
+from pipeline.errors import ColorpipeError
+from pipeline.params import ColorizeParams
+from pipeline.photo_folders import find_jobs
+from stages.colorize import colorize
+
+GRAY = Image.fromarray(skimage.data.camera()[:160, :200])
+PARAMS = ColorizeParams(device="cpu", strength=1.5)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stand_ins.generator(tmp_path_factory.mktemp("model") / "generator.safetensors")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    (folder / "sub folder" / "deeper").mkdir(parents=True)
+    GRAY.save(folder / "b.jpg", quality=90)
+    GRAY.save(folder / "a.png")
+    GRAY.rotate(90, expand=True).save(folder / "sub folder" / "-dash ü.png")
+    GRAY.save(folder / "sub folder" / "deeper" / "c.JPEG", format="JPEG")
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_folder_comes_out_with_its_sub_folders(photos: Path, model: Path, tmp_path: Path) -> None:
+    before = files(photos)
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
+    assert files(photos) == before
+    out = files(tmp_path / "out")
+    assert list(out) == ["a.png", "b.jpg", "sub folder/-dash ü.png", "sub folder/deeper/c.JPEG"]
+    with Image.open(tmp_path / "out" / "a.png") as result:
+        assert result.mode == "RGB"
+        assert np.array_equal(np.asarray(result.convert("L")), np.asarray(GRAY))
+
+
+def test_a_single_photo_goes_into_a_folder_or_to_a_file(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    assert colorize(photos / "a.png", tmp_path / "out", model, PARAMS) == []
+    assert colorize(photos / "a.png", tmp_path / "named.png", model, PARAMS) == []
+    assert (tmp_path / "named.png").read_bytes() == (tmp_path / "out" / "a.png").read_bytes()
+
+
+def test_another_format_and_two_photos_that_would_be_one(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    GRAY.save(photos / "b.png")
+    failures = colorize(photos, tmp_path / "out", model, PARAMS, format="webp")
+    assert [str(failure) for failure in failures] == [
+        "b.png: would be written to the same file as b.jpg"
+    ]
+    assert "sub folder/deeper/c.webp" in files(tmp_path / "out")
+    with Image.open(tmp_path / "out" / "b.webp") as result:
+        assert result.format == "WEBP"
+
+
+def test_nothing_is_replaced_unless_asked_for(photos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"precious")
+    failures = colorize(photos, out, model, PARAMS)
+    assert [failure.what for failure in failures] == ["a.png"]
+    assert "--overwrite" in failures[0].reason
+    assert (out / "a.png").read_bytes() == b"precious"
+    assert colorize(photos, out, model, PARAMS, skip_existing=True) == []
+    assert (out / "a.png").read_bytes() == b"precious"
+    assert colorize(photos, out, model, PARAMS, overwrite=True) == []
+    assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_link_in_the_place_of_a_result_does_not_lead_to_its_photo(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").symlink_to(photos / "a.png")
+    before = files(photos)
+    assert colorize(photos, out, model, PARAMS, overwrite=True) == []
+    assert files(photos) == before
+    assert not (out / "a.png").is_symlink()
+
+
+def test_a_folder_of_hostile_files(photos: Path, model: Path, tmp_path: Path) -> None:
+    (photos / "empty.jpg").write_bytes(b"")
+    (photos / "page.jpg").write_text("<html>404</html>")
+    (photos / "cut.jpg").write_bytes((photos / "b.jpg").read_bytes()[:2000])
+    head = (100_000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
+    bomb = png_files.SIGNATURE + png_files.chunk(b"IHDR", head)
+    (photos / "bomb.png").write_bytes(bomb + (photos / "a.png").read_bytes()[33:])
+    (photos / "broken link.png").symlink_to("nowhere.png")
+    (photos / "self.png").symlink_to("self.png")
+    (photos / "sub folder" / "circle").symlink_to(photos)
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "folder.jpg").mkdir()
+    (photos / ".hidden.png").write_bytes(b"not looked at")
+    GRAY.save(photos / ("x" * 251 + ".png"))
+    GRAY.save(os.fsencode(photos) + b"/\xff odd.png", format="PNG")
+    good = ["a.png", "b.jpg", "sub folder/-dash ü.png", "sub folder/deeper/c.JPEG"]
+    report = tmp_path / "report.jsonl"
+    failures = colorize(photos, tmp_path / "out", model, PARAMS, report=report)
+    reasons = {failure.what: failure.reason for failure in failures}
+    assert sorted(reasons) == [
+        "bomb.png",
+        "broken link.png",
+        "cut.jpg",
+        "empty.jpg",
+        "page.jpg",
+        "pipe.jpg",
+        "self.png",
+        "sub folder/circle",
+    ]
+    assert "pixels" in reasons["bomb.png"]
+    assert "leads nowhere" in reasons["broken link.png"]
+    assert "not a regular file" in reasons["pipe.jpg"]
+    assert "it lies in" in reasons["sub folder/circle"]
+    out = files(tmp_path / "out")
+    assert sorted(out) == sorted([*good, "x" * 251 + ".png", os.fsdecode(b"\xff odd.png")])
+    rows = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    assert len(rows) == 14
+    assert {row["photo"]: row["reason"] for row in rows if row["status"] == "failed"} == reasons
+    assert sum(row["status"] == "colorized" for row in rows) == 6
+    assert not list((tmp_path / "out").rglob(".writing*"))
+
+
+@pytest.mark.parametrize("place", ["same", "linked", "file"])
+def test_an_out_that_is_the_photos_is_refused(
+    place: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(photos)
+    before = files(photos)
+    source, out = {
+        "same": (photos, photos),
+        "linked": (photos, tmp_path / "link"),
+        "file": (photos / "a.png", photos),
+    }[place]
+    with pytest.raises(ColorpipeError, match="name another"):
+        colorize(source, out, model, PARAMS, overwrite=True)
+    assert files(photos) == before
+
+
+def test_an_out_inside_the_photos_is_not_taken_for_photos(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    out = photos / "coloured"
+    assert colorize(photos, out, model, PARAMS) == []
+    first = files(out)
+    assert colorize(photos, out, model, PARAMS, overwrite=True) == []
+    assert files(out) == first
+
+
+def test_an_out_around_the_photos_never_reaches_them(tmp_path: Path) -> None:
+    photos = tmp_path / "in"
+    (photos / "in").mkdir(parents=True)
+    GRAY.save(photos / "in" / "a.png")  # would go to in/a.png
+    GRAY.save(photos / "a.png")
+    (first, second) = find_jobs(photos, tmp_path, None)
+    assert first.target == tmp_path / "a.png"
+    assert "among the photos themselves" in second.reason
+
+
+def test_what_cannot_be_done_is_told_in_a_sentence(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    cases = [
+        ({"source": tmp_path / "none"}, "There is no"),
+        ({"source": tmp_path / "empty"}, "no photos"),
+        ({"out": photos / "a.png"}, "is a file"),
+        ({"overwrite": True, "skip_existing": True}, "exclude each other"),
+        ({"format": "psd"}, "must be one of"),
+        ({"model": tmp_path / "none"}, "no model"),
+    ]
+    for changed, sentence in cases:
+        arguments = {"source": photos, "out": tmp_path / "out", "model": model, **changed}
+        with pytest.raises(ColorpipeError, match=sentence):
+            colorize(params=PARAMS, **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_may_not_be_written_to_fails_photo_by_photo(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "sub folder").write_text("in the way")
+    failures = colorize(photos, out, model, PARAMS)
+    assert [failure.what for failure in failures] == [
+        "sub folder/-dash ü.png",
+        "sub folder/deeper/c.JPEG",
+    ]
+    assert sorted(files(out)) == ["a.png", "b.jpg", "sub folder"]
+
+
+def test_killed_and_started_again_it_ends_with_the_same_folder(model: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "in"
+    photos.mkdir()
+    for number in range(24):
+        width = (200, 130)[number % 2]
+        GRAY.crop((0, 0, width, 160)).rotate(number).save(photos / f"{number:03}.jpg")
+    colorize(photos, tmp_path / "whole", model, PARAMS)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pipeline", "colorize", str(photos), str(out)]
+    options = ["--model", str(model), "--strength", "1.5", "--device", "cpu"]
+    process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
+    watcher = threading.Timer(120, process.kill)  # in case nothing ever comes
+    watcher.start()
+    while process.poll() is None and len(list(out.glob("*.jpg"))) < 3:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    watcher.cancel()
+    whole = files(tmp_path / "whole")
+    cut = {name: data for name, data in files(out).items() if not name.startswith(".")}
+    assert cut
+    assert cut.items() <= whole.items()
+    assert colorize(photos, out, model, PARAMS, skip_existing=True) == []
+    assert files(out) == whole

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photos import pixels_of, real_photos, scene
+from PIL import Image
+
+from pipeline.errors import ColorpipeError
+from pipeline.params import ResizeParams
+from stages.resize import resize, to_square
+
+
+def put(folder: Path, name: str, pixels: np.ndarray) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize("mode", ["crop", "stretch", "pad"])
+def test_every_photo_becomes_a_square_png_of_its_name(tmp_path: Path, mode: str) -> None:
+    photos = real_photos(6)
+    for path in photos:
+        put(tmp_path / "clean", f"sea/{path.name}", pixels_of(path))
+    assert resize(tmp_path / "clean", tmp_path / "out", ResizeParams(size=96, mode=mode)) == []
+    names = sorted(path.name for path in (tmp_path / "out/sea").iterdir())
+    assert names == sorted(f"{path.stem}.png" for path in photos)
+    for path in (tmp_path / "out/sea").iterdir():
+        with Image.open(path) as image:
+            assert (image.format, image.mode, image.size) == ("PNG", "RGB", (96, 96))
+
+
+def test_modes_crop_stretch_and_pad() -> None:
+    wide = np.zeros((100, 300, 3), np.uint8)
+    wide[:, :100], wide[:, 100:200], wide[:, 200:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    crop = to_square(wide, ResizeParams(size=50, mode="crop"))
+    assert (crop == (0, 255, 0)).all()
+    stretch = to_square(wide, ResizeParams(size=60, mode="stretch"))
+    assert (stretch[:, 2:18] == (255, 0, 0)).all()
+    assert (stretch[:, 42:58] == (0, 0, 255)).all()
+    pad = to_square(wide, ResizeParams(size=60, mode="pad"))
+    assert not pad[:20].any()
+    assert not pad[40:].any()
+    assert (pad[21:39, 22:38] == (0, 255, 0)).all()
+
+
+def test_shrinking_averages_and_enlarging_does_not_go_blocky() -> None:
+    checks = (np.indices((400, 400)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    small = to_square(np.dstack([checks] * 3), ResizeParams(size=100))
+    assert np.abs(small.astype(int) - 127).max() <= 1
+    tiny = scene(0, 64, 64)
+    large = to_square(tiny, ResizeParams(size=256))
+    assert len(np.unique(large[..., 0])) > len(np.unique(tiny[..., 0])) // 2
+    assert not np.array_equal(large[::4, ::4], large[1::4, 1::4])
+
+
+def test_large_photos_come_out_close_to_a_full_decode(tmp_path: Path) -> None:
+    photo = Image.fromarray(pixels_of(real_photos(1)[0])).resize((2000, 1500))
+    (tmp_path / "clean/sea").mkdir(parents=True)
+    photo.save(tmp_path / "clean/sea/a.jpg", quality=95)
+    resize(tmp_path / "clean", tmp_path / "out", ResizeParams(size=128, mode="stretch"))
+    whole = photo.resize((128, 128), Image.Resampling.BOX)
+    got = pixels_of(tmp_path / "out/sea/a.png").astype(int)
+    # Two good resampling filters differ by as much.
+    assert np.abs(got - np.asarray(whole)).mean() < 4
+
+
+def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(tmp_path: Path) -> None:
+    put(tmp_path / "clean", "sea/good.png", scene(1))
+    (tmp_path / "clean/sea/bad.png").write_bytes(b"no photo")
+    failures = resize(tmp_path / "clean", tmp_path / "out", ResizeParams())
+    assert [failure.what for failure in failures] == [str(tmp_path / "clean/sea/bad.png")]
+    assert [path.name for path in (tmp_path / "out/sea").iterdir()] == ["good.png"]
+
+
+def test_when_none_can_be_read_the_last_result_stays(tmp_path: Path) -> None:
+    put(tmp_path / "clean", "sea/a.png", scene(1))
+    resize(tmp_path / "clean", tmp_path / "out", ResizeParams())
+    (tmp_path / "clean/sea/a.png").write_bytes(b"no photo")
+    with pytest.raises(ColorpipeError, match=r"No photo in .* could be read"):
+        resize(tmp_path / "clean", tmp_path / "out", ResizeParams())
+    assert (tmp_path / "out/sea/a.png").exists()
+
+
+def test_two_photos_of_one_name_are_a_sentence(tmp_path: Path) -> None:
+    put(tmp_path / "clean", "sea/a.png", scene(1))
+    put(tmp_path / "clean", "sea/a.jpg", scene(2))
+    with pytest.raises(ColorpipeError, match="same name as another photo"):
+        resize(tmp_path / "clean", tmp_path / "out", ResizeParams())
+
+
+def test_no_photos_are_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match="run clean first"):
+        resize(tmp_path / "none", tmp_path / "out", ResizeParams())
+    (tmp_path / "clean").mkdir()
+    with pytest.raises(ColorpipeError, match="folder for each category"):
+        resize(tmp_path / "clean", tmp_path / "out", ResizeParams())

@@ -1,0 +1,195 @@
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photos import pixels_of, real_photos, scene
+from PIL import Image
+
+from pipeline import png
+from pipeline.errors import ColorpipeError
+from pipeline.manifest import MANIFEST, RawPhoto, write_table
+from pipeline.params import SplitParams
+from stages.split import check_pairs, split
+
+
+def put(folder: Path, name: str, pixels: np.ndarray) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png.encode(pixels))
+
+
+def fill(resized: Path, category: str, seeds: range) -> None:
+    for seed in seeds:
+        put(resized, f"{category}/{seed:04}.png", scene(seed, 48, 48))
+
+
+def names(split: Path, side: str) -> set[str]:
+    return {path.name for path in (split / side).iterdir()}
+
+
+@pytest.fixture
+def resized(tmp_path: Path) -> Path:
+    fill(tmp_path / "resized", "forest", range(25))
+    fill(tmp_path / "resized", "low-sea", range(100, 118))
+    return tmp_path / "resized"
+
+
+def test_x_is_the_gray_of_y_under_the_same_name(tmp_path: Path) -> None:
+    for n, path in enumerate(real_photos(16)):
+        put(tmp_path / "resized", f"nature/{n:02}.png", pixels_of(path)[:100, :100])
+    assert split(tmp_path / "resized", tmp_path / "out", SplitParams()) == []
+    sides = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert sides == ["test_x", "test_y", "train_x", "train_y", "val_x", "val_y"]
+    count = 0
+    for side in ("train", "test", "val"):
+        for path in (tmp_path / "out" / f"{side}_y").iterdir():
+            with Image.open(path) as y, Image.open(path.parents[1] / f"{side}_x" / path.name) as x:
+                assert (x.mode, y.mode, x.size) == ("L", "RGB", y.size)
+                assert np.array_equal(np.asarray(x), np.asarray(y.convert("L")))
+            source = tmp_path / "resized/nature" / path.name.removeprefix("nature-")
+            assert path.read_bytes() == source.read_bytes()
+            count += 1
+    assert count == 16
+
+
+def test_the_test_has_exactly_its_number_of_each_category(resized: Path, tmp_path: Path) -> None:
+    split(resized, tmp_path / "out", SplitParams(test_per_category=7, val_fraction=0))
+    categories = [name.rpartition("-")[0] for name in names(tmp_path / "out", "test_y")]
+    assert sorted(categories) == ["forest"] * 7 + ["low-sea"] * 7
+    assert len(names(tmp_path / "out", "train_y")) == 25 + 18 - 14
+
+
+def test_adding_photos_moves_none_even_when_outs_are_deleted(resized: Path, tmp_path: Path) -> None:
+    out, lock = tmp_path / "out", tmp_path / "split.lock"
+    split(resized, out, SplitParams(), lock=lock)
+    test, train = names(out, "test_y"), names(out, "train_y")
+    written = lock.read_bytes()
+    fill(resized, "forest", range(200, 290))
+    fill(resized, "town", range(300, 320))
+    shutil.rmtree(out)
+    split(resized, out, SplitParams(), lock=lock)
+    after = names(out, "test_y")
+    assert test <= after
+    assert train <= names(out, "train_y")
+    assert len(after) == 30
+    assert set(written.splitlines()) < set(lock.read_bytes().splitlines())
+
+
+def test_the_same_photos_give_the_same_bytes(resized: Path, tmp_path: Path) -> None:
+    def digest(folder: Path) -> dict[str, str]:
+        return {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*.png")
+        }
+
+    split(resized, tmp_path / "one", SplitParams(), lock=tmp_path / "lock")
+    split(resized, tmp_path / "two", SplitParams(), lock=tmp_path / "lock")
+    split(resized, tmp_path / "three", SplitParams())
+    assert digest(tmp_path / "one") == digest(tmp_path / "two") == digest(tmp_path / "three")
+    split(resized, tmp_path / "four", SplitParams(seed=1), lock=tmp_path / "lock")
+    assert names(tmp_path / "four", "test_y") != names(tmp_path / "one", "test_y")
+
+
+def test_near_duplicates_never_face_each_other(resized: Path, tmp_path: Path) -> None:
+    for seed in range(25):
+        twin = scene(seed, 48, 48).astype(int) + 6
+        put(resized, f"forest/twin{seed:04}.png", np.clip(twin, 0, 255).astype(np.uint8))
+    for draw in range(5):
+        split(resized, tmp_path / "out", SplitParams(seed=draw))
+        test = {
+            name.replace("twin", "")
+            for name in names(tmp_path / "out", "test_y")
+            if name.startswith("forest")
+        }
+        train = {name.replace("twin", "") for name in names(tmp_path / "out", "train_y")}
+        assert test
+        assert not test & train
+
+
+def test_photos_of_one_page_stay_on_one_side(resized: Path, tmp_path: Path) -> None:
+    rows = [
+        RawPhoto(f"{n:04}.png", "forest", f"u{n}", f"page{n // 2}", "", "", "image/png", str(n), 1)
+        for n in range(25)
+    ]
+    write_table(tmp_path / MANIFEST, rows, RawPhoto)
+    for draw in range(5):
+        params = SplitParams(seed=draw, group_distance=0)
+        split(resized, tmp_path / "out", params, manifest=tmp_path / MANIFEST)
+        pages = {
+            side: {
+                int(name[7:11]) // 2
+                for name in names(tmp_path / "out", side)
+                if name.startswith("forest")
+            }
+            for side in ("test_y", "train_y")
+        }
+        assert not pages["test_y"] & pages["train_y"]
+        assert len(names(tmp_path / "out", "test_y")) == 20
+
+
+def test_validation_has_folders_of_its_own_when_asked_for(resized: Path, tmp_path: Path) -> None:
+    split(resized, tmp_path / "out", SplitParams(val_fraction=0.3))
+    val = names(tmp_path / "out", "val_y")
+    assert val == names(tmp_path / "out", "val_x")
+    assert val
+    assert not val & (names(tmp_path / "out", "train_y") | names(tmp_path / "out", "test_y"))
+
+
+def test_names_with_dashes_leave_the_category_readable(resized: Path, tmp_path: Path) -> None:
+    put(resized, "low-sea/a-b.png", scene(400, 48, 48))
+    put(resized, "low-sea/a_b.png", scene(401, 48, 48))
+    split(resized, tmp_path / "out", SplitParams(val_fraction=0))
+    everything = names(tmp_path / "out", "test_y") | names(tmp_path / "out", "train_y")
+    assert len(everything) == 25 + 20
+    assert {name.rpartition("-")[0] for name in everything} == {"forest", "low-sea"}
+
+
+def test_other_files_than_the_chain_s_are_converted(resized: Path, tmp_path: Path) -> None:
+    Image.fromarray(scene(500, 48, 48)).save(resized / "forest/photo.jpg")
+    Image.fromarray(scene(501, 48, 48)).convert("RGBA").save(resized / "forest/alpha.png")
+    split(resized, tmp_path / "out", SplitParams())
+    check_pairs(tmp_path / "out")
+    for path in (tmp_path / "out").glob("*_y/*"):
+        assert png.is_rgb(path.read_bytes())
+
+
+def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(
+    resized: Path, tmp_path: Path
+) -> None:
+    (resized / "forest/bad.png").write_bytes(b"no photo")
+    failures = split(resized, tmp_path / "out", SplitParams())
+    assert [failure.what for failure in failures] == [str(resized / "forest/bad.png")]
+    assert len(names(tmp_path / "out", "test_y")) == 20
+
+
+def test_a_category_with_too_few_is_a_sentence_and_the_last_result_stays(
+    resized: Path, tmp_path: Path
+) -> None:
+    out, lock = tmp_path / "out", tmp_path / "split.lock"
+    split(resized, out, SplitParams(), lock=lock)
+    before = lock.read_bytes()
+    fill(resized, "town", range(600, 604))
+    with pytest.raises(ColorpipeError, match="'town' has 4"):
+        split(resized, out, SplitParams(), lock=lock)
+    assert len(names(out, "test_y")) == 20
+    assert lock.read_bytes() == before
+
+
+def test_broken_pairs_are_found(resized: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    split(resized, out, SplitParams())
+    check_pairs(out)
+    one, other = sorted((out / "train_x").iterdir())[:2]
+    kept = one.read_bytes()
+    shutil.copyfile(other, one)
+    with pytest.raises(ColorpipeError, match="is not the gray version of"):
+        check_pairs(out)
+    one.write_bytes(png.encode(scene(0, 48, 48)))
+    with pytest.raises(ColorpipeError, match="is not gray"):
+        check_pairs(out)
+    one.write_bytes(kept)
+    other.unlink()
+    with pytest.raises(ColorpipeError, match="do not hold the same names"):
+        check_pairs(out)
