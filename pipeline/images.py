@@ -117,6 +117,9 @@ def open_photo(
             changes.append("turned upright")
             size = size[::-1] if orientation >= 5 else size
         rgb = _to_srgb(upright, image.info.get("icc_profile"), changes)
+        # Neither the file's metadata, which speak of other pixels, nor the profile that the
+        # conversion leaves there, which holds the time of day.
+        rgb.info.clear()
         return Photo(rgb, "JPEG" if several else str(image.format), frames, tuple(changes), size)
 
 

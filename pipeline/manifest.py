@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from pipeline.errors import ColorpipeError
 from pipeline.images import new_file
@@ -95,19 +95,19 @@ def read_table(path: Path, row_type: type[R]) -> list[R]:
                     f"{path} does not have the columns {', '.join(f.name for f in fields)};"
                     " make it again with the stage that writes it."
                 )
+            types = get_type_hints(row_type)
             return [
-                row_type(**{f.name: _convert(str(f.type), row[f.name]) for f in fields})
+                row_type(**{f.name: _convert(types[f.name], row[f.name]) for f in fields})
                 for row in reader
             ]
     except FileNotFoundError as error:
         raise ColorpipeError(f"{path} is missing; run the stage that writes it first.") from error
+    except (TypeError, ValueError, UnicodeDecodeError) as error:
+        raise ColorpipeError(
+            f"{path} has a row that cannot be read ({error}); make it again with the stage that"
+            " writes it."
+        ) from error
 
 
-def _convert(kind: str, text: str) -> Any:
-    if kind == "int":
-        return int(text)
-    if kind == "float":
-        return float(text)
-    if kind == "bool":
-        return text == "True"
-    return text
+def _convert(kind: type, text: str) -> Any:
+    return text == "True" if kind is bool else kind(text)

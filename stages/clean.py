@@ -264,7 +264,7 @@ def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
             rows.append(pictures[:SHEET_COLUMNS])
             labels.append(f"{reason} ({count})")
     if not rows:
-        path.unlink(missing_ok=True)
-        return
+        # The sheet is an out of the chain: there always is one.
+        rows, labels = [[np.full((SHEET_CELL, SHEET_CELL, 3), 255, np.uint8)]], ["nothing to show"]
     with new_file(path) as temporary:
         contact_sheet(rows, labels, cell=SHEET_CELL).save(temporary, "PNG")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from photos import pixels_of, real_photos, scene
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from pipeline.errors import ColorpipeError
 from pipeline.images import (
@@ -252,3 +252,12 @@ def test_linking_falls_back_on_copying(tmp_path: Path, monkeypatch: pytest.Monke
     link_or_copy(source, tmp_path / "copied")
     assert (tmp_path / "copied").read_bytes() == b"bytes"
     assert not (tmp_path / "copied").samefile(source)
+
+
+def test_a_decoded_photo_carries_no_metadata(tmp_path):
+    path = tmp_path / "photo.jpg"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (40, 30), "red").save(path, exif=exif, icc_profile=profile)
+    assert open_photo(path).image.info == {}
