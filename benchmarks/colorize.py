@@ -32,8 +32,8 @@ from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 
 from pipeline.colorizer import Colorizer
-from pipeline.photo_folders import find_jobs
-from pipeline.streaming import colorize_files
+from pipeline.colorizing.photo_folders import find_jobs
+from pipeline.colorizing.streaming import colorize_files
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "nature"
 QUALITY = 90

@@ -23,9 +23,9 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from pipeline import color
 from pipeline.color import Float
-from pipeline.gray_photo import shrink
+from pipeline.colorizing.gray_photo import shrink
+from pipeline.colorizing.upsampling import Method, Upsampler
 from pipeline.images import RGB, Gray
-from pipeline.upsampling import Method, Upsampler
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos"
 Way = Callable[[Gray, Gray, Float], RGB]
@@ -82,7 +82,7 @@ def interpolated(method: int) -> Way:
 
 
 def ours(method: Method) -> Way:
-    """Make the way of :mod:`pipeline.upsampling`."""
+    """Make the way of :mod:`pipeline.colorizing.upsampling`."""
 
     def way(gray: Gray, small: Gray, ab: Float) -> RGB:
         upsampler = Upsampler(small, color.differences_over(small, ab), gray.shape, method)

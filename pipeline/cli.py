@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -313,6 +314,19 @@ def colorize(
 
 
 @app.command()
+def export(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The generator's weights.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write, as *.onnx.")],
+) -> None:
+    """Write the network for ONNX Runtime, which colorizes without PyTorch."""
+    with _errors_as_sentences(debug=bool(context.obj)):
+        from pipeline.colorizing.onnx_export import export_onnx
+
+        export_onnx(model, out)
+
+
+@app.command()
 def recipes() -> None:
     """List what can be trained: origin, parameters and settings of each recipe."""
     from rich.console import Console
@@ -331,4 +345,7 @@ def recipes() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # Read when torch is imported. By default OpenMP's threads wait for each other in a loop: on a
+    # machine with other work they keep off the very thread that they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="colorpipe")

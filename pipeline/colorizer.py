@@ -20,12 +20,12 @@ from PIL import Image
 
 from pipeline import color
 from pipeline.color import Float, Samples
+from pipeline.colorizing.gray_photo import GrayPhoto, Tint, from_image, render
+from pipeline.colorizing.upsampling import Method
 from pipeline.errors import ColorpipeError
-from pipeline.gray_photo import GrayPhoto, Tint, from_image, render
+from pipeline.formats.profiles import icc_for_colours
 from pipeline.images import Gray
-from pipeline.profiles import icc_for_colours
 from pipeline.runtime import DeviceName
-from pipeline.upsampling import Method
 
 I = TypeVar("I", Image.Image, Samples)  # noqa: E741
 
@@ -118,7 +118,7 @@ class Colorizer:
         if runtime == "onnx":
             predictor = _onnx_predictor(path.with_suffix(".onnx"))
         else:
-            from pipeline.torch_predictor import TorchPredictor  # noqa: PLC0415 - imports torch
+            from pipeline.colorizing.torch_predictor import TorchPredictor  # noqa: PLC0415 - imports torch
 
             predictor = TorchPredictor.load(path, device)
         return cls(predictor, strength=strength, size=size, tta=tta, upsampling=upsampling)
@@ -197,7 +197,7 @@ class Colorizer:
 
 def _onnx_predictor(path: Path) -> Predictor:
     try:
-        from pipeline.onnx_predictor import OnnxPredictor  # noqa: PLC0415 - an optional dependency
+        from pipeline.colorizing.onnx_predictor import OnnxPredictor  # noqa: PLC0415 - an optional dependency
     except ModuleNotFoundError as error:
         raise ColorpipeError(
             f"ONNX models need {error.name}; install it with: pip install 'colorpipe[onnx]'."

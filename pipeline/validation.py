@@ -9,7 +9,7 @@ from torch import nn
 
 from pipeline.color import chroma_over, luma
 from pipeline.dataset import resized, to_tensor
-from pipeline.metrics import colourfulness, lab_of, mean_ciede2000
+from pipeline.judging.metrics import colourfulness, lab_of, mean_ciede2000
 from pipeline.recipes.base import Recipe
 
 

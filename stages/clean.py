@@ -23,15 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.duplicates import duplicates_of
-from pipeline.errors import ColorpipeError
-from pipeline.images import RGB, ImageError, new_file, new_folder, open_photo
-from pipeline.manifest import MANIFEST, REFUSED, write_table
-from pipeline.parallel import map_in_order
-from pipeline.params import CleanParams
-from pipeline.progress import track
-from pipeline.report import contact_sheet
-from pipeline.screening import (
+from pipeline.curation.duplicates import duplicates_of
+from pipeline.curation.screening import (
     DROPPED,
     DUPLICATE,
     NEAR_DUPLICATE,
@@ -40,6 +33,13 @@ from pipeline.screening import (
     Screened,
     screen,
 )
+from pipeline.errors import ColorpipeError
+from pipeline.images import RGB, ImageError, new_file, new_folder, open_photo
+from pipeline.manifest import MANIFEST, REFUSED, write_table
+from pipeline.parallel import map_in_order
+from pipeline.params import CleanParams
+from pipeline.progress import track
+from pipeline.report import contact_sheet
 
 SHEET_COLUMNS = 12
 """Examples of each reason on the contact sheet."""

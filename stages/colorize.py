@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline.colorizer import Colorizer
+from pipeline.colorizing.photo_folders import find_jobs
+from pipeline.colorizing.streaming import Existing, Outcome, colorize_files
 from pipeline.errors import ColorpipeError, Failure
+from pipeline.formats.photo_files import FORMATS, FormatName
 from pipeline.params import ColorizeParams
-from pipeline.photo_files import FORMATS, FormatName
-from pipeline.photo_folders import find_jobs
 from pipeline.progress import ProgressReport
-from pipeline.streaming import Existing, Outcome, colorize_files
 
 
 def colorize(

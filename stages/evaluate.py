@@ -15,14 +15,14 @@ from pipeline.colorizer import Colorizer
 from pipeline.dataset import list_pairs
 from pipeline.errors import ColorpipeError
 from pipeline.images import RGB, Gray, ImageError, luma_of, new_folder, open_photo
-from pipeline.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
-from pipeline.metrics import MIN_SIDE
+from pipeline.judging.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
+from pipeline.judging.metrics import MIN_SIDE
+from pipeline.judging.scorecard import FILES, Scorecard
+from pipeline.judging.scores import GRAY, TRUTH, Scores
 from pipeline.params import EvaluateParams
 from pipeline.progress import track
 from pipeline.report import contact_sheet
 from pipeline.runtime import choose_device
-from pipeline.scorecard import FILES, Scorecard
-from pipeline.scores import GRAY, TRUTH, Scores
 
 COLORIZED = "colorized"
 """What the result of a single model is called; of several, each is called as its file."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline import png, previews
+from pipeline import png
+from pipeline.curation import previews
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import RGB, ImageError, new_folder, open_photo, read_bytes
 from pipeline.parallel import map_in_order

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipeline import reasons
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import new_folder
 from pipeline.manifest import (
@@ -21,10 +20,10 @@ from pipeline.manifest import (
     content_name,
     write_table,
 )
-from pipeline.media import describe, sniff
 from pipeline.params import ScrapeParams
 from pipeline.progress import track
-from pipeline.sources import Offer, Refusal, Shortfall, open_source
+from pipeline.sources import Offer, Refusal, Shortfall, open_source, reasons
+from pipeline.web.media import describe, sniff
 
 
 def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:

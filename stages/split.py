@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import png
-from pipeline.assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
-from pipeline.duplicates import Groups, near_pairs, perceptual_hash
+from pipeline.curation.assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
+from pipeline.curation.duplicates import Groups, near_pairs, perceptual_hash
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import (
     ImageError,

@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 
 import pooch
 
-from pipeline.archives import Member, members
-from pipeline.downloads import FOLDER
 from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
 from pipeline.params import ScrapeParams
 from pipeline.progress import ProgressReport
 from pipeline.sources.base import INBOX, Found, Offer, Refusal
+from pipeline.web.archives import Member, members
+from pipeline.web.downloads import FOLDER
 
 DATASETS = FOLDER / "datasets"
 """Where official files are kept once downloaded."""
@@ -131,7 +131,7 @@ class ArchiveSource:
         self._licence = licence
 
     def __iter__(self) -> Iterator[Found]:
-        """Yield the photos in the order of :func:`pipeline.archives.members`.
+        """Yield the photos in the order of :func:`pipeline.web.archives.members`.
 
         Raises:
             ColorpipeError: the archive cannot be had or read, or holds no photo.

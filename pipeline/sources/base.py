@@ -16,7 +16,7 @@ class Offer:
     """A photo's bytes as found, and where they came from."""
 
     category: str
-    """A safe folder name (:func:`pipeline.categories.folder_name`)."""
+    """A safe folder name (:func:`pipeline.sources.categories.folder_name`)."""
     url: str
     """A URL, or ``package:file#region`` and the like for a source that is no server."""
     data: bytes

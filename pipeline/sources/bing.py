@@ -24,11 +24,11 @@ from typing import Any
 
 from bing_image_downloader import bing as library
 
-from pipeline.categories import Category, read_categories
 from pipeline.errors import ColorpipeError
-from pipeline.fetch import FetchError
 from pipeline.params import ScrapeParams
+from pipeline.sources.categories import Category, read_categories
 from pipeline.sources.web import Candidate, Candidates, Session, UnavailableError, WebSource
+from pipeline.web.fetch import FetchError
 
 LIMIT = 100
 """Photos of a category when no number is given."""

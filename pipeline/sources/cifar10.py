@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.archives import members
-from pipeline.categories import folder_name
 from pipeline.errors import ColorpipeError
 from pipeline.images import RGB
 from pipeline.sources.archived import OfficialFile, obtain, on_disk
 from pipeline.sources.base import Found, Offer
+from pipeline.sources.categories import folder_name
+from pipeline.web.archives import members
 
 # The page above publishes this MD5.
 ARCHIVE = OfficialFile(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import reasons
-from pipeline.categories import folder_name
 from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
+from pipeline.sources import reasons
 from pipeline.sources.base import Found, Offer, Refusal, Shortfall
+from pipeline.sources.categories import folder_name
 
 
 class FolderSource:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from pipeline.archives import members
-from pipeline.categories import folder_name
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
 from pipeline.sources.archived import ArchiveSource, OfficialFile, obtain, on_disk
+from pipeline.sources.categories import folder_name
+from pipeline.web.archives import members
 
 PAGE = "http://places2.csail.mit.edu/download-private.html"
 # MD5 as on the page above.

@@ -7,9 +7,9 @@ import io
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.categories import folder_name
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
+from pipeline.sources.categories import folder_name
 from pipeline.sources.web import Candidate, Candidates, Session, WebSource
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}

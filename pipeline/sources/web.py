@@ -15,15 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from pipeline import reasons
-from pipeline.downloads import FOLDER, Answer, Downloads
 from pipeline.errors import ColorpipeError
-from pipeline.fetch import Fetcher, FetchError, FetchSettings, cancel_all
-from pipeline.media import describe, sniff
 from pipeline.params import ScrapeParams
 from pipeline.progress import ProgressReport
-from pipeline.robots import product_token
+from pipeline.sources import reasons
 from pipeline.sources.base import Found, Offer, Refusal, Shortfall
+from pipeline.web.downloads import FOLDER, Answer, Downloads
+from pipeline.web.fetch import Fetcher, FetchError, FetchSettings, cancel_all
+from pipeline.web.media import describe, sniff
+from pipeline.web.robots import product_token
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class WebSource:
         categories: by name, in order.
         limit: photos of different content wanted in each category; None for all there are.
         params: how to fetch.
-        cache: the folder of :class:`pipeline.downloads.Downloads`.
+        cache: the folder of :class:`pipeline.web.downloads.Downloads`.
     """
 
     def __init__(

@@ -16,9 +16,9 @@ from torch import nn
 
 from pipeline import color
 from pipeline.colorizer import Colorizer
+from pipeline.colorizing.gray_photo import shrink
+from pipeline.colorizing.torch_predictor import TorchPredictor, fold_batch_norm
 from pipeline.errors import ColorpipeError
-from pipeline.gray_photo import shrink
-from pipeline.torch_predictor import TorchPredictor, fold_batch_norm
 
 PHOTO = skimage.data.astronaut()
 GRAY = color.luma(PHOTO)

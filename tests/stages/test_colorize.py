@@ -17,10 +17,10 @@ import skimage.data
 import stand_ins
 from PIL import Image
 
-from pipeline import png_files
+from pipeline.colorizing.photo_folders import find_jobs
 from pipeline.errors import ColorpipeError
+from pipeline.formats import png_files
 from pipeline.params import ColorizeParams
-from pipeline.photo_folders import find_jobs
 from stages.colorize import colorize
 
 GRAY = Image.fromarray(skimage.data.camera()[:160, :200])

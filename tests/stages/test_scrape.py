@@ -13,10 +13,10 @@ import pytest
 from bing_server import FOREIGN, HOSTILE, BingServer, wait_until
 from scratch import PROJECT
 
-from pipeline import reasons
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.manifest import MANIFEST, REFUSED, RawPhoto, RefusedPhoto, read_table
 from pipeline.params import ScrapeParams
+from pipeline.sources import reasons
 from pipeline.sources.base import INBOX
 from pipeline.sources.sample import SampleSource
 from stages.scrape import scrape

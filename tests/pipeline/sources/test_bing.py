@@ -14,10 +14,9 @@ import pytest
 from bing_image_downloader import bing as library
 from bing_server import FOREIGN, HOSTILE, BingServer
 
-from pipeline import reasons
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
-from pipeline.sources import Found, Offer, Refusal, Shortfall, bing, open_source
+from pipeline.sources import Found, Offer, Refusal, Shortfall, bing, open_source, reasons
 from pipeline.sources.bing import ResultPage
 
 
@@ -272,7 +271,7 @@ def test_a_cache_that_fails_stops_everything_in_good_order(
     with BingServer({"sea": SEA, "green hills": SEA}, delay=0.02) as server:
         source = open_source(params(server, tmp_path, limit=40))
         list(open_source(params(server, tmp_path, limit=1)))
-        monkeypatch.setattr("pipeline.downloads.new_file", full)
+        monkeypatch.setattr("pipeline.web.downloads.new_file", full)
         with pytest.raises(ColorpipeError, match=r"downloads.*No space left on device"):
             list(source)
     gc.collect()

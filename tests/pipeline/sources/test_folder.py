@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import reasons
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
-from pipeline.sources import Found, Offer, Refusal, Shortfall, open_source
+from pipeline.sources import Found, Offer, Refusal, Shortfall, open_source, reasons
 
 
 def find(root: Path, **changes: object) -> list[Found]:

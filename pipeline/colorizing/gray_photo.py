@@ -1,0 +1,213 @@
+"""A photo as the colorizer sees it: gray, transparency, which way is up; and the way back.
+
+The pixels stay as they are stored, turned and in the photo's own colour space: only the small
+picture that the network sees is upright and sRGB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from pipeline import color
+from pipeline.color import Samples
+from pipeline.colorizing.upsampling import Method, Upsampler, band_rows
+from pipeline.formats.profiles import Profile, grays_16, read_profile
+from pipeline.images import Gray
+
+A = TypeVar("A", bound=NDArray[Any])
+
+# EXIF 2.32, tag 0x0112: (mirrored left to right, then quarter turns counter-clockwise) that make a
+# stored picture upright.
+_UPRIGHT = {
+    1: (False, 0),
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 1),
+    6: (False, 3),
+    7: (True, 3),
+    8: (False, 1),
+}
+
+
+@dataclass(frozen=True)
+class GrayPhoto:
+    """A photo's tones at full size."""
+
+    gray: Samples
+    """(H, W), uint8 or uint16: Rec. 601 luma of the stored samples."""
+    alpha: Samples | None = None
+    """(H, W), of the type of ``gray``: 0 is transparent."""
+    orientation: int = 1
+    """EXIF's number for how the stored picture is turned: 1 to 8."""
+    profile: Profile | None = None
+    """The colour space of the stored samples; None is sRGB."""
+
+    @property
+    def upright_shape(self) -> tuple[int, int]:
+        """Height and width as the photo is looked at."""
+        height, width = self.gray.shape
+        return (width, height) if _UPRIGHT[self.orientation][1] % 2 else (height, width)
+
+    def in_8_bits(self) -> GrayPhoto:
+        """Return the same photo with samples of 8 bits."""
+        alpha = None if self.alpha is None else to_8_bits(self.alpha)
+        return replace(self, gray=to_8_bits(self.gray), alpha=alpha)
+
+    def on_white(self) -> GrayPhoto:
+        """Return the same photo of 8 bits, put on white where it is transparent."""
+        photo = self.in_8_bits()
+        if photo.alpha is None:
+            return photo
+        opaque = cv2.multiply(photo.gray, photo.alpha, scale=1 / 255)
+        gray = cv2.add(opaque, cv2.bitwise_not(photo.alpha))
+        return replace(photo, gray=np.asarray(gray, np.uint8), alpha=None)
+
+    def for_network(self, shape: tuple[int, int]) -> Gray:
+        """Return the photo upright, in sRGB, on white where transparent, at ``shape``; uint8."""
+        stored = shape[::-1] if _UPRIGHT[self.orientation][1] % 2 else shape
+        small = shrink(np.asarray(self.on_white().gray, np.uint8), stored)
+        if self.profile is not None:
+            small = self.profile.grays[small]
+        mirrored, turns = _UPRIGHT[self.orientation]
+        if mirrored:
+            small = small[:, ::-1]
+        return np.ascontiguousarray(np.rot90(small, turns))
+
+
+@dataclass(frozen=True)
+class Tint:
+    """A photo's colours at the network's size, in the photo's own orientation and colour space."""
+
+    gray: Gray
+    """(h, w)."""
+    differences: color.Float
+    """(h, w, 2): R - Y and B - Y, on the scale of 255."""
+    method: Method
+
+    @classmethod
+    def of(cls, photo: GrayPhoto, gray: Gray, ab: color.Float, method: Method) -> Tint:
+        """Bring a prediction ``ab`` (h, w, 2) for ``gray`` (h, w) back to the photo as stored."""
+        differences = color.differences_over(gray, ab)
+        if photo.profile is not None:
+            own = photo.profile.from_srgb(color.merge(gray, differences))
+            gray, differences = color.luma(own), color.differences_of(own)
+        turned = photo.orientation
+        return cls(_turned_back(gray, turned), _turned_back(differences, turned), method)
+
+    def at(self, shape: tuple[int, int], full_scale: int = 255) -> Upsampler:
+        """Return the colours at a height and width, on the scale of the samples they are for."""
+        return Upsampler(self.gray, self.differences, shape, self.method, full_scale)
+
+
+def from_image(image: Image.Image) -> GrayPhoto:
+    """Take the tones of an image that Pillow has opened; its EXIF and ICC profile are heeded.
+
+    16-bit gray keeps its bits; 32-bit and floating point samples are not taken.
+
+    Raises:
+        ValueError: the image has such samples, or no pixels.
+    """
+    if not image.width or not image.height:
+        raise ValueError("the image has no pixels")
+    if image.mode in {"I", "F"}:
+        raise ValueError(f"samples of mode {image.mode} have no defined white")
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    icc = image.info.get("icc_profile")
+    profile = read_profile(icc) if icc else None
+    if image.mode.startswith("I;16"):
+        gray: Samples = np.asarray(image).astype(np.uint16)
+        return in_own_space(gray, None, orientation, profile)
+    alpha: Samples | None = None
+    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        image = image.convert("RGBA")
+        alpha = np.asarray(image.getchannel("A"))
+        image = image.convert("RGB")
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    return in_own_space(np.asarray(image.convert("L")), alpha, orientation, profile)
+
+
+def as_stored(upright: GrayPhoto, orientation: object) -> GrayPhoto:
+    """Turn a photo that a decoder has turned upright back to how EXIF's ``orientation`` tells."""
+    turned = _valid(orientation)
+    alpha = None if upright.alpha is None else _turned_back(upright.alpha, turned)
+    return replace(
+        upright, gray=_turned_back(upright.gray, turned), alpha=alpha, orientation=turned
+    )
+
+
+def in_own_space(
+    gray: Samples, alpha: Samples | None, orientation: object, profile: Profile | None
+) -> GrayPhoto:
+    """Make a :class:`GrayPhoto`; grays of a gray profile, which holds no colours, become sRGB's."""
+    if profile is not None and profile.is_gray:
+        gray = grays_16(profile.grays)[gray] if gray.dtype == np.uint16 else profile.grays[gray]
+        profile = None
+    return GrayPhoto(gray, alpha, _valid(orientation), profile)
+
+
+def render(photo: GrayPhoto, tint: Tint, order: tuple[int, int, int] = (0, 1, 2)) -> Samples:
+    """Colour a photo with its tones given back exactly, and its transparency.
+
+    Args:
+        photo: the tones.
+        tint: the colours.
+        order: where R, G and B go; OpenCV wants (2, 1, 0).
+
+    Returns:
+        (H, W, 3), or (H, W, 4) with alpha, of the type of ``photo.gray``.
+    """
+    height, width = photo.gray.shape
+    upsampler = tint.at((height, width), int(np.iinfo(photo.gray.dtype).max))
+    channels = 3 if photo.alpha is None else 4
+    pixels: Samples = np.empty((height, width, channels), photo.gray.dtype)
+    rows = band_rows(width)
+    for top in range(0, height, rows):
+        gray = photo.gray[top : top + rows]
+        colours = color.merge_planes(gray, *upsampler.band(top, gray))
+        for channel, place in enumerate(order):
+            pixels[top : top + rows, :, place] = colours[..., channel]
+    if photo.alpha is not None:
+        pixels[..., 3] = photo.alpha
+    return pixels
+
+
+def to_8_bits(samples: Samples) -> NDArray[np.uint8]:
+    """Scale 16 bits to 8, rounded; 8 bits come back as they are."""
+    if samples.dtype == np.uint8:
+        return samples.astype(np.uint8, copy=False)
+    return np.asarray(cv2.convertScaleAbs(samples, alpha=1 / 257), np.uint8)
+
+
+def shrink(gray: Gray, shape: tuple[int, int]) -> Gray:
+    """Bring ``gray`` (H, W) to ``shape`` by area averages; where that is larger, bilinearly."""
+    height, width = shape
+    # OpenCV averages by whole factors many times faster than by others: the last factor, of two or
+    # more, is the exact one. The rest is at most a quarter of one pixel of the result, each side.
+    factor = min(gray.shape[0] // (2 * height), gray.shape[1] // (2 * width))
+    if factor > 1:
+        rows, columns = gray.shape[0] // factor, gray.shape[1] // factor
+        top, left = (gray.shape[0] - rows * factor) // 2, (gray.shape[1] - columns * factor) // 2
+        inner = gray[top : top + rows * factor, left : left + columns * factor]
+        gray = np.asarray(cv2.resize(inner, (columns, rows), interpolation=cv2.INTER_AREA))
+    shrinks = gray.shape[0] >= height and gray.shape[1] >= width
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(gray, (width, height), interpolation=method), np.uint8)
+
+
+def _valid(orientation: object) -> int:
+    return orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
+
+
+def _turned_back(upright: A, orientation: int) -> A:
+    """Undo what makes a stored picture upright."""
+    mirrored, turns = _UPRIGHT[orientation]
+    stored = np.rot90(upright, -turns)
+    return cast(A, np.ascontiguousarray(stored[:, ::-1] if mirrored else stored))

@@ -1,0 +1,128 @@
+"""Which photos a folder holds, and where the coloured version of each goes.
+
+Found one after the other, so that a folder may hold any number of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.formats.photo_files import SUFFIXES_OF, FormatName
+from pipeline.images import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo and where its coloured version goes."""
+
+    name: str
+    """Relative to the folder that was given, with ``/``."""
+    source: Path
+    target: Path
+
+
+def find_jobs(source: Path, out: Path, extension: FormatName | None) -> Iterator[Job | Failure]:
+    """Find the photo ``source``, or all photos below it, in the order of their names.
+
+    By their extension photos are told from other files; hidden files and folders, whose names begin
+    with a dot, are left alone. Links to folders are followed, though not in circles. Below a folder
+    ``out`` repeats the sub-folders of ``source``; for a single photo it is a folder too, unless its
+    name ends like a photo's.
+
+    Raises:
+        ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it.
+    """
+    if not os.path.lexists(source):
+        raise ColorpipeError(f"There is no {source}; name a photo or a folder of photos.")
+    if source.is_dir():
+        if out.is_dir() and out.samefile(source):
+            raise ColorpipeError(
+                f"{out} holds the photos themselves; name another folder for their coloured"
+                " versions."
+            )
+        if out.exists() and not out.is_dir():
+            raise ColorpipeError(f"{out} is a file; name a folder, since {source} is one.")
+        return _below(source, out, extension)
+    names_a_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
+    target = out if names_a_file else out / _name(source.name, extension)
+    if target.exists() and target.samefile(source):
+        raise ColorpipeError(f"{target} is the photo itself; name another file or folder.")
+    return iter([Job(source.name, source, target)])
+
+
+def _below(source: Path, out: Path, extension: FormatName | None) -> Iterator[Job | Failure]:
+    root, top = source.resolve(), out.resolve()
+    # Then a path of ``out`` may be one of ``source``, which is never written to.
+    is_inside_out = root.is_relative_to(top)
+    # Each with the folders that it lies in, by which a circle of links is noticed.
+    waiting: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(Path(), ())]
+    while waiting:
+        folder, around = waiting.pop()
+        name = folder.as_posix()
+        try:
+            status = (source / folder).stat()
+            with os.scandir(source / folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Failure(name, f"the folder could not be read ({error.strerror})")
+            continue
+        here = (status.st_dev, status.st_ino)
+        if here in around:
+            yield Failure(name, "a link to a folder that it lies in; it is not followed")
+            continue
+        if folder.parts and (source / folder).resolve() == top:
+            continue
+        written: dict[str, str] = {}
+        inner: list[Path] = []
+        for entry in entries:
+            path = folder / entry.name
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                inner.append(path)
+                continue
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            target = out / folder / _name(path.name, extension)
+            if reason := _unreadable(source / path):
+                yield Failure(path.as_posix(), reason)
+            elif target.name in written:
+                reason = f"would be written to the same file as {written[target.name]}"
+                yield Failure(path.as_posix(), reason)
+            elif is_inside_out and target.parent.resolve().is_relative_to(root):
+                reason = f"would be written among the photos themselves, to {target}"
+                yield Failure(path.as_posix(), reason)
+            else:
+                written[target.name] = path.as_posix()
+                yield Job(path.as_posix(), source / path, target)
+        waiting.extend((path, (*around, here)) for path in reversed(inner))
+
+
+def _unreadable(path: Path) -> str:
+    """Say why ``path`` is no file that can be read without waiting for ever, or nothing."""
+    try:
+        if path.is_file():
+            return ""
+        is_broken = path.is_symlink() and not path.exists()
+    except OSError as error:
+        return f"could not be read ({error.strerror})"
+    return "a link that leads nowhere" if is_broken else "not a regular file"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _name(name: str, extension: FormatName | None) -> str:
+    """Give a name the extension of another format; one that the format has already stays."""
+    path = Path(name)
+    if extension is None or path.suffix.lower() in SUFFIXES_OF[extension]:
+        return name
+    return f"{path.stem}.{extension}"

@@ -1,0 +1,199 @@
+"""One raw photo: is it fit to learn colours from, and what has to be done to it?"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.curation import previews
+from pipeline.curation.duplicates import perceptual_hash
+from pipeline.curation.measures import WORKING_SIDE, Measures, gray_of, measure, working_copy
+from pipeline.images import (
+    EXTENSIONS,
+    SUFFIX_FORMATS,
+    ImageError,
+    Photo,
+    open_photo,
+    read_bytes,
+)
+from pipeline.params import CleanParams
+
+KEPT, CONVERTED, DROPPED = "kept", "converted", "dropped"
+"""Decisions: the bytes are copied; the pixels had to be changed; not used."""
+
+UNREADABLE = "unreadable"
+MISPLACED = "not in a category's folder"
+ANIMATED = "animated"
+TOO_SMALL = "too small"
+ELONGATED = "too elongated"
+TOO_DARK = "too dark"
+TOO_LIGHT = "too light"
+BLANK = "blank"
+DRAWING = "drawing"
+GRAY = "gray or tinted"
+BLURRED = "blurred"
+DUPLICATE = "duplicate"
+NEAR_DUPLICATE = "near duplicate"
+"""Reasons for dropping; the first that applies is given."""
+
+JPEG_QUALITY = 95
+"""Of a JPEG that had to be changed; its chroma is then no longer subsampled."""
+
+
+@dataclass(frozen=True)
+class CleanRow:
+    """A row of ``reports/clean.csv``: one raw file, what was measured and what was decided."""
+
+    category: str
+    file: str
+    """Path of the raw file inside its category's folder."""
+    decision: str
+    reason: str
+    """Of a dropped photo: one of the reasons above."""
+    detail: str
+    """The measured value beside its threshold, what was changed, or what the decoder said."""
+    duplicate_of: str
+    """Of a duplicate: category and name of the raw file that stays in its place."""
+    name: str
+    """File name in ``data/clean/<category>``; empty when dropped."""
+    format: str
+    width: int
+    height: int
+    frames: int
+    bytes: int
+    chroma: float
+    chroma_spread: float
+    contrast: float
+    shadow: float
+    highlight: float
+    sharpness: float
+    flatness: float
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What :func:`screen` found out; the hashes are there for a photo that passed."""
+
+    row: CleanRow
+    perceptual: int = 0
+    pixels: int = 0
+    """64 bits of a hash of the pixels."""
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file to screen, and where its photo goes."""
+
+    path: Path
+    category: str
+    file: str
+    stem: str
+    """Of the clean photo's name."""
+    shared_stem: bool
+    """Another file of the category has the same stem: the content's hash tells them apart."""
+    misplaced: bool = False
+
+
+def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
+    """Decode, measure and judge one raw file, and write its photo if it is fit.
+
+    Args:
+        raw: the file.
+        folder: where the clean photo goes, as ``<category>/<name>``; None writes nothing.
+        params: the thresholds.
+    """
+    row = CleanRow(
+        raw.category, raw.file, DROPPED, "", "", "", "", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    )
+    if raw.misplaced:
+        return Screened(dataclasses.replace(row, reason=MISPLACED))
+    try:
+        data = read_bytes(raw.path)
+        photo = open_photo(data, params.max_pixels, at_least=WORKING_SIDE)
+    except ImageError as error:
+        return Screened(dataclasses.replace(row, reason=UNREADABLE, detail=str(error)))
+    pixels = np.asarray(photo.image)
+    small = working_copy(pixels)
+    gray = gray_of(small)
+    measures = measure(small, gray)
+    width, height = photo.size
+    row = dataclasses.replace(
+        row,
+        format=photo.format,
+        width=width,
+        height=height,
+        frames=photo.frames,
+        bytes=len(data),
+        **{name: round(value, 4) for name, value in vars(measures).items()},
+    )
+    problem = _problem(photo, measures, params)
+    if problem is not None:
+        return Screened(dataclasses.replace(row, reason=problem[0], detail=problem[1]))
+    row = _accept(raw, row, photo, data, folder=folder, max_pixels=params.max_pixels)
+    if folder is not None:
+        previews.keep(data, photo)
+    digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
+    digest.update(repr(photo.size).encode())
+    return Screened(row, perceptual_hash(gray), int.from_bytes(digest.digest()[:8], "big"))
+
+
+def _problem(photo: Photo, measures: Measures, params: CleanParams) -> tuple[str, str] | None:
+    """The reason for which a photo is dropped, and the detail; None when it is fit."""
+    if photo.frames > 1 and params.animated == "drop":
+        return ANIMATED, f"{photo.frames} frames"
+    p, m = params, measures
+    shorter, longer = sorted(photo.size)
+    checks = (
+        (p.drop_small, TOO_SMALL, "shorter side", shorter, "under", p.min_side),
+        (p.drop_elongated, ELONGATED, "aspect ratio", longer / shorter, "over", p.max_aspect),
+        (p.drop_dark, TOO_DARK, "highlight", m.highlight, "under", p.min_highlight),
+        (p.drop_light, TOO_LIGHT, "shadow", m.shadow, "over", p.max_shadow),
+        (p.drop_blank, BLANK, "contrast", m.contrast, "under", p.min_contrast),
+        (p.drop_drawings, DRAWING, "flatness", m.flatness, "over", p.max_flatness),
+        (p.drop_gray, GRAY, "chroma spread", m.chroma_spread, "under", p.min_chroma_spread),
+        (p.drop_blurred, BLURRED, "sharpness", m.sharpness, "under", p.min_sharpness),
+    )
+    for asked, reason, what, value, side, limit in checks:
+        if asked and (value < limit if side == "under" else value > limit):
+            return reason, f"{what} {value:.4g} is {side} {limit:g}"
+    return None
+
+
+def _accept(
+    raw: RawFile,
+    row: CleanRow,
+    photo: Photo,
+    data: bytes,
+    *,
+    folder: Path | None,
+    max_pixels: int,
+) -> CleanRow:
+    """Write a photo that is fit, as it was found if possible; return its row."""
+    changes = list(photo.changes)
+    if photo.frames > 1:
+        changes.append(f"first of {photo.frames} frames")
+    # What was lossy stays so; what was not, or cannot say so (WebP), becomes PNG.
+    format_ = photo.format if not changes or photo.format == "JPEG" else "PNG"
+    extension = EXTENSIONS[format_]
+    stem = raw.stem
+    if raw.shared_stem:
+        stem += "_" + hashlib.sha256(data).hexdigest()[:8]
+    name = stem + extension
+    if folder is not None:
+        target = folder / raw.category / name
+        if not changes:
+            target.write_bytes(data)
+        else:
+            image = open_photo(data, max_pixels).image
+            if format_ == "JPEG":
+                image.save(target, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+            else:
+                image.save(target, "PNG")
+    decision = CONVERTED if changes else KEPT
+    if SUFFIX_FORMATS.get(raw.path.suffix.lower()) != photo.format:
+        changes.append(f"in truth {photo.format}")
+    return dataclasses.replace(row, decision=decision, detail="; ".join(changes), name=name)

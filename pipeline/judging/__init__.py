@@ -1,0 +1,1 @@
+"""How far colorized photos are from the truth."""

@@ -1,0 +1,7 @@
+"""What holds for every test."""
+
+import os
+
+# Before torch is imported, and for the processes that tests start: networks this small gain nothing
+# from threads, and on a busy machine threads that wait for each other take minutes for a second.
+os.environ.setdefault("OMP_NUM_THREADS", "1")

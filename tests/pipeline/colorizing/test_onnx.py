@@ -1,0 +1,100 @@
+"""The exported network, where the extra ``onnx`` is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import stand_ins
+from PIL import Image
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+from pipeline.colorizer import Colorizer  # noqa: E402
+from pipeline.colorizing.onnx_export import export_onnx  # noqa: E402
+from pipeline.errors import ColorpipeError  # noqa: E402
+from pipeline.weights import load_generator  # noqa: E402
+
+GRAY = skimage.data.camera()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = stand_ins.generator(tmp_path_factory.mktemp("model") / "generator.safetensors")
+    export_onnx(path, path.with_suffix(".onnx"))
+    return path
+
+
+def test_results_are_within_a_level_of_torchs(model: Path) -> None:
+    ours = Colorizer.load(model, runtime="onnx", strength=1.5)
+    theirs = Colorizer.load(model, "cpu", strength=1.5)
+    for picture in (GRAY, GRAY[:200], GRAY[:, :150]):
+        difference = np.abs(ours(picture).astype(int) - theirs(picture))
+        assert difference.max() <= 1
+
+
+def test_the_network_takes_any_number_of_any_size(model: Path) -> None:
+    import torch
+
+    session = onnxruntime.InferenceSession(
+        model.with_suffix(".onnx"), providers=["CPUExecutionProvider"]
+    )
+    plain = load_generator(model)
+    for shape in ((1, 1, 96, 128), (3, 1, 160, 64)):
+        luma = np.random.default_rng(0).random(shape, np.float32)
+        (ab,) = session.run(None, {"luma": luma})
+        with torch.inference_mode():
+            expected = plain.recipe.predict_ab(plain.module, torch.from_numpy(luma)).numpy()
+        assert np.allclose(ab, expected, atol=0.01)
+
+
+def test_torch_is_not_imported(model: Path, tmp_path: Path) -> None:
+    Image.fromarray(GRAY).save(tmp_path / "a.png")
+    script = (
+        "import sys; from pathlib import Path; from stages.colorize import colorize;"
+        "from pipeline.params import ColorizeParams;"
+        f"failures = colorize(Path({str(tmp_path / 'a.png')!r}), Path({str(tmp_path / 'out')!r}),"
+        f" Path({str(model)!r}), ColorizeParams(runtime='onnx'));"
+        "assert failures == [], failures;"
+        "assert 'torch' not in sys.modules"
+    )
+    project = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=project, env=dict(os.environ))
+    assert (tmp_path / "out" / "a.png").exists()
+
+
+def test_threads_may_share_it(model: Path) -> None:
+    colorizer = Colorizer.load(model.with_suffix(".onnx"))
+    expected = colorizer(GRAY)
+    with colorizer.predictor.in_callers_thread(), ThreadPoolExecutor(4) as pool:
+        for result in pool.map(colorizer, [GRAY] * 8):
+            assert np.abs(result.astype(int) - expected).max() <= 1
+
+
+def test_an_export_never_leaves_half_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match="no model at"):
+        export_onnx(tmp_path / "none.safetensors", tmp_path / "out.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_files_are_refused_in_a_sentence(model: Path, tmp_path: Path) -> None:
+    import onnx
+
+    with pytest.raises(ColorpipeError, match="no ONNX model at"):
+        Colorizer.load(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("not ours")
+    with pytest.raises(ColorpipeError, match="no ONNX file"):
+        Colorizer.load(tmp_path / "text.onnx")
+    other = onnx.load(model.with_suffix(".onnx"))
+    del other.metadata_props[:]
+    onnx.save(other, tmp_path / "other.onnx")
+    with pytest.raises(ColorpipeError, match="not one that `colorpipe export` wrote"):
+        Colorizer.load(tmp_path / "other.onnx")

@@ -1,0 +1,95 @@
+import itertools
+import random
+
+import cv2
+import imagehash
+import numpy as np
+import pytest
+from photos import pixels_of, real_photos
+from PIL import Image, ImageEnhance
+
+from pipeline.curation.duplicates import (
+    Groups,
+    distance,
+    duplicates_of,
+    near_pairs,
+    perceptual_hash,
+)
+from pipeline.curation.measures import gray_of, working_copy
+from pipeline.params import CleanParams
+
+NEAR = CleanParams().duplicate_distance
+
+
+def hash_of(image: Image.Image) -> int:
+    return perceptual_hash(gray_of(working_copy(np.asarray(image.convert("RGB")))))
+
+
+def test_the_hash_is_imagehash_s_but_for_the_resampling() -> None:
+    for path in real_photos(12):
+        image = Image.fromarray(pixels_of(path))
+        theirs = int(str(imagehash.phash(image)), 16)
+        assert distance(hash_of(image), theirs) <= 8
+
+
+def test_edited_copies_are_near_and_other_photos_far() -> None:
+    images = [Image.fromarray(pixels_of(path)) for path in real_photos(12)]
+    for image in images:
+        width, height = image.size
+        copies = [
+            image.resize((width // 2, height // 2), Image.Resampling.LANCZOS),
+            ImageEnhance.Brightness(image).enhance(1.15),
+            ImageEnhance.Color(image).enhance(0.5),
+            Image.fromarray(cv2.GaussianBlur(np.asarray(image), (0, 0), 1)),
+        ]
+        assert all(distance(hash_of(image), hash_of(copy)) <= NEAR for copy in copies)
+    hashes = [hash_of(image) for image in images]
+    assert min(distance(a, b) for a, b in itertools.combinations(hashes, 2)) > NEAR
+
+
+@pytest.mark.parametrize("most", [0, 1, 4, 6, 10, 21])
+def test_no_near_pair_is_missed_and_none_comes_twice(most: int) -> None:
+    draw = random.Random(most)
+    hashes = [draw.getrandbits(64) for _ in range(150)]
+    for _ in range(150):
+        mask = sum(1 << bit for bit in draw.sample(range(64), draw.randrange(most + 3)))
+        hashes.append(draw.choice(hashes) ^ mask)
+    expected = [
+        (i, j)
+        for i, j in itertools.combinations(range(len(hashes)), 2)
+        if distance(hashes[i], hashes[j]) <= most
+    ]
+    assert sorted(near_pairs(hashes, most)) == expected
+
+
+def test_no_hashes_have_no_pairs() -> None:
+    assert list(near_pairs([], 4)) == []
+    assert list(near_pairs([7], 4)) == []
+
+
+def test_many_equal_hashes_are_compared_in_parts() -> None:
+    assert sum(1 for _ in near_pairs([3] * 700, 2)) == 700 * 699 // 2
+
+
+def test_the_first_by_rank_stays_and_chains_do_not_swallow_the_rest() -> None:
+    a, b, c = 0b0, 0b1111, 0b11111111
+    found = duplicates_of([a, b, c], digests=[1, 2, 3], ranks=[0, 1, 2], most=4)
+    assert found == {1: (0, 4)}
+    found = duplicates_of([a, b, c], digests=[1, 2, 3], ranks=[1, 0, 2], most=4)
+    assert found == {0: (1, 4), 2: (1, 4)}
+
+
+def test_exact_duplicates_are_told_from_near_ones() -> None:
+    hashes, digests = [5, 5, 5], [8, 9, 8]
+    assert duplicates_of(hashes, digests, [0, 1, 2], most=None) == {2: (0, None)}
+    assert duplicates_of(hashes, digests, [0, 1, 2], most=0) == {1: (0, 0), 2: (0, None)}
+
+
+def test_groups_join_what_is_linked() -> None:
+    groups = Groups()
+    groups.join(1, 2)
+    groups.join(3, 4)
+    assert groups.of(1) == groups.of(2) != groups.of(3)
+    groups.join(2, 4)
+    assert len({groups.of(n) for n in (1, 2, 3, 4)}) == 1
+    assert groups.of(5) == 5

@@ -1,0 +1,331 @@
+"""What a photo's file carries comes out again, format by format."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image, ImageCms, PngImagePlugin
+from predictors import Rainbow
+
+from pipeline import color
+from pipeline.colorizer import Colorizer
+from pipeline.formats import photo_files, png_files, tiff_files
+from pipeline.formats.photo_files import PhotoFile
+from pipeline.formats.profiles import srgb_icc
+from pipeline.images import ImageError
+
+COLOR = Image.fromarray(skimage.data.coffee()[:301, :403])
+GRAY = COLOR.convert("L")
+ALPHA = Image.fromarray(np.tile(np.linspace(0, 255, 403).astype(np.uint8), (301, 1)))
+DEEP = np.asarray(GRAY).astype(np.uint16) * 257 - np.asarray(GRAY) // 3
+TAKEN = "2020:01:02 03:04:05"
+
+
+def exif(orientation: int = 1) -> bytes:
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    tags[0x0112] = orientation
+    tags.get_ifd(0x8769)[0x9003] = TAKEN
+    return tags.tobytes()
+
+
+def saved(image: Image.Image, format_: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format_, **options)
+    return stream.getvalue()
+
+
+def colorized(file: bytes, extension: photo_files.FormatName | None = None) -> bytes:
+    photo_file = photo_files.read(file)
+    (tint,) = Colorizer(Rainbow()).tints([photo_file.photo])
+    return photo_files.encode(photo_file, tint, extension)
+
+
+def opened(file: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(file))
+
+
+def tones(file: bytes) -> np.ndarray:
+    image = opened(file)
+    if image.mode in {"P", "RGBA", "LA"}:
+        image = image.convert("RGBA").convert("RGB")
+    return np.asarray(image.convert("L")).astype(int)
+
+
+def deep_pixels(file: bytes) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels.dtype == np.uint16
+    return pixels
+
+
+def is_colourful(file: bytes) -> bool:
+    return bool(np.ptp(np.asarray(opened(file).convert("RGB")).astype(int), axis=2).mean() > 15)
+
+
+LOSSLESS = {
+    "png": saved(GRAY, "PNG"),
+    "png of one bit": saved(GRAY.convert("1"), "PNG"),
+    "png with palette": saved(COLOR.convert("P"), "PNG"),
+    "png in colour": saved(COLOR, "PNG"),
+    "tiff": saved(GRAY, "TIFF"),
+    "tiff with lzw": saved(GRAY, "TIFF", compression="tiff_lzw"),
+    "webp": saved(COLOR, "WEBP", lossless=True),
+    "bmp": saved(GRAY, "BMP"),
+    "gif": saved(GRAY, "GIF"),
+    "gif in colour": saved(COLOR, "GIF"),
+}
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_lossless_formats_keep_size_format_and_tones_to_one_level(name: str) -> None:
+    file = LOSSLESS[name]
+    result = colorized(file)
+    assert opened(result).format == opened(file).format
+    assert opened(result).size == opened(file).size
+    assert np.abs(tones(result) - tones(file)).max() <= (1 if "gif" in name else 0)
+    assert is_colourful(result) or "one bit" in name
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90, 98])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpegs_tones_change_no_more_than_by_encoding_it_again(mode: str, quality: int) -> None:
+    file = saved(GRAY.convert(mode), "JPEG", quality=quality)
+    result = colorized(file)
+    again = saved(opened(file), "JPEG", quality=quality)
+    assert opened(result).size == GRAY.size
+    assert is_colourful(result)
+    error = np.abs(tones(result) - tones(file)).mean()
+    # Colours are rounded to whole levels as well: half a level at most.
+    assert error < np.abs(tones(again) - tones(file)).mean() + 0.5
+    assert opened(result).quantization[0] == opened(file).quantization[0]
+
+
+def test_a_colour_photo_is_colorized_from_its_gray_version() -> None:
+    assert colorized(LOSSLESS["png in colour"]) == colorized(LOSSLESS["png"])
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF"])
+def test_16_bits_of_gray_stay(format_: str) -> None:
+    result = colorized(saved(Image.fromarray(DEEP), format_))
+    pixels = deep_pixels(result)
+    assert pixels.shape == (*DEEP.shape, 3)
+    assert np.array_equal(color.luma(np.ascontiguousarray(pixels[..., ::-1])), DEEP)
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bits_of_colour_and_alpha_stay(extension: str, channels: int) -> None:
+    pixels = np.dstack([DEEP, DEEP, DEEP, np.flip(DEEP, 1)][:channels])
+    result = deep_pixels(colorized(cv2.imencode(extension, pixels)[1].tobytes()))
+    assert np.array_equal(color.luma(np.ascontiguousarray(result[..., 2::-1])), DEEP)
+    assert np.array_equal(result[..., 3:], pixels[..., 3:])
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF", "WEBP"])
+def test_alpha_stays(format_: str) -> None:
+    image = Image.merge("LA", (GRAY, ALPHA))
+    if format_ == "WEBP":
+        image = image.convert("RGBA")
+    options = {"lossless": True, "exact": True} if format_ == "WEBP" else {}
+    file = saved(image.convert("RGBA") if format_ == "TIFF" else image, format_, **options)
+    result = opened(colorized(file))
+    assert result.mode == "RGBA"
+    assert np.array_equal(np.asarray(result.getchannel("A")), np.asarray(ALPHA))
+    assert np.array_equal(np.asarray(result.convert("RGB").convert("L")), np.asarray(GRAY))
+
+
+def test_a_transparent_palette_entry_stays_transparent() -> None:
+    image = COLOR.convert("P")
+    file = saved(image, "GIF", transparency=int(np.asarray(image)[150, 200]))
+    before = np.asarray(opened(file).convert("RGBA"))[..., 3]
+    assert np.array_equal(np.asarray(opened(colorized(file)).convert("RGBA"))[..., 3], before)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_stays_and_the_photo_is_upright_as_before(format_: str, orientation: int) -> None:
+    file = saved(GRAY.convert("RGB"), format_, exif=exif(orientation))
+    result = colorized(file)
+    for tag in (0x010F, 0x0112):
+        assert opened(result).getexif().get(tag) == opened(file).getexif().get(tag)
+    assert opened(result).getexif().get_ifd(0x8769)[0x9003] == TAKEN
+    assert opened(result).size == opened(file).size
+    # The network has seen it upright: the colours lie as in the upright photo.
+    expected = np.asarray(Colorizer(Rainbow())(upright(file))).astype(int)
+    difference = np.abs(np.asarray(upright(result)).astype(int) - expected)
+    assert difference.mean() < (6 if format_ in {"JPEG", "WEBP"} else 1.5)
+
+
+def upright(file: bytes) -> Image.Image:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(opened(file)).convert("RGB")
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "BMP"])
+def test_resolution_stays(format_: str) -> None:
+    file = saved(GRAY, format_, dpi=(300, 150))
+    expected = tuple(float(value) for value in opened(file).info["dpi"])
+    assert opened(colorized(file)).info["dpi"] == pytest.approx(expected)
+
+
+def wide_profile() -> bytes:
+    """sRGB's profile with its primaries' columns exchanged: an RGB space that is not sRGB."""
+    profile = bytearray(srgb_icc())
+    (count,) = struct.unpack_from(">I", profile, 128)
+    tags = {profile[132 + 12 * n : 136 + 12 * n].decode(): 132 + 12 * n for n in range(count)}
+    red, blue = tags["rXYZ"] + 4, tags["bXYZ"] + 4
+    profile[red : red + 8], profile[blue : blue + 8] = (
+        profile[blue : blue + 8],
+        profile[red : red + 8],
+    )
+    name = profile.find("sRGB".encode("utf-16-be"))
+    while name >= 0:
+        profile[name : name + 8] = "test".encode("utf-16-be")
+        name = profile.find("sRGB".encode("utf-16-be"))
+    return bytes(profile).replace(b"sRGB", b"test")
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_a_profile_stays_and_colours_are_converted_to_it(format_: str) -> None:
+    profile = wide_profile()
+    options = {"lossless": True} if format_ == "WEBP" else {}
+    file = saved(GRAY.convert("RGB"), format_, icc_profile=profile, **options)
+    result = opened(colorized(file))
+    assert result.info["icc_profile"] == profile
+    # Red and blue have changed places. Seen through the profile the photo looks as without; not
+    # quite, since the same luma of other primaries is another lightness.
+    seen = ImageCms.profileToProfile(
+        result.convert("RGB"), io.BytesIO(profile), ImageCms.createProfile("sRGB")
+    )
+    plain = opened(colorized(saved(GRAY.convert("RGB"), format_, **options))).convert("RGB")
+    assert difference(seen, plain) < 0.4 * difference(result.convert("RGB"), plain)
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    return float(np.abs(np.asarray(one).astype(int) - np.asarray(other)).mean())
+
+
+def test_a_damaged_profile_is_left_out() -> None:
+    file = saved(GRAY, "PNG", icc_profile=b"no profile" * 20)
+    assert "icc_profile" not in opened(colorized(file)).info
+
+
+def test_texts_of_png_and_comments_and_xmp_of_jpeg_stay() -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Title", "Kaffee")
+    assert opened(colorized(saved(GRAY, "PNG", pnginfo=texts))).info["Title"] == "Kaffee"
+    file = saved(GRAY, "JPEG", comment=b"a cup", xmp=b"<x:xmpmeta/>")
+    result = opened(colorized(file))
+    assert result.info["comment"] == b"a cup"
+    assert result.info["xmp"] == b"<x:xmpmeta/>"
+
+
+def test_cmyk_comes_out_as_srgb_upright_as_before() -> None:
+    file = saved(COLOR.convert("CMYK"), "JPEG", quality=95, exif=exif(6))
+    result = opened(colorized(file))
+    assert (result.mode, result.size) == ("RGB", COLOR.size)
+    assert result.getexif()[0x0112] == 6
+    before = np.asarray(opened(file).convert("RGB").convert("L")).astype(int)
+    assert np.abs(np.asarray(result.convert("L")) - before).mean() < 2
+
+
+def test_floating_point_tiff_comes_out_with_its_tones() -> None:
+    file = saved(Image.fromarray(np.asarray(GRAY).astype(np.float32) / 255), "TIFF")
+    assert np.array_equal(tones(colorized(file)), np.asarray(GRAY))
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif", "bmp", "gif"])
+@pytest.mark.parametrize("source", ["jpeg", "png 16"])
+def test_every_format_can_become_every_other(
+    source: str, extension: photo_files.FormatName
+) -> None:
+    jpeg = saved(GRAY, "JPEG", quality=95, exif=exif(), dpi=(300, 300))
+    file = jpeg if source == "jpeg" else saved(Image.fromarray(DEEP), "PNG", exif=exif())
+    result = colorized(file, extension)
+    assert opened(result).format == photo_files.FORMATS[extension]
+    assert is_colourful(result)
+    before = np.asarray(GRAY).astype(int)
+    assert np.abs(tones(result) - before).mean() < 2
+    if extension in {"jpg", "png", "webp", "tif"}:
+        assert opened(result).getexif().get_ifd(0x8769)[0x9003] == TAKEN
+
+
+def test_transparency_goes_on_white_where_the_format_has_none() -> None:
+    file = saved(Image.merge("LA", (GRAY, Image.new("L", GRAY.size, 0))), "PNG")
+    assert tones(colorized(file, "jpg")).min() >= 254
+
+
+def test_the_second_picture_of_a_phones_jpeg_is_left_out_and_its_index_too() -> None:
+    stream = io.BytesIO()
+    GRAY.save(stream, "MPO", save_all=True, append_images=[GRAY.rotate(180)])
+    result = colorized(stream.getvalue())
+    assert opened(result).format == "JPEG"
+    assert b"MPF\0" not in result
+
+
+@pytest.mark.parametrize("format_", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_animations_and_documents_are_refused(format_: str) -> None:
+    stream = io.BytesIO()
+    GRAY.save(stream, format_, save_all=True, append_images=[GRAY.rotate(90), GRAY.rotate(180)])
+    with pytest.raises(ImageError, match="3 pages"):
+        photo_files.read(stream.getvalue())
+
+
+@pytest.mark.parametrize("name", ["jpeg", *LOSSLESS])
+def test_a_file_cut_off_is_refused(name: str) -> None:
+    file = saved(GRAY, "JPEG") if name == "jpeg" else LOSSLESS[name]
+    for length in (3, 40, len(file) // 2):
+        with pytest.raises(ImageError):
+            photo_files.read(file[:length])
+
+
+@pytest.mark.parametrize("file", [b"", b"<html></html>", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_photo_is_refused(file: bytes) -> None:
+    with pytest.raises(ImageError):
+        photo_files.read(file)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "bmp"])
+def test_a_photo_of_too_many_pixels_is_refused_before_decoding(name: str) -> None:
+    file = saved(GRAY, "JPEG") if name == "jpeg" else LOSSLESS[name]
+    with pytest.raises(ImageError, match="403x301 is more than 1000 pixels"):
+        photo_files.read(file, max_pixels=1000)
+
+
+def test_the_number_of_pixels_is_told_from_the_head(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(LOSSLESS["png"])
+    assert photo_files.pixels_of(path) == 403 * 301
+    path.write_bytes(b"none")
+    assert photo_files.pixels_of(path) == 0
+
+
+def test_encoding_is_deterministic() -> None:
+    gray_profile = saved(GRAY, "PNG", icc_profile=srgb_icc())
+    for file in (*LOSSLESS.values(), gray_profile, saved(GRAY, "JPEG", exif=exif())):
+        assert colorized(file) == colorized(file)
+
+
+def test_srgbs_profile_has_no_date_of_today() -> None:
+    assert srgb_icc()[24:36] == bytes.fromhex("07d0 0001 0001 0000 0000 0000")
+    assert "sRGB" in ImageCms.getProfileDescription(ImageCms.getOpenProfile(io.BytesIO(srgb_icc())))
+
+
+def test_png_and_tiff_writers_agree_with_their_readers() -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (130, 70, 4), dtype=np.uint16)
+    blue_first = np.ascontiguousarray(pixels[..., [2, 1, 0, 3]])
+    assert np.array_equal(deep_pixels(tiff_files.encode(pixels, None, None, None)), blue_first)
+    assert np.array_equal(deep_pixels(png_files.encode(blue_first, b"")), blue_first)
+
+
+def test_a_photo_file_knows_its_own_extension() -> None:
+    photo = photo_files.read(LOSSLESS["tiff"])
+    assert isinstance(photo, PhotoFile)
+    assert photo.extension == "tif"

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import io
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ColorpipeError
+from pipeline.sources import reasons
+from pipeline.web import archives
+from pipeline.web.archives import Member, members
+
+FILES = (("b/2.jpg", b"two"), ("a/1.jpg", b"one"), ("notes.txt", b"text"))
+Writer = Callable[[Path, Sequence[tuple[str, bytes]]], Path]
+
+
+def write_zip(folder: Path, files: Sequence[tuple[str, bytes]]) -> Path:
+    path = folder / "archive"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return path
+
+
+def tar_writer(mode: str) -> Writer:
+    def write(folder: Path, files: Sequence[tuple[str, bytes]]) -> Path:
+        path = folder / "archive"
+        with tarfile.open(path, mode) as archive:
+            for name, data in files:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+        return path
+
+    return write
+
+
+def write_folder(folder: Path, files: Sequence[tuple[str, bytes]]) -> Path:
+    for name, data in files:
+        (folder / "archive" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "archive" / name).write_bytes(data)
+    return folder / "archive"
+
+
+WRITERS = {
+    "zip": write_zip,
+    "folder": write_folder,
+    **{mode: tar_writer(mode) for mode in ("w:", "w:gz", "w:bz2", "w:xz")},
+}
+
+
+def is_jpg(name: str) -> bool:
+    return name.endswith(".jpg")
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_wanted_files_are_read_whatever_the_archive(tmp_path: Path, kind: str) -> None:
+    path = WRITERS[kind](tmp_path, FILES)
+    found = sorted(members(path, is_jpg, 1000), key=lambda member: member.name)
+    assert found == [Member("a/1.jpg", b"one"), Member("b/2.jpg", b"two")]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_large_files_are_not_read(tmp_path: Path, kind: str) -> None:
+    path = WRITERS[kind](tmp_path, [("a.jpg", bytes(1001)), ("b.jpg", bytes(1000))])
+    large, fits = members(path, is_jpg, 1000)
+    assert (large.name, large.data, large.reason) == ("a.jpg", b"", reasons.TOO_LARGE)
+    assert fits.data == bytes(1000)
+
+
+@pytest.mark.parametrize("kind", ["zip", "w:", "w:gz"])
+def test_names_that_lead_elsewhere_lead_nowhere(tmp_path: Path, kind: str) -> None:
+    evil = [("../../evil.jpg", b"x"), ("/etc/evil.jpg", b"y"), ("C:\\evil.jpg", b"z")]
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    path = WRITERS[kind](inner, evil)
+    assert {member.data for member in members(path, is_jpg, 10)} == {b"x", b"y", b"z"}
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_of_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "archive.tar"
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("photo.jpg")
+        info.type, info.linkname = kind, "/etc/passwd"
+        archive.addfile(info)
+    assert [member.reason for member in members(path, is_jpg, 10)] == [reasons.LINK]
+
+
+def test_links_of_a_zip_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        info = zipfile.ZipInfo("photo.jpg")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(info, "/etc/passwd")
+    assert [member.reason for member in members(path, is_jpg, 100)] == [reasons.LINK]
+
+
+def test_a_damaged_file_of_a_zip_does_not_harm_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.jpg", b"one photo")
+        archive.writestr("b.jpg", b"another one")
+    path.write_bytes(path.read_bytes().replace(b"one photo", b"one phot0"))
+    damaged, whole = members(path, is_jpg, 100)
+    assert damaged.reason == reasons.DAMAGED
+    assert whole.data == b"another one"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive at all" * 100, b"\x1f\x8b\x08 cut", b"PK\x03\x04 cut", b"BZh9"]
+)
+def test_what_is_no_archive_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "photos.tar.gz"
+    path.write_bytes(content)
+    with pytest.raises(ColorpipeError, match=r"photos\.tar\.gz is no archive"):
+        list(members(path, is_jpg, 10))
+
+
+def test_a_missing_archive_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match="could not be read"):
+        list(members(tmp_path / "none.zip", is_jpg, 10))
+
+
+def test_a_cut_archive_is_told_after_what_could_be_read(tmp_path: Path) -> None:
+    path = tar_writer("w:gz")(tmp_path, [(f"{n}.jpg", bytes([n]) * 5000) for n in range(50)])
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ColorpipeError, match="no archive that can be read"):
+        list(members(path, is_jpg, 10_000))
+
+
+@pytest.mark.parametrize("kind", ["zip", "w:gz"])
+def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 2**20)
+    path = WRITERS[kind](tmp_path, [(f"{n}.jpg", bytes(2**18)) for n in range(20)])
+    with pytest.raises(ColorpipeError, match="unpacks to more"):
+        list(members(path, is_jpg, 2**18))
+
+
+def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "archive.tar"
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 2**33
+    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(ColorpipeError, match="has a header of"):
+        list(members(path, is_jpg, 10))

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ColorpipeError
+from pipeline.sources import reasons
+from pipeline.web.downloads import Downloads
+
+URL = "http://example.org/a.jpg"
+
+
+def test_bodies_and_refusals_are_remembered(tmp_path: Path) -> None:
+    with Downloads(tmp_path / "cache") as downloads:
+        assert downloads.find(URL) is None
+        kept = downloads.keep(URL, b"photo", "terms")
+        downloads.refuse(URL + "2", reasons.HTTP_ERROR, "404", "others")
+    with Downloads(tmp_path / "cache") as downloads:
+        assert downloads.find(URL) == kept
+        assert downloads.read(kept) == b"photo"
+        refused = downloads.find(URL + "2")
+    assert refused is not None
+    assert (refused.sha256, refused.reason, refused.detail, refused.terms) == (
+        "",
+        reasons.HTTP_ERROR,
+        "404",
+        "others",
+    )
+
+
+def test_one_content_is_stored_once(tmp_path: Path) -> None:
+    with Downloads(tmp_path) as downloads:
+        first = downloads.keep(URL, b"photo", "")
+        second = downloads.keep(URL + "2", b"photo", "")
+        assert downloads.path(first) == downloads.path(second)
+    assert [path.name for path in tmp_path.glob("??/*")] == [first.sha256]
+
+
+def test_a_body_that_is_gone_or_cut_is_not_known(tmp_path: Path) -> None:
+    with Downloads(tmp_path) as downloads:
+        kept = downloads.keep(URL, b"photo", "")
+        downloads.path(kept).write_bytes(b"pho")
+        assert downloads.find(URL) is None
+        downloads.path(kept).unlink()
+        assert downloads.find(URL) is None
+        with pytest.raises(ColorpipeError, match="vanished"):
+            downloads.read(kept)
+        downloads.keep(URL, b"photo", "")
+        assert downloads.find(URL) == kept
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ColorpipeError, match="cannot be used"):
+        Downloads(tmp_path / "file")
+    (tmp_path / "answers.sqlite").write_bytes(b"not a database, but long enough to be read" * 100)
+    with pytest.raises(ColorpipeError, match="cannot be used"):
+        Downloads(tmp_path)
+
+
+def test_a_body_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with Downloads(tmp_path) as downloads:
+        name = downloads.keep(URL, b"photo", "").sha256
+        for path in tmp_path.glob("??"):
+            shutil.rmtree(path)
+        (tmp_path / name[:2]).touch()
+        with pytest.raises(ColorpipeError, match="cannot be used"):
+            downloads.keep(URL, b"photo", "")

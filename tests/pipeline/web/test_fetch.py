@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from bing_server import BingServer
+
+from pipeline.sources import reasons
+from pipeline.web import fetch
+from pipeline.web.fetch import Fetcher, FetchError, FetchSettings
+
+PHOTO = b"\xff\xd8\xff photo"
+QUICK = FetchSettings(
+    user_agent="colorpipe/test", timeout=20, connect_timeout=10, retries=1, backoff=0.01
+)
+
+
+@pytest.fixture
+def server() -> Iterator[BingServer]:
+    with BingServer({"sea": [PHOTO, PHOTO + b"2", PHOTO + b"3", PHOTO + b"4"]}) as running:
+        yield running
+
+
+def settings(server: BingServer, **changes: object) -> FetchSettings:
+    return replace(QUICK, allow_hosts=(server.host,), **changes)  # type: ignore[arg-type]
+
+
+def get(settings: FetchSettings, *urls: str, max_bytes: int = 100_000) -> list[bytes | FetchError]:
+    """Fetch all URLs at once."""
+
+    async def one(fetcher: Fetcher, url: str) -> bytes | FetchError:
+        try:
+            return await fetcher.get_photo(url, max_bytes)
+        except FetchError as error:
+            return error
+
+    async def run() -> list[bytes | FetchError]:
+        async with Fetcher(settings) as fetcher:
+            return await asyncio.gather(*(one(fetcher, url) for url in urls))
+
+    return asyncio.run(run())
+
+
+def bad(server: BingServer, kind: str) -> str:
+    return f"http://{server.host}/bad/{kind}"
+
+
+def test_a_photo_is_fetched_with_an_honest_name(server: BingServer) -> None:
+    assert get(settings(server), server.url_of("sea", 0)) == [PHOTO]
+    assert server.agents == {"colorpipe/test"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "detail", "lasting"),
+    [
+        ("missing", reasons.HTTP_ERROR, "404", True),
+        ("forbidden", reasons.HTTP_ERROR, "403", True),
+        ("endless", reasons.TOO_LARGE, "more than 100000 bytes", True),
+        ("claims-much", reasons.TOO_LARGE, "1000000000000 bytes", True),
+        ("drip", reasons.TIMED_OUT, "0.4 s", False),
+        ("silent", reasons.TIMED_OUT, "0.4 s", False),
+        ("hangs-up", reasons.UNREACHABLE, "127.0.0.1 hangs up or refuses", False),
+        ("cut-off", reasons.CUT_OFF, "the body ends early", False),
+        ("busy", reasons.HTTP_ERROR, "503", False),
+        ("compressed", reasons.HTTP_ERROR, "content encoding gzip", True),
+        ("noai", reasons.NO_AI, "noindex, noai", True),
+        ("robots", reasons.ROBOTS, "127.0.0.1", True),
+        ("loop", reasons.REDIRECTS, "more than 5", True),
+        ("to-loopback", reasons.PRIVATE, "127.0.0.1", False),
+        ("to-metadata", reasons.PRIVATE, "169.254.169.254", False),
+        ("to-nowhere", reasons.MALFORMED, "the redirect's target", True),
+        ("garbage", reasons.HTTP_ERROR, "not valid HTTP", False),
+        ("long-header", reasons.HTTP_ERROR, "not valid HTTP", False),
+        ("to-file", reasons.SCHEME, "file", False),
+    ],
+)
+def test_hostile_answers_are_refused_with_their_reason(
+    server: BingServer, kind: str, reason: str, detail: str, lasting: bool
+) -> None:
+    timeout = 0.4 if reason == reasons.TIMED_OUT else 20
+    [error] = get(settings(server, timeout=timeout), bad(server, kind))
+    assert isinstance(error, FetchError)
+    assert (error.reason, error.detail, error.lasting) == (reason, detail, lasting)
+
+
+def test_a_body_that_is_not_http_is_refused(server: BingServer) -> None:
+    [error] = get(settings(server), bad(server, "bad-chunk"))
+    assert isinstance(error, FetchError)
+    # It depends on what arrives together whether it is the head that does not parse.
+    assert error.reason in {reasons.CUT_OFF, reasons.HTTP_ERROR}
+
+
+def test_a_redirect_to_a_photo_is_followed(server: BingServer) -> None:
+    assert get(settings(server), bad(server, "to-photo")) == [PHOTO]
+
+
+def test_a_busy_server_is_asked_again_and_a_missing_photo_is_not(server: BingServer) -> None:
+    assert get(settings(server), bad(server, "later")) == [PHOTO]
+    get(settings(server, retries=3), bad(server, "busy"), bad(server, "missing"))
+    assert server.asked["/bad/later"] == 2
+    assert server.asked["/bad/busy"] == 4
+    assert server.asked["/bad/missing"] == 1
+
+
+def test_the_server_says_how_long_to_wait(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await real(0)
+
+    monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
+    get(settings(server, retries=2, backoff=7), bad(server, "busy"))
+    assert waits == [0, 0]
+    waits.clear()
+    get(settings(server, retries=2, backoff=7), bad(server, "hangs-up"))
+    assert waits == [7, 14]
+    waits.clear()
+    # A day: another time, then.
+    [error] = get(settings(server, retries=2), bad(server, "much-later"))
+    assert isinstance(error, FetchError)
+    assert not error.lasting
+    assert (waits, server.asked["/bad/much-later"]) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("3", 3.0), ("", None), ("soon", None), ("-1", None), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0)],
+)
+def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    assert fetch._retry_after(header) == seconds
+
+
+def test_private_hosts_are_refused_unless_allowed(server: BingServer) -> None:
+    url = server.url_of("sea", 0)
+    for host in (f"localhost:{server.port}", f"127.0.0.1:{server.port}"):
+        [error] = get(QUICK, url.replace(server.host, host))
+        assert isinstance(error, FetchError)
+        assert error.reason == reasons.PRIVATE
+    assert not server.asked
+    allowed = replace(QUICK, allow_hosts=("localhost",))
+    assert get(allowed, url.replace("127.0.0.1", "localhost")) == [PHOTO]
+
+
+def test_robots_and_tags_are_ignored_when_told_so(server: BingServer) -> None:
+    impolite = settings(server, robots=False)
+    assert get(impolite, bad(server, "robots"), bad(server, "noai")) == [PHOTO, PHOTO]
+    assert "/robots.txt" not in server.asked
+
+
+def test_robots_txt_is_asked_for_once(server: BingServer) -> None:
+    urls = [server.url_of("sea", index) for index in range(4)]
+    assert all(isinstance(answer, bytes) for answer in get(settings(server), *urls))
+    assert server.asked["/robots.txt"] == 1
+
+
+def test_a_host_that_cannot_tell_its_rules_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with BingServer({"sea": [PHOTO]}) as server:
+        # No robots.txt: everything is allowed.
+        server.robots = None
+        assert get(settings(server), server.url_of("sea", 0)) == [PHOTO]
+        monkeypatch.setattr("bing_server._Handler._robots", lambda self: self._send(500, b""))
+        [error] = get(settings(server), server.url_of("sea", 0))
+    assert isinstance(error, FetchError)
+    assert (error.reason, error.detail) == (reasons.HTTP_ERROR, "robots.txt: 500")
+    assert not error.lasting
+    assert server.asked["/photo/sea/0.jpg"] == 1
+
+
+def test_at_most_so_many_requests_are_under_way_at_one_host() -> None:
+    with BingServer({"sea": [PHOTO] * 12}, delay=0.05) as server:
+        urls = [server.url_of("sea", index) for index in range(12)]
+        get(settings(server, workers=8, per_host=3, timeout=5), *urls)
+        assert server.most_at_once == 3
+        server.most_at_once = 0
+        get(settings(server, workers=2, per_host=8, timeout=5), *urls)
+        assert server.most_at_once == 2
+
+
+def test_a_slow_host_does_not_hold_up_the_rest(server: BingServer) -> None:
+    with BingServer({}, robots=None) as slow:
+        config = replace(QUICK, allow_hosts=("127.0.0.1", "localhost"), timeout=3, workers=3)
+        done: dict[str, float] = {}
+
+        async def one(fetcher: Fetcher, url: str) -> None:
+            with contextlib.suppress(FetchError):
+                await fetcher.get_photo(url, 1000)
+            done[url] = time.monotonic()
+
+        async def run() -> None:
+            async with Fetcher(config) as fetcher:
+                stuck = [
+                    asyncio.create_task(
+                        one(fetcher, f"http://localhost:{slow.port}/bad/silent?{index}")
+                    )
+                    for index in range(20)
+                ]
+                await asyncio.sleep(0.2)
+                quick = [server.url_of("sea", index) for index in range(4)]
+                await asyncio.gather(*(one(fetcher, url) for url in quick))
+                assert not any(task.done() for task in stuck)
+                for task in stuck:
+                    task.cancel()
+
+        asyncio.run(run())
+        assert len(done) == 4
+
+
+def test_a_host_that_never_answers_is_given_up(server: BingServer) -> None:
+    urls = [bad(server, f"silent?{index}") for index in range(12)]
+    urls += [bad(server, f"drip?{index}") for index in range(12)]
+    answers = get(settings(server, timeout=0.2, per_host=1), *urls)
+    given_up = [answer for answer in answers if getattr(answer, "reason", "") == reasons.GIVEN_UP]
+    assert len(given_up) == len(urls) - fetch.HOST_PATIENCE
+
+
+def test_a_host_that_is_not_there_is_told_by_name() -> None:
+    [error] = get(QUICK, "http://no-such-host.invalid/a.jpg")
+    assert isinstance(error, FetchError)
+    assert error.reason == reasons.UNREACHABLE
+    assert error.detail == "no-such-host.invalid does not resolve"
+
+
+@pytest.mark.parametrize("host", ["x" * 70 + ".example", "a..b.example", "xn--a.example", "é" * 70])
+def test_a_host_that_cannot_be_a_name_is_told(host: str) -> None:
+    [error] = get(replace(QUICK, robots=False), f"http://{host}/a.jpg")
+    assert isinstance(error, FetchError)
+    assert error.reason in {reasons.MALFORMED, reasons.UNREACHABLE}
+
+
+def test_the_address_connected_to_is_the_one_that_was_checked(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that resolves to a public address first and to loopback after gains nothing."""
+    asked: list[str] = []
+    answers = iter([[("93.184.215.14", server.port)], [("127.0.0.1", server.port)]])
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        return [(2, 1, 6, "", address) for address in next(answers)]
+
+    connected: list[object] = []
+
+    async def connect(_: object, __: object, address: object) -> None:
+        connected.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", connect)
+    url = f"http://rebinds.example:{server.port}/photo/sea/0.jpg"
+    get(replace(QUICK, robots=False, retries=1), url)
+    assert connected[0] == ("93.184.215.14", server.port)
+    assert all(address != ("127.0.0.1", server.port) for address in connected)
