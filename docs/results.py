@@ -1,0 +1,46 @@
+"""Draw docs/results.png, the picture in the README, from what `make run` made.
+
+Only of photos that are in the public domain: those of NASA, SpaceX, and others under CC0. Run it in
+the project's folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.manifest import MANIFEST, RawPhoto, read_table
+from pipeline.report import contact_sheet
+
+SUBJECTS = ("rocket", "chelsea", "astronaut", "hubble", "coffee")
+PER_SUBJECT = 2
+TRIPLES_IN_ROW = 2
+
+
+def main() -> None:
+    """Choose the first test photos of each subject and put them beside what became of them."""
+    test = {path.stem: path for path in Path("data/split/test_x").glob("*.png")}
+    triples = []
+    for subject in SUBJECTS:
+        raw = [
+            row for row in read_table(Path("data/raw") / MANIFEST, RawPhoto) if subject in row.url
+        ]
+        names = sorted(f"{row.category}-{Path(row.name).stem}" for row in raw)
+        for name in [name for name in names if name in test][:PER_SUBJECT]:
+            gray, truth = test[name], Path("data/split/test_y") / f"{name}.png"
+            made = Path("data/colorized") / f"{name}.png"
+            triples.append(
+                [np.asarray(Image.open(path).convert("RGB")) for path in (gray, made, truth)]
+            )
+    rows = [
+        [picture for triple in triples[start : start + TRIPLES_IN_ROW] for picture in triple]
+        for start in range(0, len(triples), TRIPLES_IN_ROW)
+    ]
+    sheet = contact_sheet(rows, (), ("gray", "colorized", "truth") * TRIPLES_IN_ROW, cell=160)
+    sheet.save("docs/results.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
