@@ -29,10 +29,18 @@ def run_key(facts: Mapping[str, Any]) -> str:
 
 
 class Checkpoint:
-    """The saved state of one run."""
+    """The saved state of one run: ``last.pt`` in a folder of its own."""
 
     def __init__(self, key: str, cache: Path = CACHE) -> None:
         self.path = cache / key / "last.pt"
+
+    def sheet(self, epoch: int) -> Path:
+        """Where the contact sheet of an epoch is kept, beside the state, until the run ends."""
+        return self.path.parent / "samples" / f"epoch-{epoch:04}.png"
+
+    def sheets(self) -> list[Path]:
+        """Return the sheets that are there, without what a killed process left half-written."""
+        return sorted(self.sheet(0).parent.glob("epoch-*.png"))
 
     def load(self) -> dict[str, Any] | None:
         """Return what :meth:`save` was given last, or None when there is nothing to go on from.
@@ -72,6 +80,27 @@ class Checkpoint:
                 f"The checkpoint {self.path} cannot be written ({error}); free some space and run"
                 " the same command again."
             ) from error
+
+    def require(self, size: int) -> None:
+        """Make sure that ``size`` bytes can be written, before work is done that needs it.
+
+        Raises:
+            ColorpipeError: the disk has less room, or may not be written to.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.path.parent).free
+        except OSError as error:
+            raise ColorpipeError(
+                f"Checkpoints cannot be written to {self.path.parent} ({error}); run in a folder"
+                " that may be written to."
+            ) from error
+        # While a checkpoint is written, the one before it still is there.
+        if free < 2 * size:
+            raise ColorpipeError(
+                f"The checkpoints of this run need {2 * size / 1e9:.1f} GB, but {self.path.parent}"
+                f" has {free / 1e9:.1f} GB left; free some space."
+            )
 
     def remove(self) -> None:
         """Delete the run's folder: it is done."""

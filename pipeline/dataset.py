@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,9 +21,13 @@ from pipeline.errors import ColorpipeError
 from pipeline.images import ImageError, new_file, open_photo
 from pipeline.progress import track
 
+if TYPE_CHECKING:
+    from pipeline.recipes.base import Augmentation
+
 CACHE = Path(".colorpipe/pixels")
-SMALLEST_CROP = 0.6
-"""The smallest random crop's side as a part of the photo's shorter side."""
+
+# What random numbers are drawn for, so that no two draws share a stream.
+_ORDER, _CROP = 0, 1
 
 
 @dataclass(frozen=True)
@@ -122,58 +127,89 @@ class BatchSampler:
         size: side of the pictures drawn.
         batch_size: pictures a batch; the rest of an epoch that fills no batch is left out, a
             different one each epoch.
-        augmented: random square crops and mirror images, instead of whole photos.
+        augmentation: how squares are cut from photos; None takes the photos whole.
         seed: draws other orders and crops.
+        part: which part of every batch to return, and of how many, where several processes share
+            the work; together the parts are the batch that a single process has.
 
     Raises:
-        ColorpipeError: the batch is larger than the data.
+        ColorpipeError: the batch is larger than the data, or cannot be shared equally.
     """
 
     def __init__(
-        self, photos: PhotoSet, size: int, batch_size: int, augmented: bool, seed: int
+        self,
+        photos: PhotoSet,
+        size: int,
+        batch_size: int,
+        *,
+        augmentation: Augmentation | None,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         if batch_size > len(photos):
             raise ColorpipeError(
                 f"A batch of {batch_size} cannot be drawn from {len(photos)} training photos; lower"
                 " train.batch_size, or scrape more photos."
             )
+        if batch_size % part[1]:
+            raise ColorpipeError(
+                f"A batch of {batch_size} cannot be shared equally by {part[1]} processes; set"
+                f" train.batch_size to a multiple of {part[1]}."
+            )
         self.photos = photos
         self.size = size
         self.batch_size = batch_size
-        self.augmented = augmented
+        self.augmentation = augmentation
         self.seed = seed
         self.steps_per_epoch = len(photos) // batch_size
-        self._epoch = -1
-        self._order = np.empty(0, np.int64)
+        share = batch_size // part[1]
+        self._part = slice(part[0] * share, (part[0] + 1) * share)
+        self._orders: dict[int, tuple[int, NDArray[np.int64]]] = {}
 
-    def batch(self, step: int, device: torch.device) -> torch.Tensor:
-        """Return the batch of ``step`` (from 0): sRGB (N, 3, size, size), float32, 0 to 1."""
+    def chosen(self, step: int, order: int = 0) -> NDArray[np.int64]:
+        """Return the places in ``photos``, ascending, of all photos in the batch of ``step``."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.photos))
-            self._epoch = epoch
-        chosen = np.sort(self._order[place * self.batch_size : (place + 1) * self.batch_size])
-        rgb = to_tensor(self.photos.pixels[chosen], device)
-        if not self.augmented:
-            return resized(rgb, self.size)
-        return self._cropped(rgb, np.random.default_rng([self.seed, 1, step]))
+        if self._orders.get(order, (-1,))[0] != epoch:
+            random = np.random.default_rng([self.seed, _ORDER, epoch, order])
+            self._orders[order] = (epoch, random.permutation(len(self.photos)))
+        shuffled = self._orders[order][1]
+        return np.sort(shuffled[place * self.batch_size : (place + 1) * self.batch_size])
 
-    def _cropped(self, rgb: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
+    def batch(self, step: int, device: torch.device, order: int = 0) -> torch.Tensor:
+        """Return the batch of ``step`` (from 0): sRGB (N, 3, size, size), float32, 0 to 1.
+
+        Another ``order`` is another shuffle of the same photos, with other crops.
+        """
+        rgb = to_tensor(self.photos.pixels[self.chosen(step, order)[self._part]], device)
+        if self.augmentation is None:
+            return resized(rgb, self.size)
+        random = np.random.default_rng([self.seed, _CROP, step, order])
+        return self._augmented(rgb, self.augmentation, random)
+
+    def _augmented(
+        self, rgb: torch.Tensor, augmentation: Augmentation, random: np.random.Generator
+    ) -> torch.Tensor:
         """Cut a square of random size and place from each photo, mirrored half of the time."""
-        count, _, height, width = rgb.shape
+        height, width = rgb.shape[-2:]
         short = min(height, width)
-        side = random.uniform(SMALLEST_CROP, 1.0, count) * short
+        # Drawn for the whole batch, of which this process may have a part.
+        side = random.uniform(augmentation.smallest, augmentation.largest, self.batch_size) * short
         # affine_grid's coordinates: the photo spans -1 to 1 both ways.
         scale = np.stack([side / width, side / height], axis=1)
-        centre = random.uniform(-1, 1, (count, 2)) * (1 - scale)
-        mirror = np.where(random.random(count) < 0.5, -1.0, 1.0)
-        theta = np.zeros((count, 2, 3), np.float32)
+        centre = random.uniform(-1, 1, (self.batch_size, 2)) * (1 - scale)
+        mirror = np.where(random.random(self.batch_size) < 0.5, -1.0, 1.0)
+        if augmentation.smallest == 1.0 and height == width:
+            # Nothing is cut: scale as validation does, with antialiasing.
+            mirrored = torch.from_numpy(mirror[self._part] < 0).to(rgb.device)
+            rgb = resized(rgb, self.size)
+            return torch.where(mirrored[:, None, None, None], rgb.flip(3), rgb)
+        theta = np.zeros((self.batch_size, 2, 3), np.float32)
         theta[:, 0, 0] = scale[:, 0] * mirror
         theta[:, 1, 1] = scale[:, 1]
         theta[:, :, 2] = centre
         grid = functional.affine_grid(
-            torch.from_numpy(theta).to(rgb.device),
-            [count, 3, self.size, self.size],
+            torch.from_numpy(theta[self._part]).to(rgb.device),
+            [len(rgb), 3, self.size, self.size],
             align_corners=False,
         )
         return functional.grid_sample(

@@ -216,11 +216,27 @@ class TrainParams(Section):
     options: dict[str, float | int | bool | str] = Field(
         {}, description="Any other setting of the recipe, by its name."
     )
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="Which weights to keep: those at the end, or those that did best on the"
+        " validation photos.",
+    )
+    metric: Literal["ciede2000", "colourfulness_ratio"] = Field(
+        "ciede2000",
+        description="What the best weights are best in: the smallest CIEDE2000, or the"
+        " colourfulness ratio closest to 1.",
+    )
+    samples: int = Field(
+        6, ge=0, le=64, description="Validation photos on the contact sheet of every epoch."
+    )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         "auto", description="auto takes CUDA, then MPS, then the CPU."
     )
     precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="auto takes bfloat16 where the device computes in it."
+    )
+    compile: bool = Field(
+        False, description="Compile the networks (torch.compile): a slow start, then faster steps."
     )
 
 

@@ -5,8 +5,10 @@ Importing this module costs nothing; torch is imported by the functions.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -63,6 +65,21 @@ def choose_device(name: DeviceName = "auto") -> torch.device:
     return torch.device(name)
 
 
+def speed_up(device: torch.device) -> None:
+    """Let a CUDA device compute float32 products in TF32 and choose its fastest convolutions.
+
+    TF32 keeps float32's range and 10 bits of its fraction, which training does not notice. The
+    choice of convolutions depends on timing, so that two runs on CUDA may differ in the last bits;
+    other devices are left as they are.
+    """
+    import torch
+
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+
+
 def choose_dtype(device: torch.device, name: PrecisionName = "auto") -> torch.dtype:
     """Return the type that convolutions are computed in on ``device``.
 
@@ -95,6 +112,25 @@ def place(module: nn.Module, device: torch.device) -> nn.Module:
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return module
+
+
+@contextlib.contextmanager
+def memory_errors(work: str) -> Iterator[None]:
+    """Turn running out of memory into a sentence about ``work``: what it was, and what to lower.
+
+    Raises:
+        ColorpipeError: memory ran out in the block.
+    """
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # torch's CPU allocator raises a plain RuntimeError.
+        full = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not full and "allocate memory" not in str(error):
+            raise
+        raise ColorpipeError(f"Memory ran out with {work}.") from error
 
 
 def _cpu_computes_bfloat16() -> bool:

@@ -6,23 +6,29 @@ stopped and goes on later sees the same batches and drops the same units as one 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
+from pipeline.averaging import move_towards
 from pipeline.checkpoints import Checkpoint
 from pipeline.dataset import BatchSampler, PhotoSet
 from pipeline.errors import ColorpipeError, StoppedError
+from pipeline.images import new_file
 from pipeline.interruptions import StopRequest, interruptions
+from pipeline.loss_table import Curve, LossTable
+from pipeline.processes import Processes, gradients, running_means
 from pipeline.progress import ProgressReport
-from pipeline.recipes.base import Losses, Phase, Recipe
-from pipeline.runtime import place
-from pipeline.validation import watch
+from pipeline.recipes.base import DISCRIMINATOR, GENERATOR, Batch, Phase, Recipe, Update
+from pipeline.runtime import memory_errors, place, speed_up
+from pipeline.validation import COSTS, watch
 
 CHECKPOINT_INTERVAL = 60.0
 """Seconds between two checkpoints."""
@@ -30,20 +36,19 @@ CHECKPOINT_INTERVAL = 60.0
 VALIDATION_PHOTOS = 64
 """How many validation photos are looked at after each epoch, at most."""
 
-Curve = list[dict[str, float]]
+READ_EVERY = 10
+"""Steps between two looks at the losses on a device that works ahead of the processor."""
+
+MetricName = Literal["ciede2000", "colourfulness_ratio"]
 
 
 @dataclass
-class Progress:
-    """Where a run stands, apart from its weights."""
+class Best:
+    """The weights that did best on the validation photos so far."""
 
-    step: int = 0
-    losses: Curve = field(default_factory=list)
-    """A row an epoch: the means of both networks' losses and of each of their terms."""
-    validation: Curve = field(default_factory=list)
-    """A row an epoch: CIEDE2000 and colourfulness ratio of the validation photos."""
-    sums: dict[str, float] = field(default_factory=dict)
-    """The losses of the epoch under way, summed over its steps."""
+    epoch: int
+    cost: float
+    weights: dict[str, torch.Tensor]
 
 
 class Trainer:
@@ -54,9 +59,16 @@ class Trainer:
         photos: the photos to learn from.
         validation: photos to watch, not learned from; None for none.
         seed: draws initial weights, orders, crops and dropout.
-        device: where to compute.
+        processes: where to compute, and with how many processes.
         dtype: what to compute convolutions in: bfloat16 (by autocast) or float32.
         checkpoint: where the run's state is kept.
+        best_in: keep the weights that do best in this metric; None keeps the last.
+        samples: validation photos that are shown, colorized, after every epoch.
+        compiled: whether to compile the networks.
+
+    Raises:
+        ColorpipeError: the batch does not fit the data or the processes, or the best weights are
+            asked for and there are no validation photos.
     """
 
     def __init__(
@@ -66,30 +78,59 @@ class Trainer:
         *,
         validation: PhotoSet | None,
         seed: int,
-        device: torch.device,
+        processes: Processes,
         dtype: torch.dtype,
         checkpoint: Checkpoint,
+        best_in: MetricName | None = None,
+        samples: int = 0,
+        compiled: bool = False,
     ) -> None:
+        if best_in is not None and validation is None:
+            raise ColorpipeError(
+                "train.keep is 'best', but the split has no validation photos to tell; set"
+                " split.val_fraction above 0, or train.keep to 'last'."
+            )
         self.recipe = recipe
         self.validation = validation
         self.seed = seed
-        self.device = device
+        self.processes = processes
         self.dtype = dtype
         self.checkpoint = checkpoint
+        self.best_in = best_in
+        self.samples = samples
         settings = recipe.settings
         self.sampler = BatchSampler(
-            photos, settings.size, settings.batch_size, recipe.augmented, seed
+            photos,
+            settings.size,
+            settings.batch_size,
+            augmentation=recipe.augmentation,
+            seed=seed,
+            part=(processes.index, processes.count),
         )
+        self.device = processes.device
+        speed_up(self.device)
         torch.manual_seed(seed)
-        self.generator = place(recipe.generator(), device).train()
-        self.discriminator = place(recipe.discriminator(), device).train()
+        self.networks = {
+            name: place(network, self.device).train() for name, network in recipe.networks().items()
+        }
+        self.generator = self.networks[GENERATOR]
         # Averaged weights; without averaging they are the generator's own.
         self.average = copy.deepcopy(self.generator) if settings.ema else self.generator
         self.optimizers = recipe.optimizers(
-            self.generator, self.discriminator, fused=device.type in {"cuda", "cpu"}
+            self.networks, fused=self.device.type in {"cuda", "cpu"}
         )
-        self.rates = [group["lr"] for group in self.optimizers[0].param_groups]
-        self.progress = Progress()
+        self.rates = {
+            name: [group["lr"] for group in optimizer.param_groups]
+            for name, optimizer in self.optimizers.items()
+        }
+        if compiled:
+            for network in self.networks.values():
+                if any(True for _ in network.parameters()):
+                    network.compile()
+        self.step = 0
+        self.losses = LossTable()
+        self.validation_rows: Curve = []
+        self.best: Best | None = None
 
     @property
     def steps(self) -> int:
@@ -103,36 +144,55 @@ class Trainer:
             StoppedError: the user stopped it; the state is saved.
             ColorpipeError: a loss is not a number, or memory or disk ran out.
         """
+        if self.processes.first:
+            self.checkpoint.require(self._state_size())
         self._resume()
-        done = self.progress.step
-        try:
-            with (
-                interruptions() as stop,
-                ProgressReport(
-                    f"Training {self.recipe.name}", self.steps - done, "steps"
-                ) as report,
-            ):
-                self._loop(stop, report)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise ColorpipeError(
-                f"Memory ran out with a batch of {self.recipe.settings.batch_size} pictures of"
-                f" {self.recipe.settings.size} px; lower train.batch_size or train.size."
-            ) from error
+        settings = self.recipe.settings
+        with (
+            interruptions() as stop,
+            self._reporting() as report,
+            memory_errors(
+                f"a batch of {settings.batch_size} pictures of {settings.size} px; lower"
+                " train.batch_size or train.size"
+            ),
+        ):
+            self._loop(stop, report)
+        if self.best is not None:
+            self.average.load_state_dict(self.best.weights)
         return self.average.eval()
 
-    def _loop(self, stop: StopRequest, report: ProgressReport) -> None:
+    def advance(self, steps: int) -> None:
+        """Train for a few steps, without checkpoints, reports or a look at validation photos."""
+        last = self.step + steps
+        while self.step < last:
+            phase, share = self._phase(self.step)
+            self._set_rates(phase, share)
+            self._train_step(phase, f"step {self.step + 1}")
+            self.step += 1
+        self.losses.read(self.processes)
+
+    def _loop(self, stop: StopRequest, report: ProgressReport | None) -> None:
         saved = time.monotonic()
-        while self.progress.step < self.steps:
-            epoch, place = divmod(self.progress.step, self.sampler.steps_per_epoch)
-            phase, share = self._phase(self.progress.step)
-            self._set_rate(phase, share)
-            losses = self._step(phase, self.progress.step)
-            self._note(losses, epoch)
-            self.progress.step += 1
-            if place + 1 == self.sampler.steps_per_epoch:
-                self._end_epoch(epoch)
-            report.advance(1, self._detail(epoch, losses))
-            if stop.requested:
+        per_epoch, batch_size = self.sampler.steps_per_epoch, self.recipe.settings.batch_size
+        read_every = 1 if self.device.type == "cpu" else READ_EVERY
+        while self.step < self.steps:
+            epoch, done = divmod(self.step, per_epoch)
+            phase, share = self._phase(self.step)
+            self._set_rates(phase, share)
+            self._train_step(phase, f"epoch {epoch + 1}, step {self.step + 1}")
+            self.step += 1
+            ended = done + 1 == per_epoch
+            if not ended and self.step % read_every:
+                if report:
+                    report.advance(batch_size)
+                continue
+            stopping = self.losses.read(self.processes, stop.requested)
+            detail = self._detail(epoch)
+            if ended:
+                self._end_epoch(epoch + 1)
+            if report:
+                report.advance(batch_size, detail)
+            if stopping:
                 self._save()
                 raise StoppedError(
                     f"Stopped in epoch {epoch + 1} of {self.recipe.settings.epochs}, and saved;"
@@ -142,42 +202,45 @@ class Trainer:
                 self._save()
                 saved = time.monotonic()
 
-    def _step(self, phase: Phase, step: int) -> dict[str, float]:
-        """Update the discriminator, where the phase has one, and then the generator."""
-        # Dropout draws from torch's own generator.
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, 2, step]).generate_state(1)[0]))
-        optimizer_g, optimizer_d = self.optimizers
-        batch = self.recipe.encode(self.sampler.batch(step, self.device))
-        values: dict[str, float] = {}
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            fake = self.generator(batch.x.contiguous(memory_format=torch.channels_last)).float()
-            if phase.adversarial:
-                terms = self.recipe.discriminator_losses(batch, fake.detach(), self.discriminator)
-                values |= descend("discriminator", terms, optimizer_d)
-                self.discriminator.requires_grad_(False)
-            terms = self.recipe.generator_losses(phase, batch, fake, self.discriminator)
-        values |= descend("generator", terms, optimizer_g)
-        self.discriminator.requires_grad_(True)
-        self._average()
-        return values
+    def _train_step(self, phase: Phase, where: str) -> None:
+        """Carry out the recipe's updates, each before the next is computed."""
+        # Dropout draws from torch's own generator, in each process other units.
+        seed = np.random.SeedSequence([self.seed, 2, self.step, self.processes.index])
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        updates = self.recipe.updates(phase, self.step, self._batch(), self.networks)
+        while (update := self._next(updates)) is not None:
+            self._descend(update, where)
+        self.processes.average(list(running_means(self.networks.values())))
+        if decay := self.recipe.settings.ema:
+            move_towards(self.average, self.generator, decay, self.step)
 
-    def _average(self) -> None:
-        """Move the averaged weights towards the generator's (Polyak and Juditsky 1992)."""
-        decay = self.recipe.settings.ema
-        if not decay:
-            return
-        # A young average would remember the initial weights for long.
-        decay = min(decay, (1 + self.progress.step) / (10 + self.progress.step))
-        with torch.no_grad():
-            for mean, new in zip(
-                self.average.state_dict().values(),
-                self.generator.state_dict().values(),
-                strict=True,
-            ):
-                if mean.is_floating_point():
-                    mean.lerp_(new, 1 - decay)
-                else:
-                    mean.copy_(new)
+    def _batch(self) -> Batch:
+        batch = self.recipe.encode(self.sampler.batch(self.step, self.device))
+        x = batch.x
+        if not self.recipe.paired:
+            x = self.recipe.encode(self.sampler.batch(self.step, self.device, order=1)).x
+        return Batch(
+            x.contiguous(memory_format=torch.channels_last),
+            batch.y.contiguous(memory_format=torch.channels_last),
+        )
+
+    def _next(self, updates: Iterator[Update]) -> Update | None:
+        # A block of its own each time: autocast keeps weights in bfloat16 for as long as it lasts,
+        # and they change from update to update.
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return next(updates, None)
+
+    def _descend(self, update: Update, where: str) -> None:
+        """Take one step down the sum of the update's losses."""
+        optimizer = self.optimizers[update.optimizer]
+        optimizer.zero_grad(set_to_none=True)
+        total = self.losses.add(where, update.optimizer, update.losses)
+        torch.autograd.backward(total)
+        parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+        self.processes.average(list(gradients(parameters)))
+        if clip := self.recipe.settings.clip:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        optimizer.step()
 
     def _phase(self, step: int) -> tuple[Phase, float]:
         """Return the phase of ``step`` and how much of it is done, 0 to 1."""
@@ -189,45 +252,56 @@ class Trainer:
             first += length
         raise ValueError(f"Step {step} lies behind the last phase, which ends at {first}.")
 
-    def _set_rate(self, phase: Phase, share: float) -> None:
-        factor = self.recipe.rate_factor(phase, share)
-        for group, rate in zip(self.optimizers[0].param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
-
-    def _note(self, losses: dict[str, float], epoch: int) -> None:
-        for name, value in losses.items():
-            if not np.isfinite(value):
-                raise ColorpipeError(
-                    f"The loss '{name}' is {value} in epoch {epoch + 1}, step"
-                    f" {self.progress.step + 1}: training has diverged; lower train.learning_rate,"
-                    " or set train.precision to float32."
-                )
-            self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value
-
-    def _detail(self, epoch: int, losses: dict[str, float]) -> str:
-        totals = {name: losses[name] for name in ("generator", "discriminator") if name in losses}
-        terms = " ".join(f"{name} {value:.4f}" for name, value in totals.items())
-        return f"epoch {epoch + 1}/{self.recipe.settings.epochs} {terms}"
+    def _set_rates(self, phase: Phase, share: float) -> None:
+        for name, optimizer in self.optimizers.items():
+            factor = self.recipe.rate_factor(name, phase, share)
+            for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
+                group["lr"] = rate * factor
 
     def _end_epoch(self, epoch: int) -> None:
-        row = {"epoch": float(epoch + 1)}
-        row |= {
-            name: total / self.sampler.steps_per_epoch for name, total in self.progress.sums.items()
-        }
-        self.progress.losses.append(row)
-        self.progress.sums = {}
-        if self.validation is not None:
-            pixels = self.validation.pixels[:VALIDATION_PHOTOS]
-            measured = watch(self.recipe, self.average, pixels, self.device, self.dtype)
-            self.progress.validation.append({"epoch": float(epoch + 1), **measured})
+        self.losses.end_epoch(epoch)
+        if self.validation is None or not self.processes.first:
+            return
+        # Evenly from all categories, by which names are sorted.
+        count = min(len(self.validation), VALIDATION_PHOTOS)
+        places = np.linspace(0, len(self.validation) - 1, count).astype(int)
+        look = watch(
+            self.recipe,
+            self.average,
+            self.validation.pixels[places],
+            self.device,
+            self.dtype,
+            shown=self.samples,
+        )
+        self.validation_rows.append({"epoch": float(epoch), **look.measures})
+        if look.made:
+            with new_file(self.checkpoint.sheet(epoch)) as temporary:
+                look.sheet(f"epoch {epoch}").save(temporary)
+        if self.best_in is not None:
+            cost = COSTS[self.best_in](look.measures[self.best_in])
+            if self.best is None or cost < self.best.cost:
+                weights = {
+                    name: value.detach().to("cpu", copy=True)
+                    for name, value in self.average.state_dict().items()
+                }
+                self.best = Best(epoch, cost, weights)
+
+    def _detail(self, epoch: int) -> str:
+        totals = [name for name in (GENERATOR, DISCRIMINATOR) if name in self.losses.last]
+        terms = " ".join(f"{name} {self.losses.last[name]:.4f}" for name in totals)
+        return f"epoch {epoch + 1}/{self.recipe.settings.epochs} {terms}"
 
     def _save(self) -> None:
+        if not self.processes.first:
+            return
         state: dict[str, Any] = {
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "average": self.average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "progress": vars(self.progress),
+            "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
+            "step": self.step,
+            "losses": self.losses.state(),
+            "validation": self.validation_rows,
+            "best": vars(self.best) if self.best else None,
         }
         self.checkpoint.save(state)
 
@@ -235,19 +309,37 @@ class Trainer:
         state = self.checkpoint.load()
         if state is None:
             return
-        self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.average.load_state_dict(state["average"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.progress = Progress(**state["progress"])
+        try:
+            for name, network in self.networks.items():
+                network.load_state_dict(state["networks"][name])
+            self.average.load_state_dict(state["average"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+            self.step = state["step"]
+            self.losses = LossTable.of(state["losses"])
+            self.validation_rows = state["validation"]
+            self.best = Best(**state["best"]) if state["best"] else None
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ColorpipeError(
+                f"The checkpoint {self.checkpoint.path} is of another version or another recipe;"
+                " delete it to train from the beginning."
+            ) from error
+
+    def _state_size(self) -> int:
+        """Return the bytes of a checkpoint, nearly: weights, Adam's two means, average and best."""
+        modules = list(self.networks.values())
+        values = [value for module in modules for value in module.state_dict().values()]
+        moments = [weight for module in modules for weight in module.parameters()]
+        copied = list(self.generator.parameters())
+        copies = bool(self.recipe.settings.ema) + (self.best_in is not None)
+        return _bytes(values) + 2 * _bytes(moments) + copies * _bytes(copied)
+
+    def _reporting(self) -> contextlib.AbstractContextManager[ProgressReport | None]:
+        if not self.processes.first:
+            return contextlib.nullcontext()
+        left = (self.steps - self.step) * self.recipe.settings.batch_size
+        return ProgressReport(f"Training {self.recipe.name}", left)
 
 
-def descend(total: str, terms: Losses, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """Take one step down the sum of ``terms``; return their values, and the sum's as ``total``."""
-    optimizer.zero_grad(set_to_none=True)
-    values = torch.stack(list(terms.values()))
-    torch.autograd.backward(values.sum())
-    optimizer.step()
-    numbers = values.tolist()
-    return {total: sum(numbers), **dict(zip(terms, numbers, strict=True))}
+def _bytes(tensors: Sequence[torch.Tensor]) -> int:
+    return sum(int(tensor.nbytes) for tensor in tensors)

@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 from pipeline.color import chroma_over, luma
 from pipeline.dataset import resized, to_tensor
+from pipeline.images import RGB
 from pipeline.judging.metrics import colourfulness, lab_of, mean_ciede2000
 from pipeline.recipes.base import Recipe
+from pipeline.report import contact_sheet
+
+COSTS: Mapping[str, Callable[[float], float]] = {
+    "ciede2000": lambda value: value,
+    "colourfulness_ratio": lambda value: abs(math.log(max(value, 1e-6))),
+}
+"""What is measured, and how bad a value is: a ratio of 2 is as bad as one of 1/2."""
+
+_BATCH = 8
+_CELL = 128
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen: means over the photos, and the pictures of some."""
+
+    measures: dict[str, float]
+    """``ciede2000``, and ``colourfulness_ratio``, the photos' own being 1."""
+    truths: list[RGB]
+    made: list[RGB]
+
+    def sheet(self, label: str) -> Image.Image:
+        """Lay out gray, colorized and true pictures in three rows; ``label`` is the second's."""
+        grays = [np.repeat(luma(truth)[..., None], 3, axis=2) for truth in self.truths]
+        return contact_sheet(
+            [grays, self.made, self.truths],
+            ["gray", label, "truth"],
+            cell=min(max(self.made[0].shape), _CELL),
+        )
 
 
 def watch(
@@ -19,38 +54,68 @@ def watch(
     pixels: NDArray[np.uint8],
     device: torch.device,
     dtype: torch.dtype,
-) -> dict[str, float]:
+    *,
+    shown: int = 0,
+) -> Look:
     """Colorize sRGB photos (N, H, W, 3) at the recipe's training size and measure the results.
 
-    Returns:
-        The mean CIEDE2000, and the mean colourfulness as a ratio to that of the photos.
+    ``shown`` of the pictures, evenly chosen, are returned too; the generator is left in the mode
+    it was in.
     """
-    size = recipe.settings.size
-    scaled = resized(to_tensor(pixels, torch.device("cpu")), size)
-    truths = (scaled * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    chosen = set(np.linspace(0, len(pixels) - 1, min(shown, len(pixels))).astype(int).tolist())
     was_training = generator.training
     generator.eval()
     differences, made_colours, true_colours = [], [], []
-    for truth in truths:
-        made = _colorized(recipe, generator, luma(truth), device, dtype)
-        differences.append(mean_ciede2000(lab_of(made), lab_of(truth)))
-        made_colours.append(colourfulness(made))
-        true_colours.append(colourfulness(truth))
+    shown_truths: list[RGB] = []
+    shown_made: list[RGB] = []
+    for start in range(0, len(pixels), _BATCH):
+        truths = _at_size(pixels[start : start + _BATCH], recipe.settings.size)
+        for truth, made in zip(
+            truths, _colorized(recipe, generator, truths, device, dtype), strict=True
+        ):
+            differences.append(mean_ciede2000(lab_of(made), lab_of(truth)))
+            made_colours.append(colourfulness(made))
+            true_colours.append(colourfulness(truth))
+            if len(differences) - 1 in chosen:
+                shown_truths.append(truth)
+                shown_made.append(made)
     generator.train(was_training)
-    return {
+    measures = {
         "ciede2000": float(np.mean(differences)),
         "colourfulness_ratio": float(np.mean(made_colours) / max(np.mean(true_colours), 1e-6)),
     }
+    return Look(measures, shown_truths, shown_made)
+
+
+def _at_size(pixels: NDArray[np.uint8], size: int) -> Sequence[RGB]:
+    scaled = resized(to_tensor(pixels, torch.device("cpu")), size)
+    return list((scaled * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy())
 
 
 def _colorized(
     recipe: Recipe,
     generator: nn.Module,
-    gray: NDArray[np.uint8],
+    truths: Sequence[RGB],
     device: torch.device,
     dtype: torch.dtype,
-) -> NDArray[np.uint8]:
-    x = torch.from_numpy(gray)[None, None].to(device).float() / 255
-    with torch.inference_mode(), torch.autocast(device.type, dtype, dtype != torch.float32):
-        ab = recipe.predict_ab(generator, x)
-    return chroma_over(gray, ab[0].permute(1, 2, 0).float().cpu().numpy())
+) -> list[RGB]:
+    grays = [luma(truth) for truth in truths]
+    x = torch.from_numpy(np.stack(grays))[:, None].to(device).float() / 255
+    with torch.inference_mode():
+        ab = recipe.predict_ab(_Autocast(generator, dtype), x)
+    colours = ab.permute(0, 2, 3, 1).float().cpu().contiguous().numpy()
+    return [chroma_over(gray, of_one) for gray, of_one in zip(grays, colours, strict=True)]
+
+
+class _Autocast(nn.Module):
+    """Computes ``module`` alone in ``dtype``; the colours around it stay in float32."""
+
+    def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.module = module
+        self.dtype = dtype
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, self.dtype, self.dtype != torch.float32):
+            result: torch.Tensor = self.module(x)
+        return result.float()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from pipeline.checkpoints import Checkpoint, run_key
-from pipeline.dataset import read_photos
+from pipeline.dataset import PhotoSet, read_photos
 from pipeline.images import new_folder
+from pipeline.loss_table import Curve
 from pipeline.params import TrainParams
+from pipeline.processes import Processes
 from pipeline.recipes import recipe_of
-from pipeline.runtime import choose_device, choose_dtype, keep_freed_memory
-from pipeline.training import Curve, Trainer
+from pipeline.runtime import choose_dtype, keep_freed_memory
+from pipeline.training import Trainer
 from pipeline.weights import save_generator
 
 
@@ -20,8 +26,11 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
     """Train ``params.recipe`` on ``split/train_*`` and write the generator to ``model``.
 
     ``split/val_*``, where there is one, is watched after every epoch. ``curves`` becomes a folder
-    with ``losses.tsv`` and ``validation.tsv``, a row an epoch. A run that is stopped leaves a
+    with ``losses.tsv``, ``discriminator.tsv`` and ``validation.tsv``, a row an epoch, and
+    ``samples``, a contact sheet of validation photos an epoch. A run that is stopped leaves a
     checkpoint and goes on when the same is asked for again.
+
+    Several processes, launched by ``torchrun`` or ``accelerate launch``, share every batch.
 
     Raises:
         ColorpipeError: the split or a parameter is wrong, training diverged, or memory ran out.
@@ -29,53 +38,94 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
     """
     recipe = recipe_of(params)
     keep_freed_memory()
-    device = choose_device(params.device)
-    dtype = choose_dtype(device, params.precision)
-    photos = read_photos(split, "train")
-    validation = read_photos(split, "val") if (split / "val_y").is_dir() else None
+    processes = Processes(params.device)
+    dtype = choose_dtype(processes.device, params.precision)
+    if processes.first:
+        _read(split)
+    processes.wait()
+    photos, validation = _read(split)
     checkpoint = Checkpoint(
         run_key(
             {
                 "recipe": recipe.name,
                 "settings": recipe.options(),
                 "seed": params.seed,
+                "keep": [params.keep, params.metric],
+                "samples": params.samples,
                 "photos": photos.fingerprint,
                 "validation": validation.fingerprint if validation else None,
-                "device": device.type,
+                "device": processes.device.type,
+                "processes": processes.count,
                 "dtype": str(dtype),
+                "torch": torch.__version__,
             }
         )
-    )
-    print(
-        f"Training {recipe.name} on {len(photos)} photos, {recipe.settings.epochs} epochs, on"
-        f" {device.type} in {str(dtype).removeprefix('torch.')}."
     )
     trainer = Trainer(
         recipe,
         photos,
         validation=validation,
         seed=params.seed,
-        device=device,
+        processes=processes,
         dtype=dtype,
         checkpoint=checkpoint,
+        best_in=params.metric if params.keep == "best" else None,
+        samples=params.samples,
+        compiled=params.compile,
     )
-    generator = trainer.run()
-    with new_folder(curves) as folder:
-        _write_curve(
-            folder / "losses.tsv",
-            trainer.progress.losses,
-            always=("epoch", "generator", "discriminator"),
+    if processes.first:
+        print(
+            f"Training {recipe.name} on {len(photos)} photos, {recipe.settings.epochs} epochs, on"
+            f" {_devices(processes)} in {str(dtype).removeprefix('torch.')}."
         )
-        if trainer.progress.validation:
-            _write_curve(folder / "validation.tsv", trainer.progress.validation)
-    save_generator(model, generator, recipe)
-    checkpoint.remove()
+    generator = trainer.run()
+    if processes.first:
+        _write(trainer, generator, model, curves)
+        checkpoint.remove()
+
+
+def _read(split: Path) -> tuple[PhotoSet, PhotoSet | None]:
+    photos = read_photos(split, "train")
+    # A split of very few photos has none to spare.
+    watched = (split / "val_y").is_dir() and any((split / "val_y").iterdir())
+    return photos, read_photos(split, "val") if watched else None
+
+
+def _devices(processes: Processes) -> str:
+    if processes.count == 1:
+        return processes.device.type
+    return f"{processes.count} processes of {processes.device.type}"
+
+
+def _write(trainer: Trainer, generator: nn.Module, model: Path, curves: Path) -> None:
+    with new_folder(curves) as folder:
+        losses = trainer.losses.rows
+        _write_curve(folder / "losses.tsv", losses, ("epoch", "generator"))
+        # By itself: a plot would draw the phases that have none as zero.
+        judged = [
+            {name: row[name] for name in ("epoch", "discriminator")}
+            for row in losses
+            if "discriminator" in row
+        ]
+        _write_curve(folder / "discriminator.tsv", judged, ("epoch", "discriminator"))
+        watched = ("epoch", "ciede2000", "colourfulness_ratio")
+        _write_curve(folder / "validation.tsv", trainer.validation_rows, watched)
+        if sheets := trainer.checkpoint.sheets():
+            (folder / "samples").mkdir()
+            for sheet in sheets:
+                shutil.copyfile(sheet, folder / "samples" / sheet.name)
+    save_generator(model, generator, trainer.recipe)
+    if trainer.best is not None:
+        print(
+            f"The best weights by {trainer.best_in} are those of epoch {trainer.best.epoch} of"
+            f" {trainer.recipe.settings.epochs}."
+        )
     print(f"The generator is in {model}, its curves are in {curves}.")
 
 
-def _write_curve(path: Path, rows: Curve, always: Sequence[str] = ("epoch",)) -> None:
-    """Write a tab-separated table; what a phase or a recipe does not have leaves its cell empty."""
-    columns = list(dict.fromkeys([*always, *(name for row in rows for name in row)]))
+def _write_curve(path: Path, rows: Curve, first: Sequence[str]) -> None:
+    """Write a tab-separated table, columns ``first`` first; what a row has not, stays empty."""
+    columns = list(dict.fromkeys([*first, *(name for row in rows for name in row)]))
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)

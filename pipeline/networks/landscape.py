@@ -1,4 +1,4 @@
-"""Generator and discriminator of the recipe ``landscape-rgb``.
+"""The networks of the recipe ``landscape-rgb``; ``heartbeat`` has the same generator.
 
 Source: MelikaRad/Image_Colorization_Using_GAN, whose networks are those of Panchal's article on
 colorization with Keras.
@@ -6,13 +6,20 @@ colorization with Keras.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
+from torch.nn import functional
 
 from pipeline.networks.initialization import glorot_
 
 KERAS_SLOPE = 0.3
 """The slope of Keras' LeakyReLU where none is given."""
+
+
+_SMALLEST = 26
+"""Side in pixels of which the encoder leaves two: smaller pictures are padded with their edge."""
 
 
 def _encoder(channels: int, width: int, width_out: int) -> nn.Sequential:
@@ -26,46 +33,55 @@ def _encoder(channels: int, width: int, width_out: int) -> nn.Sequential:
     )
 
 
-def _decoder(channels: int, width: int, width_out: int) -> nn.Sequential:
+def _decoder(channels: int, width: int, width_out: int, last: nn.Module) -> nn.Sequential:
     return nn.Sequential(
         nn.ConvTranspose2d(channels, width, 3),
         nn.ReLU(),
         nn.ConvTranspose2d(width, width, 3),
         nn.ReLU(),
         nn.ConvTranspose2d(width, width_out, 5),
-        nn.ReLU(),
+        last,
     )
 
 
 class LandscapeGenerator(nn.Module):
-    """Gray (N, 1, H, W), 0 to 1, to RGB (N, 3, H, W), 0 upwards; any H and W from 26 on.
+    """Gray (N, 1, H, W) to RGB (N, 3, H, W), 0 upwards, or to a and b; any H and W.
 
     Stride 1 throughout. Without padding each encoder group takes 8 pixels from every side's pair,
     and the decoder's transposed convolutions give them back, so that group and mirror image fit
     together; the bottleneck alone is padded, since it is concatenated with its own input.
+
+    Args:
+        channels_out: 3 for RGB; 2 for a and b, which lie within -1 and 1: the last layer is then
+            a hyperbolic tangent, since its ReLU could give no negative number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels_out: Literal[2, 3] = 3) -> None:
         super().__init__()
         self.encoder1 = _encoder(1, 16, 32)
         self.encoder2 = _encoder(32, 32, 64)
         self.encoder3 = _encoder(64, 64, 128)
         self.bottleneck = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1), nn.Tanh())
-        self.decoder3 = _decoder(256, 128, 64)
-        self.decoder2 = _decoder(128, 64, 32)
-        self.decoder1 = _decoder(64, 32, 3)
+        self.decoder3 = _decoder(256, 128, 64, nn.ReLU())
+        self.decoder2 = _decoder(128, 64, 32, nn.ReLU())
+        last = nn.ReLU() if channels_out == 3 else nn.Tanh()
+        self.decoder1 = _decoder(64, 32, channels_out, last)
         glorot_(self)
 
     def forward(self, gray: torch.Tensor) -> torch.Tensor:
-        """Return RGB for ``gray``; shapes as the class says."""
+        """Return the colours of ``gray``; shapes as the class says."""
+        height, width = gray.shape[2:]
+        if min(height, width) < _SMALLEST:
+            missing = (max(0, _SMALLEST - width), max(0, _SMALLEST - height))
+            gray = functional.pad(gray, (0, missing[0], 0, missing[1]), mode="replicate")
         skip1 = self.encoder1(gray)
         skip2 = self.encoder2(skip1)
         skip3 = self.encoder3(skip2)
         x = self.bottleneck(skip3)
         x = self.decoder3(torch.cat([x, skip3], dim=1))
         x = self.decoder2(torch.cat([x, skip2], dim=1))
-        rgb: torch.Tensor = self.decoder1(torch.cat([x, skip1], dim=1))
-        return rgb
+        colours: torch.Tensor = self.decoder1(torch.cat([x, skip1], dim=1))
+        return colours[:, :, :height, :width]
 
 
 class LandscapeDiscriminator(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -19,18 +21,25 @@ class PatchGAN(nn.Module):
         channels: channels of the judged picture, the condition among them.
         width: channels of the first layer, doubled in each further layer up to eight times.
         layers: stride-2 layers.
-        spectral: spectral normalization (Miyato et al. 2018) in place of batch norm.
+        norm: batch norm, instance norm (CycleGAN), or the spectral norm of the weights (Miyato et
+            al. 2018).
     """
 
     def __init__(
-        self, channels: int = 3, width: int = 64, layers: int = 3, spectral: bool = False
+        self,
+        channels: int = 3,
+        width: int = 64,
+        layers: int = 3,
+        norm: Literal["batch", "instance", "spectral"] = "batch",
     ) -> None:
         super().__init__()
 
-        def convolution(inner: int, outer: int, stride: int, bias: bool) -> nn.Module:
-            layer = nn.Conv2d(inner, outer, 4, stride, padding=1, bias=bias or spectral)
-            nn.init.normal_(layer.weight, 0.0, 0.02)
-            return spectral_norm(layer) if spectral else layer
+        def convolution(inner: int, outer: int, stride: int) -> list[nn.Module]:
+            layer = nn.Conv2d(inner, outer, 4, stride, padding=1, bias=norm != "batch")
+            if norm == "spectral":
+                nn.init.normal_(layer.weight, 0.0, 0.02)
+                return [spectral_norm(layer)]
+            return [layer, nn.BatchNorm2d(outer) if norm == "batch" else nn.InstanceNorm2d(outer)]
 
         blocks: list[nn.Module] = [
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
@@ -39,14 +48,12 @@ class PatchGAN(nn.Module):
         inner = width
         for index in range(1, layers + 1):
             outer = width * min(2**index, 8)
-            blocks.append(convolution(inner, outer, 2 if index < layers else 1, bias=False))
-            if not spectral:
-                blocks.append(nn.BatchNorm2d(outer))
+            blocks += convolution(inner, outer, stride=2 if index < layers else 1)
             blocks.append(nn.LeakyReLU(0.2, inplace=True))
             inner = outer
         blocks.append(nn.Conv2d(inner, 1, 4, stride=1, padding=1))
         self.layers = nn.Sequential(*blocks)
-        if not spectral:
+        if norm != "spectral":
             normal_(self)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:

@@ -6,13 +6,32 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from pipeline.errors import ColorpipeError
 from pipeline.params import TrainParams, validate
 from pipeline.recipes.base import Recipe
+from pipeline.recipes.cgan import Cgan, PretrainedCgan
 from pipeline.recipes.colorpipe import Colorpipe
+from pipeline.recipes.cyclegan import CycleGAN
+from pipeline.recipes.dcgan import Dcgan
+from pipeline.recipes.dilated_unet import DilatedUNetRecipe, Heartbeat
 from pipeline.recipes.landscape_rgb import LandscapeRgb
+from pipeline.recipes.pix2pix import Pix2Pix, UNet
 
-RECIPES: Mapping[str, type[Recipe]] = {recipe.name: recipe for recipe in (Colorpipe, LandscapeRgb)}
+_ALL: tuple[type[Recipe], ...] = (
+    Colorpipe,
+    LandscapeRgb,
+    DilatedUNetRecipe,
+    Heartbeat,
+    Pix2Pix,
+    CycleGAN,
+    UNet,
+    Cgan,
+    PretrainedCgan,
+    Dcgan,
+)
+RECIPES: Mapping[str, type[Recipe]] = {recipe.name: recipe for recipe in _ALL}
 
 
 def get_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
@@ -25,8 +44,16 @@ def get_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
         guess = difflib.get_close_matches(name, RECIPES, n=1)
         hint = f" Did you mean '{guess[0]}'?" if guess else ""
         raise ColorpipeError(f"There is no recipe '{name}'; there are {', '.join(RECIPES)}.{hint}")
-    recipe = RECIPES[name]
-    return recipe(validate(recipe.settings_type, settings or {}, f"The settings of recipe {name}"))
+    kind = RECIPES[name]
+    recipe = kind(validate(kind.settings_type, settings or {}, f"The settings of recipe {name}"))
+    if recipe.settings.size % recipe.multiple:
+        near = max(round(recipe.settings.size / recipe.multiple), 1) * recipe.multiple
+        fewer = "; or give it fewer halvings" if hasattr(recipe.settings, "halvings") else ""
+        raise ColorpipeError(
+            f"The recipe {name} trains on pictures whose side is a multiple of {recipe.multiple}"
+            f" px, which {recipe.settings.size} is not; set train.size to {near}{fewer}."
+        )
+    return recipe
 
 
 def recipe_of(params: TrainParams) -> Recipe:
@@ -45,7 +72,9 @@ def describe_all() -> list[dict[str, str]]:
     rows = []
     for name in RECIPES:
         recipe = get_recipe(name)
-        parameters = sum(weight.numel() for weight in recipe.generator().parameters())
+        # Built without memory: only shapes are asked for.
+        with torch.device("meta"):
+            parameters = sum(weight.numel() for weight in recipe.generator().parameters())
         rows.append(
             {
                 "recipe": name,

@@ -5,8 +5,9 @@ The training loop is one for all; whatever differs between the systems stands in
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +18,8 @@ from torch import nn
 from pipeline.params import Section
 
 ColorSpace = Literal["Lab", "RGB"]
+GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+"""The network that colorizes, and the name under which the losses of its opponent stand."""
 
 
 class Settings(Section):
@@ -29,6 +32,24 @@ class Settings(Section):
     ema: float = Field(
         0.0, ge=0, lt=1, description="Decay per step of the averaged generator; 0 keeps the last."
     )
+    clip: float = Field(
+        0.0, ge=0, description="Gradients of a larger norm are scaled down to it; 0 leaves them."
+    )
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random squares of the photos, mirrored half of the time."""
+
+    smallest: float
+    largest: float
+    """The square's side as a part of the photo's shorter side: at least, at most."""
+
+
+FLIPS = Augmentation(1.0, 1.0)
+JITTER = Augmentation(256 / 286, 256 / 286)
+"""pix2pix and CycleGAN scale to 286 px and cut 256 px out (Isola et al. 2017, section 6.2)."""
+CROPS = Augmentation(0.6, 1.0)
 
 
 @dataclass(frozen=True)
@@ -51,8 +72,19 @@ class Batch:
     """What the generator should give (N, C', H, W)."""
 
 
+Networks = Mapping[str, nn.Module]
+Optimizers = dict[str, torch.optim.Optimizer]
 Losses = Mapping[str, torch.Tensor]
 """Terms of an objective by name, already weighted: their sum is what is minimized."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """One step of one optimizer."""
+
+    optimizer: str
+    """Its name, under which the sum of the losses is reported."""
+    losses: Losses
 
 
 class Recipe(ABC):
@@ -62,23 +94,28 @@ class Recipe(ABC):
     origin: ClassVar[str]
     """Paper, page or code that it comes from."""
     color_space: ClassVar[ColorSpace]
-    """What the generator gives: a* and b*, or RGB."""
+    """What the generator gives: a* and b* (and L*), or RGB."""
     objective: ClassVar[str]
     """The losses, in words."""
     settings_type: ClassVar[type[Settings]]
-    augmented: ClassVar[bool]
-    """Whether training pictures are random crops and mirror images of the photos."""
+    augmentation: ClassVar[Augmentation | None]
+    """How training pictures are cut from photos; None takes the photos whole."""
+    paired: ClassVar[bool] = True
+    """Whether a batch's x and y are of the same photos."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     @abstractmethod
     def generator(self) -> nn.Module:
-        """Build the generator with fresh weights."""
+        """Build the network that colorizes, with fresh weights."""
 
     @abstractmethod
-    def discriminator(self) -> nn.Module:
-        """Build the discriminator with fresh weights."""
+    def networks(self) -> dict[str, nn.Module]:
+        """Build everything that training changes, with fresh weights.
+
+        The network that colorizes is called ``generator``.
+        """
 
     @property
     @abstractmethod
@@ -86,19 +123,17 @@ class Recipe(ABC):
         """What height and width of the generator's input must be multiples of."""
 
     @property
-    @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
         """The stretches of training, in order; their epochs sum to ``settings.epochs``."""
+        return (Phase("training", self.settings.epochs, adversarial=True),)
 
     @abstractmethod
-    def optimizers(
-        self, generator: nn.Module, discriminator: nn.Module, fused: bool
-    ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-        """Make the optimizers of the generator and of the discriminator."""
+    def optimizers(self, networks: Networks, fused: bool) -> Optimizers:
+        """Make the optimizers, in the order in which their losses are reported."""
 
-    def rate_factor(self, phase: Phase, progress: float) -> float:
-        """Return the factor on the generator's rate at ``progress`` (0 to 1) of a phase."""
-        del phase, progress
+    def rate_factor(self, optimizer: str, phase: Phase, progress: float) -> float:
+        """Return the factor on an optimizer's rate at ``progress`` (0 to 1) of a phase."""
+        del optimizer, phase, progress
         return 1.0
 
     @abstractmethod
@@ -106,16 +141,14 @@ class Recipe(ABC):
         """Turn sRGB photos (N, 3, H, W), 0 to 1, into what the generator learns from."""
 
     @abstractmethod
-    def generator_losses(
-        self, phase: Phase, batch: Batch, fake: torch.Tensor, discriminator: nn.Module
-    ) -> Losses:
-        """Return the terms that the generator minimizes; ``fake`` is its output for the batch."""
+    def updates(
+        self, phase: Phase, step: int, batch: Batch, networks: Networks
+    ) -> Iterator[Update]:
+        """Yield the updates of step number ``step``, in order.
 
-    @abstractmethod
-    def discriminator_losses(
-        self, batch: Batch, fake: torch.Tensor, discriminator: nn.Module
-    ) -> Losses:
-        """Return the terms that the discriminator minimizes; ``fake`` carries no gradient."""
+        Each is carried out before the next is asked for, so that what comes later is computed
+        with the weights that the earlier ones left.
+        """
 
     @abstractmethod
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
@@ -124,3 +157,15 @@ class Recipe(ABC):
     def options(self) -> dict[str, Any]:
         """Return the settings as plain values, for the header of the weights."""
         return self.settings.model_dump(mode="json")
+
+
+@contextlib.contextmanager
+def frozen(*modules: nn.Module) -> Iterator[None]:
+    """Leave out the gradients of ``modules``' weights for what is computed in the block."""
+    for module in modules:
+        module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.requires_grad_(True)

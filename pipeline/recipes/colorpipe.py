@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -10,14 +11,25 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from pipeline import color
 from pipeline.networks.compact_unet import CompactUNet
 from pipeline.networks.patchgan import PatchGAN
-from pipeline.recipes.base import Batch, ColorSpace, Losses, Phase, Recipe, Settings
+from pipeline.recipes import lab
+from pipeline.recipes.base import (
+    CROPS,
+    DISCRIMINATOR,
+    GENERATOR,
+    Augmentation,
+    Batch,
+    ColorSpace,
+    Networks,
+    Optimizers,
+    Phase,
+    Recipe,
+    Settings,
+    Update,
+    frozen,
+)
 from pipeline.recipes.losses import least_squares
-
-AB_SCALE = 110.0
-"""a* and b* of sRGB lie within about -108 and 99."""
 
 
 class ColorpipeSettings(Settings):
@@ -30,6 +42,7 @@ class ColorpipeSettings(Settings):
     ema: float = Field(
         0.99, ge=0, lt=1, description="Decay per step of the averaged generator; 0 keeps the last."
     )
+    width: int = Field(32, ge=4, description="Filters of the generator's first layer.")
     adversarial_share: float = Field(
         0.15, ge=0, le=1, description="The part of the epochs that is adversarial, at the end."
     )
@@ -59,16 +72,19 @@ class Colorpipe(Recipe):
     color_space: ClassVar[ColorSpace] = "Lab"
     objective: ClassVar[str] = "smooth L1 weighted by chroma, then LSGAN + smooth L1"
     settings_type: ClassVar[type[Settings]] = ColorpipeSettings
-    augmented: ClassVar[bool] = True
+    augmentation: ClassVar[Augmentation | None] = CROPS
     settings: ColorpipeSettings
 
     def generator(self) -> CompactUNet:
-        """Build the U-Net: 7.6 million parameters."""
-        return CompactUNet()
+        """Build the U-Net: 7.8 million parameters."""
+        return CompactUNet(widths=[self.settings.width * scale for scale in (1, 2, 4, 8, 12)])
 
-    def discriminator(self) -> PatchGAN:
-        """Build the PatchGAN on L, a, b."""
-        return PatchGAN(channels=3, width=48, layers=3, spectral=True)
+    def networks(self) -> dict[str, nn.Module]:
+        """Build the U-Net and a PatchGAN on L, a, b."""
+        return {
+            GENERATOR: self.generator(),
+            DISCRIMINATOR: PatchGAN(channels=3, width=48, layers=3, norm="spectral"),
+        }
 
     @property
     def multiple(self) -> int:
@@ -85,22 +101,28 @@ class Colorpipe(Recipe):
         )
         return tuple(phase for phase in phases if phase.epochs)
 
-    def optimizers(
-        self, generator: nn.Module, discriminator: nn.Module, fused: bool
-    ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    def optimizers(self, networks: Networks, fused: bool) -> Optimizers:
         """AdamW for the generator, Adam with momentum 0.5 for the discriminator."""
         settings = self.settings
-        return (
-            torch.optim.AdamW(
-                generator.parameters(), settings.learning_rate, weight_decay=0.01, fused=fused
+        return {
+            GENERATOR: torch.optim.AdamW(
+                networks[GENERATOR].parameters(),
+                settings.learning_rate,
+                weight_decay=0.01,
+                fused=fused,
             ),
-            torch.optim.Adam(
-                discriminator.parameters(), settings.adversarial_rate, (0.5, 0.999), fused=fused
+            DISCRIMINATOR: torch.optim.Adam(
+                networks[DISCRIMINATOR].parameters(),
+                settings.adversarial_rate,
+                (0.5, 0.999),
+                fused=fused,
             ),
-        )
+        }
 
-    def rate_factor(self, phase: Phase, progress: float) -> float:
+    def rate_factor(self, optimizer: str, phase: Phase, progress: float) -> float:
         """Warm up over 5%, then fall along a cosine; low and constant in the adversarial phase."""
+        if optimizer == DISCRIMINATOR:
+            return 1.0
         low = self.settings.adversarial_rate / self.settings.learning_rate
         if phase.adversarial:
             return low
@@ -110,39 +132,40 @@ class Colorpipe(Recipe):
 
     def encode(self, rgb: torch.Tensor) -> Batch:
         """Take L* from the photo's luma, a* and b* from its colours."""
-        ab = color.tensor_rgb_to_lab(rgb)[:, 1:] / AB_SCALE
-        return Batch(x=self._input(color.tensor_luma(rgb)), y=ab)
+        return lab.encode(rgb)
 
-    def generator_losses(
-        self, phase: Phase, batch: Batch, fake: torch.Tensor, discriminator: nn.Module
-    ) -> Losses:
-        """Regression; in the adversarial phase also what the discriminator holds against it."""
+    def updates(
+        self, phase: Phase, step: int, batch: Batch, networks: Networks
+    ) -> Iterator[Update]:
+        """Regression; in the adversarial phase the discriminator first, and then its verdict."""
+        del step
+        generator, discriminator = networks[GENERATOR], networks[DISCRIMINATOR]
+        fake = generator(batch.x).float()
+        losses = {"regression": self.regression(fake, batch.y)}
+        if phase.adversarial:
+            real_verdict = discriminator(lab.picture(batch.x, batch.y))
+            fake_verdict = discriminator(lab.picture(batch.x, fake.detach()))
+            yield Update(
+                DISCRIMINATOR,
+                {
+                    "real": 0.5 * least_squares(real_verdict, 1.0),
+                    "fake": 0.5 * least_squares(fake_verdict, 0.0),
+                },
+            )
+            with frozen(discriminator):
+                verdict = discriminator(lab.picture(batch.x, fake))
+            losses["adversarial"] = least_squares(verdict, 1.0)
+        yield Update(GENERATOR, losses)
+
+    def regression(self, fake: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
+        """Return the smooth L1 between colours (N, 2, H, W), weighted by the photo's chroma."""
         # Not norm(): on a CPU it costs as much as half of the network.
-        chroma = batch.y.square().sum(dim=1, keepdim=True).sqrt()
+        chroma = ab.square().sum(dim=1, keepdim=True).sqrt()
         weight = 1 + self.settings.chroma_weight * 2 * chroma
-        error = functional.smooth_l1_loss(fake, batch.y, reduction="none", beta=0.05)
-        regression = self.settings.lambda_regression * (weight * error).mean()
-        if not phase.adversarial:
-            return {"regression": regression}
-        verdict = discriminator(torch.cat([batch.x, fake], dim=1)).float()
-        return {
-            "regression": regression,
-            "adversarial": least_squares(verdict, 1.0),
-        }
-
-    def discriminator_losses(
-        self, batch: Batch, fake: torch.Tensor, discriminator: nn.Module
-    ) -> Losses:
-        """Least squares against ones for the photos' colours and zeros for the generator's."""
-        real = discriminator(torch.cat([batch.x, batch.y], dim=1)).float()
-        made = discriminator(torch.cat([batch.x, fake], dim=1)).float()
-        return {"real": 0.5 * least_squares(real, 1.0), "fake": 0.5 * least_squares(made, 0.0)}
+        error = functional.smooth_l1_loss(fake, ab, reduction="none", beta=0.05)
+        return self.settings.lambda_regression * (weight * error).mean()
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
         """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1."""
-        ab: torch.Tensor = generator(self._input(luma))
-        return ab.float() * AB_SCALE
-
-    @staticmethod
-    def _input(luma: torch.Tensor) -> torch.Tensor:
-        return color.tensor_lightness(luma) / 50 - 1
+        ab: torch.Tensor = generator(lab.lightness(luma))
+        return ab.float() * lab.AB_SCALE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -11,7 +12,19 @@ from torch.nn import functional
 
 from pipeline import color
 from pipeline.networks.landscape import LandscapeDiscriminator, LandscapeGenerator
-from pipeline.recipes.base import Batch, ColorSpace, Losses, Phase, Recipe, Settings
+from pipeline.recipes.base import (
+    DISCRIMINATOR,
+    GENERATOR,
+    Augmentation,
+    Batch,
+    ColorSpace,
+    Networks,
+    Optimizers,
+    Phase,
+    Recipe,
+    Settings,
+    Update,
+)
 from pipeline.recipes.losses import cross_entropy
 
 
@@ -38,54 +51,50 @@ class LandscapeRgb(Recipe):
     color_space: ClassVar[ColorSpace] = "RGB"
     objective: ClassVar[str] = "mean squared error; the discriminator's BCE has no say"
     settings_type: ClassVar[type[Settings]] = LandscapeRgbSettings
-    augmented: ClassVar[bool] = False
+    augmentation: ClassVar[Augmentation | None] = None
     settings: LandscapeRgbSettings
 
     def generator(self) -> LandscapeGenerator:
         """Build the generator: 1.4 million parameters."""
         return LandscapeGenerator()
 
-    def discriminator(self) -> LandscapeDiscriminator:
-        """Build the discriminator: 7.8 million parameters at 200 px."""
-        return LandscapeDiscriminator(self.settings.size)
+    def networks(self) -> dict[str, nn.Module]:
+        """Build both networks; the discriminator has 7.8 million parameters at 200 px."""
+        return {
+            GENERATOR: self.generator(),
+            DISCRIMINATOR: LandscapeDiscriminator(self.settings.size),
+        }
 
     @property
     def multiple(self) -> int:
         """Any size will do: there is no stride."""
         return 1
 
-    @property
-    def phases(self) -> tuple[Phase, ...]:
-        """Both networks from the first epoch to the last."""
-        return (Phase("training", self.settings.epochs, adversarial=True),)
-
-    def optimizers(
-        self, generator: nn.Module, discriminator: nn.Module, fused: bool
-    ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    def optimizers(self, networks: Networks, fused: bool) -> Optimizers:
         """Adam, with the same learning rate for both."""
         rate = self.settings.learning_rate
-        return (
-            torch.optim.Adam(generator.parameters(), rate, fused=fused),
-            torch.optim.Adam(discriminator.parameters(), rate, fused=fused),
-        )
+        return {
+            name: torch.optim.Adam(networks[name].parameters(), rate, fused=fused)
+            for name in (GENERATOR, DISCRIMINATOR)
+        }
 
     def encode(self, rgb: torch.Tensor) -> Batch:
         """Luma in, RGB out, both 0 to 1."""
         return Batch(x=color.tensor_luma(rgb), y=rgb)
 
-    def generator_losses(
-        self, phase: Phase, batch: Batch, fake: torch.Tensor, discriminator: nn.Module
-    ) -> Losses:
-        """Mean squared error, nothing else."""
-        del phase, discriminator
-        return {"mse": functional.mse_loss(fake, batch.y)}
-
-    def discriminator_losses(
-        self, batch: Batch, fake: torch.Tensor, discriminator: nn.Module
-    ) -> Losses:
-        """Binary cross-entropy against ones for photos and zeros for the generator's pictures."""
-        real, made = discriminator(batch.y).float(), discriminator(fake).float()
-        return {"real": cross_entropy(real, 1.0), "fake": cross_entropy(made, 0.0)}
+    def updates(
+        self, phase: Phase, step: int, batch: Batch, networks: Networks
+    ) -> Iterator[Update]:
+        """The discriminator by binary cross-entropy; the generator by mean squared error alone."""
+        del phase, step
+        fake = networks[GENERATOR](batch.x).float()
+        real_verdict = networks[DISCRIMINATOR](batch.y)
+        fake_verdict = networks[DISCRIMINATOR](fake.detach())
+        yield Update(
+            DISCRIMINATOR,
+            {"real": cross_entropy(real_verdict, 1.0), "fake": cross_entropy(fake_verdict, 0.0)},
+        )
+        yield Update(GENERATOR, {"mse": functional.mse_loss(fake, batch.y)})
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
         """Take a* and b* (N, 2, H, W) of the RGB picture made of ``luma`` (N, 1, H, W), 0 to 1."""

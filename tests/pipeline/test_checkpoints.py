@@ -51,3 +51,26 @@ def test_a_failed_save_keeps_the_last_one(tmp_path):
         checkpoint.save({"step": lambda: None})
     assert checkpoint.load() == {"step": 1}
     assert [path.name for path in checkpoint.path.parent.iterdir()] == ["last.pt"]
+
+
+def test_too_little_space_is_said_before_the_work(tmp_path):
+    checkpoint = Checkpoint("abc", tmp_path)
+    checkpoint.require(1)
+    with pytest.raises(ColorpipeError, match=r"need 2000000000\.0 GB, but .* GB left; free some"):
+        checkpoint.require(10**18)
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ColorpipeError, match="cannot be written to"):
+        Checkpoint("abc", tmp_path / "file").require(1)
+
+
+def test_half_written_sheets_of_a_killed_process_are_passed_over(tmp_path):
+    checkpoint = Checkpoint("abc", tmp_path)
+    assert checkpoint.sheets() == []
+    for path in (checkpoint.sheet(2), checkpoint.sheet(1)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (checkpoint.sheet(1).parent / ".writing-x.png").write_bytes(b"")
+    assert checkpoint.sheets() == [checkpoint.sheet(1), checkpoint.sheet(2)]

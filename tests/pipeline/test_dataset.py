@@ -4,8 +4,9 @@ import torch
 from PIL import Image
 from splits import make_split
 
-from pipeline.dataset import BatchSampler, list_pairs, read_photos, resized
+from pipeline.dataset import BatchSampler, PhotoSet, list_pairs, read_photos, resized
 from pipeline.errors import ColorpipeError
+from pipeline.recipes.base import CROPS, FLIPS, JITTER
 
 CPU = torch.device("cpu")
 
@@ -64,7 +65,7 @@ def test_photos_of_two_sizes_and_damaged_ones_are_named(split, tmp_path):
 
 
 def test_an_epoch_shows_every_photo_once_in_another_order(photos):
-    sampler = BatchSampler(photos, 64, 4, augmented=False, seed=1)
+    sampler = BatchSampler(photos, 64, 4, augmentation=None, seed=1)
     assert sampler.steps_per_epoch == 2
 
     def seen(epoch):
@@ -77,17 +78,17 @@ def test_an_epoch_shows_every_photo_once_in_another_order(photos):
 
 
 def test_a_batch_follows_from_seed_and_step_alone(photos):
-    one, other = (BatchSampler(photos, 48, 4, augmented=True, seed=3) for _ in range(2))
+    one, other = (BatchSampler(photos, 48, 4, augmentation=CROPS, seed=3) for _ in range(2))
     for step in (0, 1, 2, 3):
         one.batch(step, CPU)
     assert torch.equal(one.batch(5, CPU), other.batch(5, CPU))
     assert not torch.equal(one.batch(5, CPU), one.batch(4, CPU))
-    third = BatchSampler(photos, 48, 4, augmented=True, seed=4)
+    third = BatchSampler(photos, 48, 4, augmentation=CROPS, seed=4)
     assert not torch.equal(one.batch(5, CPU), third.batch(5, CPU))
 
 
 def test_augmented_pictures_are_crops_of_the_photos(photos):
-    sampler = BatchSampler(photos, 32, 8, augmented=True, seed=0)
+    sampler = BatchSampler(photos, 32, 8, augmentation=CROPS, seed=0)
     batch = sampler.batch(0, CPU)
     assert batch.shape == (8, 3, 32, 32)
     assert batch.min() >= 0
@@ -98,9 +99,47 @@ def test_augmented_pictures_are_crops_of_the_photos(photos):
     assert distance.max() < 0.25
 
 
+def test_flips_only_mirror(photos):
+    sampler = BatchSampler(photos, 64, 8, augmentation=FLIPS, seed=0)
+    batch = (sampler.batch(0, CPU) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    mirrored = [np.array_equal(p, q[:, ::-1]) for p, q in zip(batch, photos.pixels, strict=True)]
+    straight = [np.array_equal(p, q) for p, q in zip(batch, photos.pixels, strict=True)]
+    assert all(m != s for m, s in zip(mirrored, straight, strict=True))
+    assert 0 < sum(mirrored) < 8
+
+
+def test_jitter_cuts_as_much_as_pix2pix_does(photos):
+    sampler = BatchSampler(photos, 64, 8, augmentation=JITTER, seed=0)
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None] * 4, (8, 64, 64, 3))
+    sampler.photos = PhotoSet(photos.names, ramp, "")
+    batch = sampler.batch(0, CPU) * 255
+    spans = (batch[:, 0, -1, 0] - batch[:, 0, 0, 0]).numpy()
+    assert np.allclose(spans, 4 * 63 * 256 / 286, atol=5)
+
+
+def test_the_parts_of_several_processes_are_the_batch_of_one(photos):
+    def sampler(part):
+        return BatchSampler(photos, 32, 4, augmentation=CROPS, seed=5, part=part)
+
+    for step in (0, 3):
+        for order in (0, 1):
+            parts = [sampler((index, 2)).batch(step, CPU, order) for index in range(2)]
+            torch.testing.assert_close(torch.cat(parts), sampler((0, 1)).batch(step, CPU, order))
+    with pytest.raises(ColorpipeError, match="batch of 4 cannot be shared equally by 3 processes"):
+        sampler((0, 3))
+
+
+def test_another_order_is_another_shuffle_of_the_same_photos(photos):
+    sampler = BatchSampler(photos, 64, 4, augmentation=None, seed=0)
+    for order in (0, 1):
+        seen = [sampler.chosen(step, order) for step in (0, 1)]
+        assert sorted(np.concatenate(seen)) == list(range(8))
+    assert any(not np.array_equal(sampler.chosen(s, 0), sampler.chosen(s, 1)) for s in range(4))
+
+
 def test_a_batch_larger_than_the_data_is_refused(photos):
     with pytest.raises(ColorpipeError, match="batch of 9 cannot be drawn from 8"):
-        BatchSampler(photos, 64, 9, augmented=False, seed=0)
+        BatchSampler(photos, 64, 9, augmentation=None, seed=0)
 
 
 def test_resizing_to_the_same_size_is_free():

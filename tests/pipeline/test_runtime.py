@@ -6,7 +6,7 @@ import torch
 
 from pipeline.errors import ColorpipeError
 from pipeline.networks.compact_unet import CompactUNet
-from pipeline.runtime import choose_device, choose_dtype, place
+from pipeline.runtime import choose_device, choose_dtype, memory_errors, place
 
 ABSENT = "cuda" if not torch.cuda.is_available() else "mps"
 
@@ -42,3 +42,11 @@ def test_the_allocator_can_be_told_without_torch():
         " assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_running_out_of_memory_becomes_a_sentence_and_other_errors_pass():
+    sentence = r"^Memory ran out with a photo; lower its size\.$"
+    with pytest.raises(ColorpipeError, match=sentence), memory_errors("a photo; lower its size"):
+        torch.empty(2**55)
+    with pytest.raises(RuntimeError, match="shape"), memory_errors("a product"):
+        torch.ones(2, 3) @ torch.ones(2, 3)

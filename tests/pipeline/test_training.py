@@ -7,11 +7,12 @@ from pipeline.checkpoints import Checkpoint
 from pipeline.dataset import read_photos
 from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.interruptions import StopRequest
+from pipeline.processes import Processes
 from pipeline.recipes import get_recipe
 from pipeline.training import Trainer
-from pipeline.validation import watch
+from pipeline.validation import Look, watch
 
-SETTINGS = {"epochs": 4, "batch_size": 4, "size": 32, "adversarial_share": 0.5}
+SETTINGS = {"epochs": 4, "batch_size": 4, "size": 32, "width": 8, "adversarial_share": 0.5}
 
 
 @pytest.fixture
@@ -20,16 +21,17 @@ def data(tmp_path):
     return tuple(read_photos(split, part, tmp_path / "pixels") for part in ("train", "val"))
 
 
-def make_trainer(data, checkpoint, seed=0, **settings):
+def make_trainer(data, checkpoint, seed=0, options=None, recipe="colorpipe", **settings):
     photos, validation = data
+    own = SETTINGS if recipe == "colorpipe" else {}
     return Trainer(
-        get_recipe("colorpipe", {**SETTINGS, **settings}),
+        get_recipe(recipe, {**own, **settings}),
         photos,
         validation=validation,
         seed=seed,
-        device=torch.device("cpu"),
-        dtype=torch.float32,
+        processes=Processes("cpu"),
         checkpoint=checkpoint,
+        **{"dtype": torch.float32, **(options or {})},
     )
 
 
@@ -40,13 +42,13 @@ def weights(module):
 def stop_after(trainer, monkeypatch, steps):
     """Press Ctrl-C while step number ``steps`` is under way."""
     stop = StopRequest()
-    step = trainer._step
+    step = trainer._train_step
 
-    def counted(phase, number):
-        stop.requested = number + 1 == steps
-        return step(phase, number)
+    def counted(phase, where):
+        stop.requested = trainer.step + 1 == steps
+        return step(phase, where)
 
-    monkeypatch.setattr(trainer, "_step", counted)
+    monkeypatch.setattr(trainer, "_train_step", counted)
     original = trainer._loop
     monkeypatch.setattr(trainer, "_loop", lambda _, report: original(stop, report))
 
@@ -71,40 +73,46 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(data, tmp_path, monkeypa
     torch.manual_seed(99)
     resumed = make_trainer(data, Checkpoint("parts", tmp_path))
     assert torch.equal(weights(resumed.run()), expected)
-    assert resumed.progress.losses == whole.progress.losses
-    assert resumed.progress.validation == whole.progress.validation
+    assert resumed.losses.rows == whole.losses.rows
+    assert resumed.validation_rows == whole.validation_rows
 
 
 def test_losses_are_kept_by_epoch_and_phase(data, tmp_path):
     trainer = make_trainer(data, Checkpoint("run", tmp_path))
     trainer.run()
-    assert [row["epoch"] for row in trainer.progress.losses] == [1, 2, 3, 4]
-    assert ["discriminator" in row for row in trainer.progress.losses] == [False, False, True, True]
-    assert all(row["ciede2000"] > 0 for row in trainer.progress.validation)
+    assert [row["epoch"] for row in trainer.losses.rows] == [1, 2, 3, 4]
+    assert ["discriminator" in row for row in trainer.losses.rows] == [False, False, True, True]
+    assert all(row["ciede2000"] > 0 for row in trainer.validation_rows)
 
 
 def test_it_learns_the_photos(data, tmp_path):
     photos = data[0]
     trainer = make_trainer(
-        data, Checkpoint("run", tmp_path), epochs=60, batch_size=8, size=64, adversarial_share=0
+        data,
+        Checkpoint("run", tmp_path),
+        epochs=60,
+        batch_size=8,
+        size=64,
+        width=16,
+        adversarial_share=0,
     )
     recipe, cpu = trainer.recipe, torch.device("cpu")
-    gray = watch(recipe, trainer.generator, photos.pixels, cpu, torch.float32)
-    made = watch(recipe, trainer.run(), photos.pixels, cpu, torch.float32)
+    gray = watch(recipe, trainer.generator, photos.pixels, cpu, torch.float32).measures
+    made = watch(recipe, trainer.run(), photos.pixels, cpu, torch.float32).measures
     assert made["ciede2000"] < 0.6 * gray["ciede2000"]
     assert 0.5 < made["colourfulness_ratio"] < 1.3
 
 
 def test_the_discriminator_is_trained_in_its_phase_only(data, tmp_path, monkeypatch):
     trainer = make_trainer(data, Checkpoint("run", tmp_path))
-    before = weights(trainer.discriminator)
+    before = weights(trainer.networks["discriminator"])
     stop_after(trainer, monkeypatch, 4)
     with pytest.raises(StoppedError):
         trainer.run()
-    assert torch.equal(weights(trainer.discriminator), before)
+    assert torch.equal(weights(trainer.networks["discriminator"]), before)
     resumed = make_trainer(data, Checkpoint("run", tmp_path))
     resumed.run()
-    assert not torch.equal(weights(resumed.discriminator), before)
+    assert not torch.equal(weights(resumed.networks["discriminator"]), before)
 
 
 def test_without_averaging_the_generator_itself_is_returned(data, tmp_path):
@@ -120,13 +128,21 @@ def test_a_loss_that_is_not_a_number_stops_with_where(data, tmp_path):
         trainer.run()
 
 
-def test_running_out_of_memory_says_what_to_lower(data, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_running_out_of_memory_says_what_to_lower(data, tmp_path, monkeypatch, error):
     trainer = make_trainer(data, Checkpoint("run", tmp_path))
 
-    def full(phase, step):
-        raise torch.OutOfMemoryError("out of memory")
+    def full(phase, where):
+        raise error
 
-    monkeypatch.setattr(trainer, "_step", full)
+    monkeypatch.setattr(trainer, "_train_step", full)
     with pytest.raises(ColorpipeError, match=r"batch of 4 .* lower train\.batch_size"):
         trainer.run()
 
@@ -136,4 +152,142 @@ def test_checkpoints_are_written_as_time_passes(data, tmp_path, monkeypatch):
     checkpoint = Checkpoint("run", tmp_path)
     trainer = make_trainer(data, checkpoint)
     trainer.run()
-    assert checkpoint.load()["progress"]["step"] == trainer.steps
+    assert checkpoint.load()["step"] == trainer.steps
+
+
+def test_cyclegan_with_its_pools_goes_on_to_the_very_same_weights(data, tmp_path, monkeypatch):
+    settings = {"epochs": 1, "size": 32, "halvings": 5, "width": 4, "pool": 2}
+    make = {"recipe": "cyclegan", **settings}
+    whole = make_trainer(data, Checkpoint("whole", tmp_path), **make)
+    expected = weights(whole.run())
+    stopped = make_trainer(data, Checkpoint("parts", tmp_path), **make)
+    stop_after(stopped, monkeypatch, 5)
+    with pytest.raises(StoppedError):
+        stopped.run()
+    resumed = make_trainer(data, Checkpoint("parts", tmp_path), **make)
+    assert torch.equal(weights(resumed.run()), expected)
+    assert resumed.losses.rows == whole.losses.rows
+
+
+def test_cyclegan_gets_gray_photos_that_are_not_those_of_the_colours(data, tmp_path):
+    recipe = {"recipe": "cyclegan", "epochs": 1, "size": 32, "halvings": 5, "width": 4, "pool": 0}
+    trainer = make_trainer(data, Checkpoint("run", tmp_path), **recipe)
+    paired = 0
+    for step in range(trainer.steps):
+        trainer.step = step
+        photo = trainer.recipe.encode(trainer.sampler.batch(trainer.step, trainer.device))
+        batch = trainer._batch()
+        assert torch.equal(batch.y, photo.y)
+        paired += torch.equal(batch.x, photo.x)
+    assert paired <= 2
+
+
+def test_both_optimizers_follow_their_schedule(data, tmp_path):
+    settings = {"epochs": 2, "size": 32, "halvings": 5, "width": 4, "batch_size": 4}
+    trainer = make_trainer(data, Checkpoint("run", tmp_path), recipe="pix2pix", **settings)
+    trainer.run()
+    for optimizer in trainer.optimizers.values():
+        # The last of four steps is three quarters on the way: half of the rate is left.
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+
+
+def test_gradients_are_clipped(data, tmp_path, monkeypatch):
+    norms = []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def spy(parameters, limit):
+        clip(parameters, limit)
+        norms.append(float(torch.cat([w.grad.flatten() for w in parameters]).norm()))
+
+    monkeypatch.setattr(training.nn.utils, "clip_grad_norm_", spy)
+    make_trainer(data, Checkpoint("run", tmp_path), epochs=2, clip=0.5).run()
+    assert len(norms) == 6  # Two epochs of two steps; the second epoch has a discriminator.
+    assert max(norms) < 0.5001
+    norms.clear()
+    make_trainer(data, Checkpoint("run", tmp_path), epochs=2).run()
+    assert norms == []
+
+
+def test_the_best_weights_by_the_metric_are_kept(data, tmp_path, monkeypatch):
+    costs = iter([12.0, 10.0, 11.0, 10.0])
+    seen = []
+
+    def look(recipe, generator, *arguments, **options):
+        seen.append(weights(generator).clone())
+        return Look({"ciede2000": next(costs), "colourfulness_ratio": 1.0}, [], [])
+
+    monkeypatch.setattr(training, "watch", look)
+    trainer = make_trainer(
+        data, Checkpoint("run", tmp_path), options={"best_in": "ciede2000"}, ema=0.9
+    )
+    generator = trainer.run()
+    assert trainer.best.epoch == 2
+    assert torch.equal(weights(generator), seen[1])
+    assert not torch.equal(seen[1], seen[3])
+
+
+def test_the_best_weights_outlive_a_stop(data, tmp_path, monkeypatch):
+    # The second epoch is the best, in the run that is whole and in the two parts of the other.
+    costs = iter([3.0, 1.0, 2.0, 4.0] * 2)
+
+    def look(*arguments, **options):
+        return Look({"ciede2000": next(costs), "colourfulness_ratio": 1.0}, [], [])
+
+    monkeypatch.setattr(training, "watch", look)
+    best = {"options": {"best_in": "ciede2000"}}
+    expected = weights(make_trainer(data, Checkpoint("whole", tmp_path), **best).run())
+    stopped = make_trainer(data, Checkpoint("parts", tmp_path), **best)
+    stop_after(stopped, monkeypatch, 7)
+    with pytest.raises(StoppedError):
+        stopped.run()
+    resumed = make_trainer(data, Checkpoint("parts", tmp_path), **best)
+    assert torch.equal(weights(resumed.run()), expected)
+    assert resumed.best.epoch == 2
+
+
+def test_convolutions_are_computed_in_the_type_asked_for(data, tmp_path):
+    for dtype in (torch.float32, torch.bfloat16):
+        seen = set()
+        checkpoint = Checkpoint(str(dtype), tmp_path)
+        trainer = make_trainer(data, checkpoint, options={"dtype": dtype}, epochs=2)
+        for network in trainer.networks.values():
+            for layer in network.modules():
+                if isinstance(layer, torch.nn.Conv2d):
+                    layer.register_forward_hook(lambda module, x, y, seen=seen: seen.add(y.dtype))
+        result = trainer.run()
+        assert seen == {dtype}
+        assert all(weight.dtype == torch.float32 for weight in result.parameters())
+
+
+def test_the_best_cannot_be_known_without_validation_photos(data, tmp_path):
+    with pytest.raises(ColorpipeError, match=r"'best', but .*split\.val_fraction"):
+        make_trainer((data[0], None), Checkpoint("run", tmp_path), options={"best_in": "ciede2000"})
+
+
+def test_a_checkpoint_of_another_recipe_is_named_with_what_to_do(data, tmp_path):
+    checkpoint = Checkpoint("run", tmp_path)
+    make_trainer(data, checkpoint)._save()
+    other = {"size": 32, "halvings": 5, "width": 4, "batch_size": 4, "epochs": 1}
+    with pytest.raises(ColorpipeError, match=r"run/last\.pt is of another version or .* delete it"):
+        make_trainer(data, checkpoint, recipe="pix2pix", **other).run()
+
+
+def test_every_epoch_leaves_a_contact_sheet(data, tmp_path):
+    checkpoint = Checkpoint("run", tmp_path)
+    make_trainer(data, checkpoint, options={"samples": 2}, epochs=2).run()
+    names = [path.name for path in checkpoint.sheets()]
+    assert names == ["epoch-0001.png", "epoch-0002.png"]
+
+
+def test_compiled_networks_train_and_keep_their_names(data, tmp_path, monkeypatch):
+    # "eager" compiles to plain calls: what is tested is how we use it, not the compiler.
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda self: compile_module(self, backend="eager")
+    )
+    plain = make_trainer(data, Checkpoint("plain", tmp_path), epochs=1).run()
+    compiled = make_trainer(
+        data, Checkpoint("compiled", tmp_path), epochs=1, options={"compiled": True}
+    ).run()
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    torch.testing.assert_close(weights(compiled), weights(plain), rtol=1e-3, atol=1e-3)

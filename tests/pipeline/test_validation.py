@@ -4,8 +4,8 @@ import torch
 
 from pipeline.color import rgb_to_lab
 from pipeline.recipes import get_recipe
-from pipeline.recipes.colorpipe import AB_SCALE
-from pipeline.validation import watch
+from pipeline.recipes.lab import AB_SCALE
+from pipeline.validation import COSTS, watch
 
 PHOTOS = np.stack([skimage.data.coffee()[:64, :64], skimage.data.astronaut()[:64, :64]])
 
@@ -16,21 +16,19 @@ class Recall(torch.nn.Module):
     def __init__(self, factor):
         super().__init__()
         self.factor = factor
-        self.asked = 0
 
     def forward(self, x):
-        ab = rgb_to_lab(PHOTOS[self.asked])[..., 1:] / AB_SCALE * self.factor
-        self.asked += 1
-        return torch.from_numpy(ab).permute(2, 0, 1)[None]
+        ab = np.stack([rgb_to_lab(photo)[..., 1:] for photo in PHOTOS]) / AB_SCALE * self.factor
+        return torch.from_numpy(ab).permute(0, 3, 1, 2)
 
 
-def look(factor):
+def look(factor, **options):
     recipe = get_recipe("colorpipe", {"size": 64})
-    return watch(recipe, Recall(factor), PHOTOS, torch.device("cpu"), torch.float32)
+    return watch(recipe, Recall(factor), PHOTOS, torch.device("cpu"), torch.float32, **options)
 
 
 def test_the_right_colours_leave_little_difference():
-    right, gray = look(1.0), look(0.0)
+    right, gray = look(1.0).measures, look(0.0).measures
     assert right["ciede2000"] < 0.25 * gray["ciede2000"]
     assert 0.9 < right["colourfulness_ratio"] < 1.1
     assert gray["colourfulness_ratio"] == 0
@@ -38,11 +36,56 @@ def test_the_right_colours_leave_little_difference():
 
 def test_the_generator_is_given_back_as_it_was():
     generator = Recall(1.0).train()
-    watch(
-        get_recipe("colorpipe", {"size": 64}),
-        generator,
-        PHOTOS,
-        torch.device("cpu"),
-        torch.float32,
-    )
+    recipe = get_recipe("colorpipe", {"size": 64})
+    watch(recipe, generator, PHOTOS, torch.device("cpu"), torch.float32)
     assert generator.training
+
+
+def test_colours_are_converted_in_full_precision():
+    # Products of bfloat16 would shift a* by whole units in the recipe that predicts RGB.
+    class Answer(torch.nn.Module):
+        def forward(self, x):
+            return torch.from_numpy(PHOTOS).permute(0, 3, 1, 2).float() / 255
+
+    recipe = get_recipe("landscape-rgb", {"size": 142})
+    recipe.settings = recipe.settings.model_copy(update={"size": 64})
+    found = watch(recipe, Answer(), PHOTOS, torch.device("cpu"), torch.bfloat16)
+    exact = watch(recipe, Answer(), PHOTOS, torch.device("cpu"), torch.float32)
+    assert found.measures == exact.measures
+
+
+def test_the_network_is_computed_in_the_type_asked_for():
+    recipe = get_recipe("colorpipe", {"size": 64, "width": 4})
+    for dtype in (torch.float32, torch.bfloat16):
+        seen = set()
+        generator = recipe.generator()
+        generator.head.register_forward_hook(lambda module, x, y, seen=seen: seen.add(y.dtype))
+        watch(recipe, generator, PHOTOS, torch.device("cpu"), dtype)
+        assert seen == {dtype}
+
+
+def test_the_sheet_shows_gray_colorized_and_true_pictures():
+    seen = look(1.0, shown=2)
+    assert len(seen.made) == len(seen.truths) == 2
+    assert np.array_equal(seen.truths[1], PHOTOS[1])
+    sheet = np.asarray(seen.sheet("epoch 1"))
+    assert sheet.shape[1] > 2 * 64
+    grays, made, truths = (sheet[top : top + 64] for top in find_rows(sheet))
+    assert np.ptp(grays.astype(int), axis=2).max() == 0
+    assert np.ptp(made.astype(int), axis=2).max() > 50
+    assert np.abs(made.astype(int) - truths).mean() < 5
+    assert look(1.0).made == []
+
+
+def find_rows(sheet):
+    """Tops of the rows of pictures: where the right half stops being blank."""
+    blank = (sheet[:, -100:-20] == 255).all((1, 2))
+    return [y + 1 for y in range(len(blank) - 1) if blank[y] and not blank[y + 1]]
+
+
+def test_costs_are_lowest_for_the_right_colours():
+    assert COSTS["ciede2000"](3.0) < COSTS["ciede2000"](4.0)
+    ratio = COSTS["colourfulness_ratio"]
+    assert ratio(1.0) == 0 < ratio(0.9) < ratio(0.5)
+    assert abs(ratio(2.0) - ratio(0.5)) < 1e-12
+    assert ratio(0.0) > ratio(0.01)

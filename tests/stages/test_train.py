@@ -1,14 +1,41 @@
 import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 from splits import make_split
 
+from pipeline.colorizer import Colorizer
 from pipeline.errors import ColorpipeError
 from pipeline.params import TrainParams
 from pipeline.weights import load_generator
 from stages.train import train
 
+PROJECT = Path(__file__).parents[2]
 FAST = {"epochs": 2, "batch_size": 4, "size": 32, "device": "cpu", "precision": "float32"}
+SLIM = {"width": 8}
+UNET = {"size": 32, "options": {"halvings": 5, "width": 4}}
+
+# The smallest that each recipe's networks can take.
+SMALL = {
+    "dilated-unet": {"size": 128, "options": {"width": 4}},
+    "heartbeat": {},
+    "pix2pix": UNET,
+    "cyclegan": UNET,
+    "unet": UNET,
+    "cgan": UNET,
+    "cgan-pretrained": UNET,
+    "dcgan": {"options": {"width": 4}},
+    "landscape-rgb": {"size": 142, "batch_size": 4, "epochs": 1},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -17,46 +44,96 @@ def scratch(tmp_path, monkeypatch):
 
 
 def run(split, **params):
-    train(split, *outs(split), TrainParams(**{**FAST, **params}))
+    train(split, *outs(split), TrainParams(**{**FAST, "options": SLIM, **params}))
 
 
 def outs(split):
     return split.parent / "models" / "generator.safetensors", split.parent / "plots"
 
 
-def test_it_writes_weights_and_curves_and_leaves_no_checkpoint(tmp_path):
+def table(path):
+    with path.open() as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_it_writes_weights_curves_and_samples_and_leaves_no_checkpoint(tmp_path):
     split = make_split(tmp_path / "split")
-    run(split, options={"adversarial_share": 0.5})
+    run(split, options={**SLIM, "adversarial_share": 0.5})
     model, curves = outs(split)
     assert load_generator(model).recipe.name == "colorpipe"
-    with (curves / "losses.tsv").open() as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
+    rows = table(curves / "losses.tsv")
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert [bool(row["discriminator"]) for row in rows] == [False, True]
-    assert (curves / "validation.tsv").is_file()
+    assert [bool(row["adversarial"]) for row in rows] == [False, True]
+    assert [row["epoch"] for row in table(curves / "discriminator.tsv")] == ["2"]
+    assert len(table(curves / "validation.tsv")) == 2
+    sheets = sorted((curves / "samples").iterdir())
+    assert [path.name for path in sheets] == ["epoch-0001.png", "epoch-0002.png"]
+    assert Image.open(sheets[0]).width > 2 * 32
     assert not list((tmp_path / ".colorpipe" / "training").glob("*"))
 
 
 def test_twice_the_same_bytes(tmp_path):
     split = make_split(tmp_path / "split")
-    model, curves = outs(split)
     seen = []
     for _ in range(2):
         run(split)
-        seen.append((model.read_bytes(), (curves / "losses.tsv").read_bytes()))
+        seen.append(contents(tmp_path))
+    assert len(seen[0]) == 6
     assert seen[0] == seen[1]
 
 
-def test_without_validation_photos_there_is_no_such_curve(tmp_path):
+def contents(folder):
+    """Everything that training wrote, by path."""
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for part in ("models", "plots")
+        for path in sorted((folder / part).rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_without_validation_photos_their_curve_is_empty(tmp_path):
     split = make_split(tmp_path / "split", val=0)
     run(split)
-    assert [path.name for path in outs(split)[1].iterdir()] == ["losses.tsv"]
+    assert table(outs(split)[1] / "validation.tsv") == []
+    assert not (outs(split)[1] / "samples").exists()
+    with pytest.raises(ColorpipeError, match="no validation photos"):
+        run(split, keep="best")
 
 
-def test_landscape_rgb_trains_too(tmp_path):
-    split = make_split(tmp_path / "split", train=2, size=150)
-    run(split, recipe="landscape-rgb", epochs=1, batch_size=2, size=150)
-    assert load_generator(outs(split)[0]).recipe.name == "landscape-rgb"
+def test_an_empty_set_of_validation_photos_is_none(tmp_path):
+    split = make_split(tmp_path / "split", val=0)
+    for side in "xy":
+        (split / f"val_{side}").mkdir()
+    run(split)
+    assert table(outs(split)[1] / "validation.tsv") == []
+
+
+def test_the_best_weights_are_named(tmp_path, capsys):
+    split = make_split(tmp_path / "split")
+    run(split, keep="best", samples=0)
+    assert "The best weights by ciede2000 are those of epoch" in capsys.readouterr().out
+    assert not (outs(split)[1] / "samples").exists()
+
+
+@pytest.mark.parametrize("recipe", SMALL)
+def test_every_recipe_trains_and_then_colorizes_photos_of_any_size(tmp_path, recipe):
+    size = SMALL[recipe].get("size", 32)
+    split = make_split(tmp_path / "split", train=4, val=0, test=0, size=size)
+    given = {"options": {}, "batch_size": 2, "epochs": 2, **SMALL[recipe]}
+    run(split, recipe=recipe, **given)
+    model, curves = outs(split)
+    rows = table(curves / "losses.tsv")
+    assert all(float(row["generator"]) > 0 for row in rows)
+    judged = [row["epoch"] for row in table(curves / "discriminator.tsv")]
+    adversarial = {"unet": [], "cgan-pretrained": ["2"], "landscape-rgb": ["1"]}
+    assert judged == adversarial.get(recipe, ["1", "2"])
+    colorizer = Colorizer.load(model, "cpu")
+    for height, width in ((45, 70), (90, 33)):
+        gray = np.random.default_rng(0).integers(0, 256, (height, width), np.uint8)
+        made = colorizer(gray)
+        assert made.shape == (height, width, 3)
+        assert np.array_equal(np.asarray(Image.fromarray(made).convert("L")), gray)
 
 
 def test_mistakes_are_said_before_anything_is_written(tmp_path):
@@ -65,5 +142,61 @@ def test_mistakes_are_said_before_anything_is_written(tmp_path):
         run(split)
     with pytest.raises(ColorpipeError, match="no recipe 'pix3pix'"):
         run(split, recipe="pix3pix")
+    with pytest.raises(ColorpipeError, match="a multiple of 256"):
+        run(split, recipe="pix2pix", options={})
     assert not (tmp_path / "models").exists()
     assert not (tmp_path / "plots").exists()
+
+
+TRAIN = """
+from pathlib import Path
+from pipeline import training
+from pipeline.params import TrainParams
+from stages.train import train
+
+training.CHECKPOINT_INTERVAL = 0.0
+train(Path("split"), Path("models/generator.safetensors"), Path("plots"), TrainParams(
+    epochs=12, batch_size=4, size=32, device="cpu", precision="float32", keep="best",
+    options={"width": 8, "adversarial_share": 0.5}))
+"""
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_very_same_bytes(tmp_path):
+    make_split(tmp_path / "whole" / "split")
+    make_split(tmp_path / "killed" / "split")
+    assert start(tmp_path / "whole").wait() == 0
+    draw = random.Random(0)
+    kills = 0
+    for _ in range(2):
+        process = start(tmp_path / "killed")
+        before = steps(tmp_path / "killed")
+        # Once it has gone on for a few steps, any moment will do: writing a checkpoint included.
+        while process.poll() is None and steps(tmp_path / "killed") < before + 3:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.2))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills == 2
+    assert not (tmp_path / "killed" / "models").exists()
+    assert start(tmp_path / "killed").wait() == 0
+    assert len(contents(tmp_path / "whole")) == 16
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def start(folder):
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def steps(folder):
+    """How far the checkpoint in ``folder`` is."""
+    for path in (folder / ".colorpipe/training").glob("*/last.pt"):
+        return int(torch.load(path, weights_only=True)["step"])
+    return 0

@@ -24,7 +24,7 @@ def test_the_generator_has_the_layers_of_the_page():
 
 def test_gray_of_any_size_becomes_rgb_of_that_size_and_never_negative():
     generator = LandscapeGenerator().eval()
-    for height, width in ((200, 200), (61, 90)):
+    for height, width in ((200, 200), (61, 90), (20, 40)):
         rgb = generator(torch.rand(1, 1, height, width))
         assert rgb.shape == (1, 3, height, width)
         assert rgb.min() >= 0
@@ -40,3 +40,12 @@ def test_the_discriminator_has_the_layers_of_the_page():
     ]
     assert dense == [512, 128, 16, 1]
     assert discriminator(torch.rand(2, 3, 200, 200)).shape == (2, 1)
+
+
+def test_with_two_channels_colours_may_be_negative():
+    torch.manual_seed(0)
+    generator = LandscapeGenerator(channels_out=2).eval()
+    ab = generator(torch.rand(1, 1, 40, 40))
+    assert ab.shape == (1, 2, 40, 40)
+    assert -1 <= ab.min() < 0 < ab.max() <= 1
+    assert convolutions(generator, nn.ConvTranspose2d)[-1] == (2, 5)

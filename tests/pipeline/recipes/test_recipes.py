@@ -9,13 +9,33 @@ from skimage.color import rgb2lab
 from pipeline.errors import ColorpipeError
 from pipeline.params import TrainParams
 from pipeline.recipes import RECIPES, describe_all, get_recipe, recipe_of
-from pipeline.recipes.base import Phase
+
+UNET = {"size": 32, "halvings": 5, "width": 8}
+# The smallest pictures that each recipe's networks can take, and slim networks, for speed.
+SMALL = {
+    "colorpipe": {"size": 64, "width": 8},
+    "landscape-rgb": {"size": 142},
+    "dilated-unet": {"size": 128, "width": 4},
+    "heartbeat": {"size": 48},
+    "pix2pix": UNET,
+    "cyclegan": {**UNET, "pool": 2},
+    "unet": UNET,
+    "cgan": UNET,
+    "cgan-pretrained": UNET,
+    "dcgan": {"size": 32, "width": 8},
+}
 
 
 @pytest.fixture
 def photo():
     square = skimage.data.coffee()[:192, :192]
     return torch.from_numpy(square).permute(2, 0, 1)[None].float() / 255
+
+
+def small_batch(recipe, photo):
+    size = recipe.settings.size
+    photos = photo if size > 64 else torch.cat([photo, photo.flip(3)])
+    return recipe.encode(torch.nn.functional.interpolate(photos, size=(size, size)))
 
 
 class Oracle(torch.nn.Module):
@@ -30,53 +50,67 @@ class Oracle(torch.nn.Module):
         return self.answer
 
 
+def test_every_recipe_is_tried_here():
+    assert list(SMALL) == list(RECIPES)
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_perfect_generator_has_no_loss_and_gives_the_photos_colours(name, photo):
+def test_the_target_of_training_is_the_photos_colours(name, photo):
     recipe = get_recipe(name)
     batch = recipe.encode(photo)
-    regression = Phase("regression", 1, adversarial=False)
-    losses = recipe.generator_losses(regression, batch, batch.y, torch.nn.Identity())
-    assert sum(float(value) for value in losses.values()) == 0
     ab = recipe.predict_ab(Oracle(batch.y), batch.x)
     truth = rgb2lab(photo[0].permute(1, 2, 0).numpy())[..., 1:]
     assert np.abs(ab[0].permute(1, 2, 0).numpy() - truth).max() < 0.05
+    assert batch.x.shape == (1, 1, 192, 192)
+    assert batch.x.abs().max() <= 1
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_step_down_the_losses_lowers_them(name, photo):
+def test_every_update_lowers_its_own_losses(name, photo):
     torch.manual_seed(0)
-    recipe = get_recipe(name)
-    generator, discriminator = recipe.generator(), recipe.discriminator()
-    optimizer, _ = recipe.optimizers(generator, discriminator, fused=True)
-    phase = recipe.phases[0]
-    size = 192 if name == "colorpipe" else recipe.settings.size
-    batch = recipe.encode(torch.nn.functional.interpolate(photo, size=(size, size)))
-    seen = []
-    for _ in range(4):
-        losses = recipe.generator_losses(phase, batch, generator(batch.x), discriminator)
-        total = torch.stack(list(losses.values())).sum()
-        seen.append(float(total))
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-    assert min(seen[1:]) < seen[0]
+    recipe = get_recipe(name, SMALL[name])
+    networks = recipe.networks()
+    optimizers = recipe.optimizers(networks, fused=True)
+    batch = small_batch(recipe, photo)
+
+    def totals(descend=None):
+        torch.manual_seed(1)
+        found = {}
+        for update in recipe.updates(recipe.phases[-1], 0, batch, networks):
+            total = torch.stack(list(update.losses.values())).sum()
+            found[update.optimizer] = float(total.detach())
+            if update.optimizer == descend:
+                optimizers[descend].zero_grad()
+                total.backward()
+                optimizers[descend].step()
+        return found
+
+    for key, optimizer in optimizers.items():
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-5
+        before = totals(descend=key)[key]
+        assert totals()[key] < before, key
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_discriminator_prefers_photos_after_a_step(name, photo):
+def test_an_update_gives_gradients_to_its_own_networks_only(name, photo):
     torch.manual_seed(0)
-    recipe = get_recipe(name)
-    generator, discriminator = recipe.generator(), recipe.discriminator()
-    _, optimizer = recipe.optimizers(generator, discriminator, fused=True)
-    size = recipe.settings.size
-    batch = recipe.encode(torch.nn.functional.interpolate(photo, size=(size, size)))
-    fake = torch.rand_like(batch.y)
-    before = sum(recipe.discriminator_losses(batch, fake, discriminator).values())
-    optimizer.zero_grad()
-    before.backward()
-    optimizer.step()
-    after = sum(recipe.discriminator_losses(batch, fake, discriminator).values())
-    assert float(after) < float(before)
+    recipe = get_recipe(name, SMALL[name])
+    networks = recipe.networks()
+    optimizers = recipe.optimizers(networks, fused=True)
+    everything = [weight for network in networks.values() for weight in network.parameters()]
+    batch = small_batch(recipe, photo)
+    updated = []
+    for update in recipe.updates(recipe.phases[-1], 0, batch, networks):
+        torch.stack(list(update.losses.values())).sum().backward()
+        groups = optimizers[update.optimizer].param_groups
+        own = {id(weight) for group in groups for weight in group["params"]}
+        given = {id(weight) for weight in everything if weight.grad is not None}
+        assert given == own, update.optimizer
+        for weight in everything:
+            weight.grad = None
+        updated.append(update.optimizer)
+    assert sorted(updated) == sorted(optimizers)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -91,10 +125,20 @@ def test_colorpipe_ends_adversarially_and_never_jumps_in_its_rate():
     recipe = get_recipe("colorpipe")
     assert [phase.name for phase in recipe.phases] == ["regression", "adversarial"]
     regression, adversarial = recipe.phases
-    rates = [recipe.rate_factor(regression, share / 100) for share in range(100)]
+    rates = [recipe.rate_factor("generator", regression, share / 100) for share in range(100)]
     assert max(rates) <= 1
     assert max(abs(a - b) for a, b in pairwise(rates)) < 0.25
-    assert recipe.rate_factor(adversarial, 0.5) == pytest.approx(rates[-1], abs=0.01)
+    last = recipe.rate_factor("generator", adversarial, 0.5)
+    assert last == pytest.approx(rates[-1], abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "unet"])
+def test_the_rates_of_system_3_fall_to_zero_in_the_second_half(name):
+    recipe = get_recipe(name)
+    (phase,) = recipe.phases
+    for optimizer in ("generator", "discriminator"):
+        rates = [recipe.rate_factor(optimizer, phase, p) for p in (0, 0.25, 0.5, 0.75, 1)]
+        assert rates == [1, 1, 1, 0.5, 0]
 
 
 def test_params_override_settings_and_the_rest_is_the_systems_own():
@@ -105,11 +149,51 @@ def test_params_override_settings_and_the_rest_is_the_systems_own():
     assert recipe.settings.lambda_regression == 7
 
 
+PUBLISHED = {
+    # Name: epochs, batch, size, rate, and the recipe's own.
+    "landscape-rgb": (200, 16, 200, 5e-4, {}),
+    "dilated-unet": (350, 64, 128, 5e-4, {}),
+    "heartbeat": (350, 64, 128, 5e-4, {"label_noise": 0.1}),
+    "pix2pix": (200, 16, 256, 2e-4, {"lambda_l1": 100, "halvings": 8}),
+    "cyclegan": (200, 1, 256, 2e-4, {"lambda_cycle": 10, "pool": 50, "halvings": 8}),
+    "unet": (200, 16, 256, 2e-4, {"lambda_l1": 100}),
+    "cgan": (100, 16, 256, 2e-4, {"lambda_l1": 100, "pretraining_share": 0}),
+    "cgan-pretrained": (40, 16, 256, 2e-4, {"pretraining_share": 0.5, "pretraining_rate": 1e-4}),
+    "dcgan": (20, 8, 256, 5e-4, {"lambda_l1": 100, "smoothing": 0.1, "discriminator_every": 2}),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_hyper_parameters_are_the_systems(name):
+    epochs, batch, size, rate, own = PUBLISHED[name]
+    settings = get_recipe(name).settings
+    assert (settings.epochs, settings.batch_size, settings.size) == (epochs, batch, size)
+    assert settings.learning_rate == rate
+    assert settings.ema == settings.clip == 0
+    assert {key: getattr(settings, key) for key in own} == own
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "unet", "cgan", "dcgan"])
+def test_adam_has_the_papers_momentum(name):
+    recipe = get_recipe(name, SMALL[name])
+    for optimizer in recipe.optimizers(recipe.networks(), fused=False).values():
+        assert type(optimizer) is torch.optim.Adam
+        assert optimizer.defaults["betas"] == (0.5, 0.999)
+
+
 def test_what_does_not_exist_is_named_with_what_does():
     with pytest.raises(ColorpipeError, match=r"no recipe 'colorpip'.*landscape-rgb.*'colorpipe'"):
         get_recipe("colorpip")
     with pytest.raises(ColorpipeError, match=r"landscape-rgb: 'ema_' is not a known key"):
         get_recipe("landscape-rgb", {"ema_": 1})
+
+
+def test_a_size_that_the_network_cannot_take_is_refused_with_one_that_it_can():
+    with pytest.raises(ColorpipeError, match=r"multiple of 256.* 200 is not.* 256; or .*halvings"):
+        get_recipe("pix2pix", {"size": 200})
+    with pytest.raises(ColorpipeError, match=r"multiple of 32 px.*train\.size to 192\.$"):
+        get_recipe("colorpipe", {"size": 200})
+    assert get_recipe("pix2pix", {"size": 128, "halvings": 7}).multiple == 128
 
 
 def test_every_recipe_is_described():

@@ -1,0 +1,118 @@
+"""Two real processes, launched by torchrun over gloo on this machine, against one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from splits import make_split
+
+from pipeline.errors import ColorpipeError
+from pipeline.processes import Processes
+
+PROJECT = Path(__file__).parents[2]
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from pipeline import training
+from pipeline.dataset import BatchSampler
+from pipeline.params import TrainParams
+from stages.train import train
+
+seen = []
+batch = BatchSampler.batch
+def spy(self, step, device, order=0):
+    chosen = self.chosen(step, order)[self._part]
+    seen.append([self.photos.names[i] for i in chosen])
+    return batch(self, step, device, order)
+BatchSampler.batch = spy
+
+folder = Path(sys.argv[1])
+train(folder / "split", folder / "out/generator.safetensors", folder / "out/curves", TrainParams(
+    recipe="heartbeat", epochs=2, batch_size=4, size=32, device="cpu", precision="float32",
+    options={"label_noise": 0.0}, **json.loads(sys.argv[2])))
+import os
+(folder / f"seen-{os.environ.get('RANK', 'alone')}.json").write_text(json.dumps(seen))
+"""
+
+
+def run(folder, count, **params):
+    folder.mkdir()
+    make_split(folder / "split", train=8, size=32)
+    (folder / "script.py").write_text(SCRIPT)
+    launcher = [sys.executable]
+    if count > 1:
+        launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"]
+    done = subprocess.run(
+        [*launcher, "script.py", str(folder), json.dumps(params)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def losses(folder):
+    head, *rows = (folder / "out/curves/losses.tsv").read_text().splitlines()
+    return [dict(zip(head.split("\t"), map(float, row.split("\t")), strict=True)) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def one_and_two(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    run(folder / "one", 1)
+    return folder / "one", folder / "two", run(folder / "two", 2)
+
+
+def test_two_processes_see_the_photos_that_one_sees(one_and_two):
+    one, two, _ = one_and_two
+    alone = json.loads((one / "seen-alone.json").read_text())
+    first, second = (json.loads((two / f"seen-{rank}.json").read_text()) for rank in (0, 1))
+    assert len(alone) == 4
+    assert [a + b for a, b in zip(first, second, strict=True)] == alone
+
+
+def test_losses_and_weights_are_those_of_one_with_the_same_batch(one_and_two):
+    one, two, _ = one_and_two
+    # The generator's: the discriminator has batch norm, whose statistics are each part's own.
+    for alone, shared in zip(losses(one), losses(two), strict=True):
+        assert shared["mse"] == pytest.approx(alone["mse"], rel=1e-5)
+    alone, shared = (
+        safetensors.torch.load_file(folder / "out/generator.safetensors") for folder in (one, two)
+    )
+    for name, weight in alone.items():
+        torch.testing.assert_close(shared[name], weight, rtol=0, atol=1e-4)
+
+
+def test_the_first_process_alone_writes_and_speaks(one_and_two):
+    _, two, done = one_and_two
+    assert sorted(path.name for path in (two / "out").iterdir()) == [
+        "curves",
+        "generator.safetensors",
+    ]
+    assert done.stdout.count("Training heartbeat on 8 photos") == 1
+    assert "2 processes of cpu" in done.stdout
+    assert not list((two / ".colorpipe/training").iterdir())
+
+
+def test_a_single_process_agrees_with_itself_and_imports_no_launcher():
+    code = (
+        "import sys, torch; from pipeline.processes import Processes; p = Processes('cpu');"
+        " t = torch.ones(2); p.average([t]); p.wait(); assert p.first and t.tolist() == [1, 1];"
+        " assert 'accelerate' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "WORLD_SIZE": "1"})
+
+
+def test_a_device_that_is_not_there_is_said():
+    absent = "cuda" if not torch.cuda.is_available() else "mps"
+    with pytest.raises(ColorpipeError, match=f"'{absent}' is not available"):
+        Processes(absent)
