@@ -1,4 +1,4 @@
-"""Draw docs/results.png, the picture in the README, from what `make run` made.
+"""Draw docs/results.jpg, the picture in the README, from what `make run` made.
 
 Only of photos that are in the public domain: those of NASA, SpaceX, and others under CC0. Run it in
 the project's folder.
@@ -39,7 +39,7 @@ def main() -> None:
         for start in range(0, len(triples), TRIPLES_IN_ROW)
     ]
     sheet = contact_sheet(rows, (), ("gray", "colorized", "truth") * TRIPLES_IN_ROW, cell=160)
-    sheet.save("docs/results.png", optimize=True)
+    sheet.convert("RGB").save("docs/results.jpg", quality=88)
 
 
 if __name__ == "__main__":

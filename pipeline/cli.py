@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -345,7 +344,4 @@ def recipes() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    # Read when torch is imported. By default OpenMP's threads wait for each other in a loop: on a
-    # machine with other work they keep off the very thread that they wait for.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="colorpipe")
