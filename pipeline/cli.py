@@ -282,7 +282,10 @@ def colorize(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A photo, or a folder of photos.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write to.")],
     *,
-    model: Annotated[Path, typer.Option(help="The generator's weights.")] = MODEL,
+    model: Annotated[
+        Path,
+        typer.Option(help="The generator's weights: a file, or a recipe that was trained here."),
+    ] = MODEL,
     format: Annotated[
         str | None,
         typer.Option(help="What to write: jpg, png, webp, tif, bmp or gif; else as the photo is."),
@@ -315,14 +318,23 @@ def colorize(
 @app.command()
 def export(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The generator's weights.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write, as *.onnx.")],
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="For ONNX Runtime, which colorizes without PyTorch.")
+    ] = False,
+    model: Annotated[Path, typer.Option(help="The generator's weights.")] = MODEL,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; else beside the model, as *.onnx.")
+    ] = None,
 ) -> None:
-    """Write the network for ONNX Runtime, which colorizes without PyTorch."""
+    """Write the network in a format that other programs read."""
     with _errors_as_sentences(debug=bool(context.obj)):
+        if not onnx:
+            raise ColorpipeError("No format is named to export to; there is --onnx.")
         from pipeline.colorizing.onnx_export import export_onnx
 
-        export_onnx(model, out)
+        target = out or model.with_suffix(".onnx")
+        export_onnx(model, target)
+        print(f"The network is in {target}; `colorpipe colorize --runtime onnx` uses it.")
 
 
 @app.command()

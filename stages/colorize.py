@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline.colorizer import Colorizer
+from pipeline.colorizing.model_choice import find_model
 from pipeline.colorizing.photo_folders import find_jobs
 from pipeline.colorizing.streaming import Existing, Outcome, colorize_files
 from pipeline.errors import ColorpipeError, Failure
@@ -33,7 +34,8 @@ def colorize(
         source: a photo or a folder.
         out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo also
             the name of a file.
-        model: weights that `colorpipe train` wrote.
+        model: weights that `colorpipe train` wrote; or the name of a recipe, for those that it
+            trained in this folder.
         params: how.
         overwrite: whether a file that is at a photo's place in ``out`` gives way.
         skip_existing: whether a photo whose place in ``out`` is taken is left out.
@@ -55,7 +57,7 @@ def colorize(
     if not total:
         raise ColorpipeError(f"There are no photos in {source}; see `colorpipe colorize --help`.")
     colorizer = Colorizer.load(
-        model,
+        find_model(model),
         params.device,
         strength=params.strength,
         size=params.size,

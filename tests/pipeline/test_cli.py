@@ -291,3 +291,18 @@ def test_the_console_script_is_the_same_command_line() -> None:
     script = Path(sys.executable).with_name("colorpipe")
     told = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert told.stdout == f"colorpipe {pipeline.__version__}\n"
+
+
+def test_an_export_names_its_format_and_goes_beside_the_model(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = Calls()
+    monkeypatch.setattr("pipeline.colorizing.onnx_export.export_onnx", calls)
+    assert run("export") == NOTHING_DONE
+    assert "there is --onnx" in capsys.readouterr().err
+    assert run("export", "--onnx", "--model", "models/a.safetensors") == DONE
+    assert run("export", "--onnx", "--out", "b.onnx") == DONE
+    assert calls == [
+        (Path("models/a.safetensors"), Path("models/a.onnx")),
+        (Path("models/generator.safetensors"), Path("b.onnx")),
+    ]
