@@ -6,6 +6,7 @@ starts at once, and a data set larger than memory is read as it is needed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pipeline.recipes.base import Augmentation
 
 CACHE = Path(".colorpipe/pixels")
+KEPT = 8
+"""Sets of photos whose pixels are kept: train and validation of the last four splits."""
 
 # What random numbers are drawn for, so that no two draws share a stream.
 _ORDER, _CROP = 0, 1
@@ -90,7 +93,17 @@ def read_photos(split: Path, part: str, cache: Path = CACHE) -> PhotoSet:
     if not stored.exists():
         with new_file(stored) as temporary:
             _decode(folder, names, temporary)
+        _forget(cache)
     return PhotoSet(tuple(names), np.load(stored, mmap_mode="r"), fingerprint)
+
+
+def _forget(cache: Path) -> None:
+    """Delete all but the newest files of pixels; who has one open keeps what it holds."""
+    by_age = sorted(cache.glob("*.npy"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in by_age[KEPT:]:
+        # Windows does not delete a file that is open: another time, then.
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _decode(folder: Path, names: Sequence[str], target: Path) -> None:

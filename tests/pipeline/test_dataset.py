@@ -146,3 +146,13 @@ def test_resizing_to_the_same_size_is_free():
     rgb = torch.rand(1, 3, 32, 32)
     assert resized(rgb, 32) is rgb
     assert resized(rgb, 16).shape == (1, 3, 16, 16)
+
+
+def test_pixels_of_splits_long_past_are_forgotten(split, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.dataset.KEPT", 2)
+    for number in range(4):
+        path = split / "train_y" / "rocket-007.png"
+        Image.new("RGB", (64, 64), (number, 0, 0)).save(path)
+        photos = read_photos(split, "train", tmp_path / "cache")
+        assert photos.pixels[photos.names.index("rocket-007.png")][0, 0, 0] == number
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
