@@ -1,4 +1,4 @@
-"""The exported network, where the extra ``onnx`` is installed."""
+"""The exported network; the set-up installs the extra ``onnx`` that this needs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import skimage.data
 import stand_ins
 from PIL import Image
 
-pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
-onnxruntime = pytest.importorskip("onnxruntime")
-
-from pipeline.colorizer import Colorizer  # noqa: E402
-from pipeline.colorizing.onnx_export import export_onnx  # noqa: E402
-from pipeline.errors import ColorpipeError  # noqa: E402
-from pipeline.weights import load_generator  # noqa: E402
+from pipeline.colorizer import Colorizer
+from pipeline.colorizing.onnx_export import export_onnx
+from pipeline.errors import ColorpipeError
+from pipeline.weights import load_generator
 
 GRAY = skimage.data.camera()
 
