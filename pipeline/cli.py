@@ -345,12 +345,18 @@ def recipes() -> None:
 
     from pipeline.recipes import describe_all
 
-    rows = describe_all()
-    table = Table(title="Recipes")
-    for column in rows[0]:
+    table = Table(title="Recipes", show_lines=True)
+    for column in ("recipe", "origin", "colours: losses", "settings"):
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row.values())
+    # Few columns, of several lines: nine would not fit a terminal of 80 characters.
+    for row in describe_all():
+        table.add_row(
+            row["recipe"],
+            row["origin"],
+            f"{row['colours']}: {row['losses']}",
+            f"{row['input']}, {row['generator']} weights\n{row['epochs']} epochs, batch"
+            f" {row['batch']}, rate {row['rate']}",
+        )
     Console().print(table)
 
 
