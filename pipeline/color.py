@@ -36,6 +36,10 @@ _RGB_FROM_XYZ = np.linalg.inv(np.array(_XYZ_FROM_RGB)).T.astype(np.float32)
 # CIE 15: f(t) is the cube root above (6/29)^3 and linear below.
 _EPSILON, _SLOPE, _OFFSET = 216 / 24389, 841 / 108, 4 / 29
 
+# CIEDE2000's S_C (Sharma et al. 2005, eq. 20).
+_CHROMA_SLOPE = 0.045
+_MOST_COMPRESSED = 42.0
+
 _TINY = np.float32(1e-6)
 """In the place of a divisor of zero, so that no colour stays no colour."""
 
@@ -223,6 +227,30 @@ def tensor_rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
         ],
         dim=1,
     )
+
+
+def tensor_compress_chroma(ab: torch.Tensor) -> torch.Tensor:
+    """Shorten a* and b* (N, 2, H, W) so that plain distances are nearly CIEDE2000's.
+
+    CIEDE2000 divides differences of chroma by S_C = 1 + 0.045 C (Sharma et al. 2005, eq. 20): a
+    step from gray to pale shows, the same step between two vivid colours hardly. Integrated,
+    chroma C becomes ln(1 + 0.045 C) / 0.045; hue stays. The 110 of the most vivid sRGB becomes 40.
+    """
+    chroma = _chroma(ab)
+    return ab * ((_CHROMA_SLOPE * chroma).log1p() / (_CHROMA_SLOPE * chroma))
+
+
+def tensor_expand_chroma(compressed: torch.Tensor) -> torch.Tensor:
+    """Undo :func:`tensor_compress_chroma`; chroma beyond what sRGB holds is held at 125."""
+    chroma = _chroma(compressed)
+    expanded = (_CHROMA_SLOPE * chroma.clamp(max=_MOST_COMPRESSED)).expm1()
+    return compressed * (expanded / (_CHROMA_SLOPE * chroma))
+
+
+def _chroma(ab: torch.Tensor) -> torch.Tensor:
+    # Not norm(): on a CPU it costs as much as half of a small network. Never quite zero, which
+    # has no direction.
+    return ab.square().sum(dim=1, keepdim=True).clamp(min=1e-6).sqrt()
 
 
 def tensor_lightness(gray: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,22 @@ class PhotoSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that photos are of, sorted; a photo's name begins with its category."""
+        return tuple(sorted({category_of(name) for name in self.names}))
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """For each photo (N,) the place of its category in ``categories``."""
+        places = {category: place for place, category in enumerate(self.categories)}
+        return np.array([places[category_of(name)] for name in self.names], np.int64)
+
+
+def category_of(name: str) -> str:
+    """Return the category in a name of the split: ``sea`` of ``sea-0123456789abcdef.png``."""
+    return name.rpartition("-")[0]
 
 
 def list_pairs(split: Path, part: str) -> list[str]:
@@ -141,6 +158,9 @@ class BatchSampler:
         batch_size: pictures a batch; the rest of an epoch that fills no batch is left out, a
             different one each epoch.
         augmentation: how squares are cut from photos; None takes the photos whole.
+        balance: how evenly an epoch draws from the categories: 0 takes every photo once, 1 takes as
+            many of each category, small ones several times over. In between a category of n photos
+            gets a share that goes by n^(1 - balance).
         seed: draws other orders and crops.
         part: which part of every batch to return, and of how many, where several processes share
             the work; together the parts are the batch that a single process has.
@@ -157,6 +177,7 @@ class BatchSampler:
         *,
         augmentation: Augmentation | None,
         seed: int,
+        balance: float = 0.0,
         part: tuple[int, int] = (0, 1),
     ) -> None:
         if batch_size > len(photos):
@@ -177,30 +198,50 @@ class BatchSampler:
         self.steps_per_epoch = len(photos) // batch_size
         share = batch_size // part[1]
         self._part = slice(part[0] * share, (part[0] + 1) * share)
+        counts = np.bincount(photos.labels)[photos.labels]
+        self._shares = counts**-balance / (counts**-balance).sum()
         self._orders: dict[int, tuple[int, NDArray[np.int64]]] = {}
 
     def chosen(self, step: int, order: int = 0) -> NDArray[np.int64]:
         """Return the places in ``photos``, ascending, of all photos in the batch of ``step``."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if self._orders.get(order, (-1,))[0] != epoch:
-            random = np.random.default_rng([self.seed, _ORDER, epoch, order])
-            self._orders[order] = (epoch, random.permutation(len(self.photos)))
+            self._orders[order] = (epoch, self._epoch(epoch, order))
         shuffled = self._orders[order][1]
         return np.sort(shuffled[place * self.batch_size : (place + 1) * self.batch_size])
 
-    def batch(self, step: int, device: torch.device, order: int = 0) -> torch.Tensor:
+    def _epoch(self, epoch: int, order: int) -> NDArray[np.int64]:
+        """Draw as many photos as there are, each as often as its share says, up to rounding."""
+        random = np.random.default_rng([self.seed, _ORDER, epoch, order])
+        shuffled = random.permutation(len(self.photos))
+        # Systematic sampling: equal steps along the shares, laid end to end in a random order.
+        steps = (np.arange(len(shuffled)) + 0.5) / len(shuffled)
+        ends = np.cumsum(self._shares[shuffled])
+        drawn = shuffled[np.searchsorted(ends[:-1], steps)]
+        return random.permutation(drawn)
+
+    def labels(self, step: int, device: torch.device) -> torch.Tensor:
+        """Return the categories (N,) of the photos in the batch of ``step``, as in ``labels``."""
+        chosen = self.chosen(step)[self._part]
+        return torch.from_numpy(self.photos.labels[chosen]).to(device)
+
+    def batch(
+        self, step: int, device: torch.device, order: int = 0, size: int | None = None
+    ) -> torch.Tensor:
         """Return the batch of ``step`` (from 0): sRGB (N, 3, size, size), float32, 0 to 1.
 
-        Another ``order`` is another shuffle of the same photos, with other crops.
+        Another ``order`` is another shuffle of the same photos, with other crops; another ``size``
+        shows the same crops.
         """
+        size = size or self.size
         rgb = to_tensor(self.photos.pixels[self.chosen(step, order)[self._part]], device)
         if self.augmentation is None:
-            return resized(rgb, self.size)
+            return resized(rgb, size)
         random = np.random.default_rng([self.seed, _CROP, step, order])
-        return self._augmented(rgb, self.augmentation, random)
+        return self._augmented(rgb, self.augmentation, random, size)
 
     def _augmented(
-        self, rgb: torch.Tensor, augmentation: Augmentation, random: np.random.Generator
+        self, rgb: torch.Tensor, augmentation: Augmentation, random: np.random.Generator, size: int
     ) -> torch.Tensor:
         """Cut a square of random size and place from each photo, mirrored half of the time."""
         height, width = rgb.shape[-2:]
@@ -214,15 +255,22 @@ class BatchSampler:
         if augmentation.smallest == 1.0 and height == width:
             # Nothing is cut: scale as validation does, with antialiasing.
             mirrored = torch.from_numpy(mirror[self._part] < 0).to(rgb.device)
-            rgb = resized(rgb, self.size)
+            rgb = resized(rgb, size)
             return torch.where(mirrored[:, None, None, None], rgb.flip(3), rgb)
+        # The grid below only interpolates: what it would have to shrink is shrunk before, with
+        # antialiasing, to where the smallest square has about the size wanted.
+        shrink = size / augmentation.smallest / short
+        if shrink < 0.9:
+            rgb = functional.interpolate(
+                rgb, scale_factor=shrink, mode="bilinear", antialias=True, align_corners=False
+            )
         theta = np.zeros((self.batch_size, 2, 3), np.float32)
         theta[:, 0, 0] = scale[:, 0] * mirror
         theta[:, 1, 1] = scale[:, 1]
         theta[:, :, 2] = centre
         grid = functional.affine_grid(
             torch.from_numpy(theta[self._part]).to(rgb.device),
-            [len(rgb), 3, self.size, self.size],
+            [len(rgb), 3, size, size],
             align_corners=False,
         )
         return functional.grid_sample(

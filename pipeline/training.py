@@ -26,7 +26,15 @@ from pipeline.interruptions import StopRequest, interruptions
 from pipeline.loss_table import Curve, LossTable
 from pipeline.processes import Processes, gradients, running_means
 from pipeline.progress import ProgressReport
-from pipeline.recipes.base import DISCRIMINATOR, GENERATOR, Batch, Phase, Recipe, Update
+from pipeline.recipes.base import (
+    CATEGORY_HEAD,
+    DISCRIMINATOR,
+    GENERATOR,
+    Batch,
+    Phase,
+    Recipe,
+    Update,
+)
 from pipeline.runtime import memory_errors, place, speed_up
 from pipeline.validation import COSTS, watch
 
@@ -105,13 +113,17 @@ class Trainer:
             settings.batch_size,
             augmentation=recipe.augmentation,
             seed=seed,
+            balance=settings.balance,
             part=(processes.index, processes.count),
         )
         self.device = processes.device
         speed_up(self.device)
         torch.manual_seed(seed)
+        networks = recipe.networks()
+        if head := recipe.category_head(len(photos.categories)):
+            networks[CATEGORY_HEAD] = head
         self.networks = {
-            name: place(network, self.device).train() for name, network in recipe.networks().items()
+            name: place(network, self.device).train() for name, network in networks.items()
         }
         self.generator = self.networks[GENERATOR]
         # Averaged weights; without averaging they are the generator's own.
@@ -207,21 +219,22 @@ class Trainer:
         # Dropout draws from torch's own generator, in each process other units.
         seed = np.random.SeedSequence([self.seed, 2, self.step, self.processes.index])
         torch.manual_seed(int(seed.generate_state(1)[0]))
-        updates = self.recipe.updates(phase, self.step, self._batch(), self.networks)
+        updates = self.recipe.updates(phase, self.step, self._batch(phase.size), self.networks)
         while (update := self._next(updates)) is not None:
             self._descend(update, where)
         self.processes.average(list(running_means(self.networks.values())))
         if decay := self.recipe.settings.ema:
             move_towards(self.average, self.generator, decay, self.step)
 
-    def _batch(self) -> Batch:
-        batch = self.recipe.encode(self.sampler.batch(self.step, self.device))
+    def _batch(self, size: int | None) -> Batch:
+        batch = self.recipe.encode(self.sampler.batch(self.step, self.device, size=size))
         x = batch.x
         if not self.recipe.paired:
-            x = self.recipe.encode(self.sampler.batch(self.step, self.device, order=1)).x
+            x = self.recipe.encode(self.sampler.batch(self.step, self.device, 1, size)).x
         return Batch(
             x.contiguous(memory_format=torch.channels_last),
             batch.y.contiguous(memory_format=torch.channels_last),
+            self.sampler.labels(self.step, self.device),
         )
 
     def _next(self, updates: Iterator[Update]) -> Update | None:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.colorizer import Colorizer
-from pipeline.dataset import list_pairs
+from pipeline.dataset import category_of, list_pairs
 from pipeline.errors import ColorpipeError
 from pipeline.images import RGB, Gray, ImageError, luma_of, new_folder, open_photo
 from pipeline.judging.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
@@ -135,7 +135,7 @@ def choose_gallery(names: Sequence[str], count: int) -> frozenset[str]:
     """
     by_category: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
-        by_category[_category(name)].append(name)
+        by_category[category_of(name)].append(name)
     turns = sorted(
         (turn, category, name)
         for category, members in by_category.items()
@@ -159,11 +159,6 @@ def gallery_sheet(
     return contact_sheet(rows, labels, columns[: max(map(len, rows))])
 
 
-def _category(name: str) -> str:
-    """The category in a name of the split, ``<category>-<name>.png``."""
-    return name.rpartition("-")[0]
-
-
 def _read(split: Path, names: Iterable[str]) -> Iterator[Pair]:
     for name in names:
         x, y = split / "test_x" / name, split / "test_y" / name
@@ -176,7 +171,7 @@ def _read(split: Path, names: Iterable[str]) -> Iterator[Pair]:
                 f"{y} is {truth.width}x{truth.height}; photos to measure on have at least"
                 f" {MIN_SIDE} px a side."
             )
-        yield Pair(name, _category(name), gray, np.asarray(truth))
+        yield Pair(name, category_of(name), gray, np.asarray(truth))
 
 
 def _pixels(path: Path) -> Image.Image:

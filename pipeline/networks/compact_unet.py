@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal, overload
 
 import torch
 from torch import nn
@@ -114,16 +115,32 @@ class CompactUNet(nn.Module):
         # Starts as nearly "no colour": a likelier guess than random colours.
         nn.init.normal_(self.head.weight, 0.0, 0.001)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map lightness to colour; shapes as the class says."""
+    @overload
+    def forward(self, x: torch.Tensor) -> torch.Tensor: ...
+
+    @overload
+    def forward(
+        self, x: torch.Tensor, *, with_features: Literal[True]
+    ) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+    def forward(
+        self, x: torch.Tensor, *, with_features: bool = False
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Map lightness to colour; shapes as the class says.
+
+        ``with_features`` also returns what the innermost level knows about each picture as a whole,
+        (N, ``widths[-1]``): the means over its positions.
+        """
         levels = []
         for level in self.encoder:
             x = level(x)
             levels.append(x)
         x = self.context(levels.pop())
+        features = x.mean((2, 3))
         for reduce, level in zip(self.reducers, self.decoder, strict=True):
             x = functional.interpolate(reduce(x), scale_factor=2.0, mode="nearest")
             x = level(x + levels.pop())
-        return functional.interpolate(
+        colours = functional.interpolate(
             self.head(x), scale_factor=2.0, mode="bilinear", align_corners=False
         )
+        return (colours, features) if with_features else colours

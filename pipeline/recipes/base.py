@@ -20,6 +20,7 @@ from pipeline.params import Section
 ColorSpace = Literal["Lab", "RGB"]
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """The network that colorizes, and the name under which the losses of its opponent stand."""
+CATEGORY_HEAD = "category_head"
 
 
 class Settings(Section):
@@ -31,6 +32,12 @@ class Settings(Section):
     learning_rate: float = Field(gt=0, description="The generator's learning rate.")
     ema: float = Field(
         0.0, ge=0, lt=1, description="Decay per step of the averaged generator; 0 keeps the last."
+    )
+    balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How evenly categories are drawn: 0 as they are, 1 all as often.",
     )
     clip: float = Field(
         0.0, ge=0, description="Gradients of a larger norm are scaled down to it; 0 leaves them."
@@ -60,6 +67,8 @@ class Phase:
     epochs: int
     adversarial: bool
     """Whether the discriminator is trained and asked."""
+    size: int | None = None
+    """Side of the training pictures; None is ``settings.size``."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,8 @@ class Batch:
     """The generator's input (N, C, H, W)."""
     y: torch.Tensor
     """What the generator should give (N, C', H, W)."""
+    categories: torch.Tensor | None = None
+    """The photos' categories (N,), counted from 0; None where nobody asks."""
 
 
 Networks = Mapping[str, nn.Module]
@@ -116,6 +127,14 @@ class Recipe(ABC):
 
         The network that colorizes is called ``generator``.
         """
+
+    def category_head(self, categories: int) -> nn.Module | None:
+        """Build what guesses a photo's category, for a recipe that learns from the guess.
+
+        It is trained along under the name ``category_head`` and no part of what is saved.
+        """
+        del categories
+        return None
 
     @property
     @abstractmethod

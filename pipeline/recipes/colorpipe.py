@@ -11,10 +11,13 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
+from pipeline import color
+from pipeline.aging import aged
 from pipeline.networks.compact_unet import CompactUNet
 from pipeline.networks.patchgan import PatchGAN
 from pipeline.recipes import lab
 from pipeline.recipes.base import (
+    CATEGORY_HEAD,
     CROPS,
     DISCRIMINATOR,
     GENERATOR,
@@ -31,6 +34,11 @@ from pipeline.recipes.base import (
 )
 from pipeline.recipes.losses import least_squares
 
+SCALE = 20.0
+"""Compressed chroma is divided by it; that of sRGB reaches 40."""
+SMOOTH = 0.05
+"""Distances below it count as their square."""
+
 
 class ColorpipeSettings(Settings):
     """Hyper-parameters of the recipe ``colorpipe``."""
@@ -42,6 +50,10 @@ class ColorpipeSettings(Settings):
     ema: float = Field(
         0.99, ge=0, lt=1, description="Decay per step of the averaged generator; 0 keeps the last."
     )
+    early_share: float = Field(
+        0.0, ge=0, le=1, description="The part of the epochs on smaller pictures, at the start."
+    )
+    early_size: int = Field(64, ge=32, le=1024, description="Side of those in pixels.")
     width: int = Field(32, ge=4, description="Filters of the generator's first layer.")
     adversarial_share: float = Field(
         0.15, ge=0, le=1, description="The part of the epochs that is adversarial, at the end."
@@ -50,10 +62,16 @@ class ColorpipeSettings(Settings):
         1e-4, gt=0, description="Both learning rates in the adversarial phase."
     )
     lambda_regression: float = Field(
-        30.0, ge=0, description="Weight of the regression; the adversarial loss has weight 1."
+        4.0, ge=0, description="Weight of the regression; the adversarial loss has weight 1."
     )
-    chroma_weight: float = Field(
-        2.0, ge=0, description="How much more a pixel counts for each 0.5 of its chroma / 110."
+    lambda_category: float = Field(
+        0.3, ge=0, description="Weight of guessing the photo's category; 0 leaves the guess out."
+    )
+    aged: float = Field(
+        0.3, ge=0, le=1, description="The share of the gray photos made to look like old ones."
+    )
+    vividness: float = Field(
+        1.4, ge=0, le=2, description="Multiplies the chroma that is predicted; 1 is as learned."
     )
 
 
@@ -61,23 +79,32 @@ class Colorpipe(Recipe):
     """Lab, a compact U-Net and a PatchGAN.
 
     Input is L* of the neutral gray of the photo's luma, which is all that a black-and-white photo
-    gives; output are a* and b*, both scaled to about -1 to 1. The regression is a smooth L1 in
-    which colourful pixels weigh more, since most pixels are nearly gray and would make the answer
-    gray-brown. The adversarial phase is short, at the end, after NoGAN (DeOldify): by then the
-    generator's colours are in the right places and only timid.
+    gives; output are a* and b* with their chroma compressed, so that the distance that is
+    minimized is nearly CIEDE2000, and not its square: squared, it would ask for the mean of all
+    colours that are possible, which is gray-brown. What is left of timidity is made up for by
+    ``vividness``.
+
+    The photos' categories are guessed from the network's innermost level along the way (Iizuka et
+    al. 2016, section 3.3): it then knows what it looks at. The adversarial phase is short, at the
+    end, after NoGAN (DeOldify): by then the generator's colours are in the right places.
     """
 
     name: ClassVar[str] = "colorpipe"
     origin: ClassVar[str] = "this project"
     color_space: ClassVar[ColorSpace] = "Lab"
-    objective: ClassVar[str] = "smooth L1 weighted by chroma, then LSGAN + smooth L1"
+    objective: ClassVar[str] = "distance like CIEDE2000 + categories, then with LSGAN"
     settings_type: ClassVar[type[Settings]] = ColorpipeSettings
     augmentation: ClassVar[Augmentation | None] = CROPS
     settings: ColorpipeSettings
 
     def generator(self) -> CompactUNet:
         """Build the U-Net: 7.8 million parameters."""
-        return CompactUNet(widths=[self.settings.width * scale for scale in (1, 2, 4, 8, 12)])
+        return CompactUNet(widths=self.widths)
+
+    @property
+    def widths(self) -> list[int]:
+        """The channels of the U-Net's levels."""
+        return [self.settings.width * scale for scale in (1, 2, 4, 8, 12)]
 
     def networks(self) -> dict[str, nn.Module]:
         """Build the U-Net and a PatchGAN on L, a, b."""
@@ -86,6 +113,12 @@ class Colorpipe(Recipe):
             DISCRIMINATOR: PatchGAN(channels=3, width=48, layers=3, norm="spectral"),
         }
 
+    def category_head(self, categories: int) -> nn.Module | None:
+        """Build a linear guess from the innermost level's means; one category needs no guess."""
+        if categories < 2 or not self.settings.lambda_category:
+            return None
+        return nn.Sequential(nn.Dropout(0.3), nn.Linear(self.widths[-1], categories))
+
     @property
     def multiple(self) -> int:
         """Five halvings."""
@@ -93,20 +126,25 @@ class Colorpipe(Recipe):
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """Regression, then the last ``adversarial_share`` of the epochs with the discriminator."""
-        adversarial = round(self.settings.epochs * self.settings.adversarial_share)
+        """Regression on small pictures, on large ones, then with the discriminator."""
+        settings = self.settings
+        adversarial = round(settings.epochs * settings.adversarial_share)
+        early = min(round(settings.epochs * settings.early_share), settings.epochs - adversarial)
+        rest = settings.epochs - adversarial - early
         phases = (
-            Phase("regression", self.settings.epochs - adversarial, adversarial=False),
+            Phase("early", early, adversarial=False, size=settings.early_size),
+            Phase("regression", rest, adversarial=False),
             Phase("adversarial", adversarial, adversarial=True),
         )
         return tuple(phase for phase in phases if phase.epochs)
 
     def optimizers(self, networks: Networks, fused: bool) -> Optimizers:
-        """AdamW for the generator, Adam with momentum 0.5 for the discriminator."""
+        """AdamW for generator and category head, Adam with momentum 0.5 for the discriminator."""
         settings = self.settings
+        colorizing = [networks[name] for name in (GENERATOR, CATEGORY_HEAD) if name in networks]
         return {
             GENERATOR: torch.optim.AdamW(
-                networks[GENERATOR].parameters(),
+                [weight for network in colorizing for weight in network.parameters()],
                 settings.learning_rate,
                 weight_decay=0.01,
                 fused=fused,
@@ -126,23 +164,39 @@ class Colorpipe(Recipe):
         low = self.settings.adversarial_rate / self.settings.learning_rate
         if phase.adversarial:
             return low
+        progress = self._regression_progress(phase, progress)
         if progress < 0.05:
             return progress / 0.05
         return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * (progress - 0.05) / 0.95))
 
+    def _regression_progress(self, phase: Phase, progress: float) -> float:
+        """Return the part that is done of all epochs without the discriminator, 0 to 1."""
+        epochs = [each.epochs for each in self.phases if not each.adversarial]
+        before = epochs[0] if phase.name == "regression" and len(epochs) > 1 else 0
+        return (before + progress * phase.epochs) / sum(epochs)
+
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* from the photo's luma, a* and b* from its colours."""
-        return lab.encode(rgb)
+        """Take L* from the photo's luma, some of it aged, and a* and b* from its colours."""
+        gray = aged(color.tensor_luma(rgb), self.settings.aged)
+        ab = color.tensor_compress_chroma(color.tensor_rgb_to_lab(rgb)[:, 1:])
+        return Batch(x=lab.lightness(gray), y=ab / SCALE)
 
     def updates(
         self, phase: Phase, step: int, batch: Batch, networks: Networks
     ) -> Iterator[Update]:
         """Regression; in the adversarial phase the discriminator first, and then its verdict."""
         del step
-        generator, discriminator = networks[GENERATOR], networks[DISCRIMINATOR]
-        fake = generator(batch.x).float()
-        losses = {"regression": self.regression(fake, batch.y)}
+        generator = networks[GENERATOR]
+        fake, features = generator(batch.x, with_features=True)
+        fake = fake.float()
+        losses = {"regression": self.settings.lambda_regression * distance(fake, batch.y)}
+        if CATEGORY_HEAD in networks and batch.categories is not None:
+            guess = networks[CATEGORY_HEAD](features).float()
+            losses["category"] = self.settings.lambda_category * functional.cross_entropy(
+                guess, batch.categories
+            )
         if phase.adversarial:
+            discriminator = networks[DISCRIMINATOR]
             real_verdict = discriminator(lab.picture(batch.x, batch.y))
             fake_verdict = discriminator(lab.picture(batch.x, fake.detach()))
             yield Update(
@@ -157,15 +211,17 @@ class Colorpipe(Recipe):
             losses["adversarial"] = least_squares(verdict, 1.0)
         yield Update(GENERATOR, losses)
 
-    def regression(self, fake: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
-        """Return the smooth L1 between colours (N, 2, H, W), weighted by the photo's chroma."""
-        # Not norm(): on a CPU it costs as much as half of the network.
-        chroma = ab.square().sum(dim=1, keepdim=True).sqrt()
-        weight = 1 + self.settings.chroma_weight * 2 * chroma
-        error = functional.smooth_l1_loss(fake, ab, reduction="none", beta=0.05)
-        return self.settings.lambda_regression * (weight * error).mean()
-
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
         """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1."""
-        ab: torch.Tensor = generator(lab.lightness(luma))
-        return ab.float() * lab.AB_SCALE
+        compressed: torch.Tensor = generator(lab.lightness(luma)).float() * SCALE
+        return color.tensor_expand_chroma(compressed) * self.settings.vividness
+
+
+def distance(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Return the mean distance of colours (N, 2, H, W), smooth where it is under about 1 unit.
+
+    Both are a* and b* with compressed chroma, divided by ``SCALE``: where a plain distance is
+    nearly CIEDE2000's.
+    """
+    squared = (fake - real).square().sum(dim=1)
+    return (squared + SMOOTH**2).sqrt().mean()

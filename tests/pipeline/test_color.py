@@ -120,3 +120,44 @@ def test_tensors_agree_with_scikit_image() -> None:
     grays = torch.arange(256)[None, None, None].float() / 255
     expected = color.lightness_of_luma(np.arange(256, dtype=np.uint8))
     assert np.allclose(color.tensor_lightness(grays)[0, 0, 0].numpy(), expected, atol=1e-3)
+
+
+def _spread_of_lab() -> torch.Tensor:
+    """Give a*, b* (1, 2, 40, 41) of all hues and chromas up to 110."""
+    chroma, hue = torch.meshgrid(
+        torch.linspace(0, 110, 40), torch.linspace(0, 6.28, 41), indexing="ij"
+    )
+    return torch.stack([chroma * hue.cos(), chroma * hue.sin()])[None]
+
+
+def test_chroma_is_compressed_and_expanded_without_a_change_of_hue() -> None:
+    ab = _spread_of_lab()
+    compressed = color.tensor_compress_chroma(ab)
+    assert torch.allclose(color.tensor_expand_chroma(compressed), ab, atol=1e-3)
+    assert float(compressed.norm(dim=1).max()) == pytest.approx(39.63, abs=0.01)
+    cross = ab[:, 0] * compressed[:, 1] - ab[:, 1] * compressed[:, 0]
+    assert float(cross.abs().max()) < 1e-2
+
+
+def test_distances_of_compressed_chroma_are_nearly_ciede2000s() -> None:
+    ab = _spread_of_lab()[0]
+    shifted = ab[:, :, :-1] * (1 + 3 / (ab[:, :, :-1].norm(dim=0) + 20))
+    truth = deltaE_ciede2000(
+        *(np.dstack([np.full(x.shape[1:], 60.0), *x.numpy()]) for x in (ab[:, :, :-1], shifted))
+    )
+    made = (
+        color.tensor_compress_chroma(ab[None, :, :, :-1])
+        - color.tensor_compress_chroma(shifted[None])
+    ).norm(dim=1)[0]
+    vivid = truth > 0.2
+    ratio = made.numpy()[vivid] / truth[vivid]
+    assert 0.6 < np.percentile(ratio, 5) < np.percentile(ratio, 95) < 1.2
+
+
+def test_expanded_chroma_stays_finite() -> None:
+    wild = torch.full((1, 2, 1, 1), 1e4, requires_grad=True)
+    expanded = color.tensor_expand_chroma(wild)
+    expanded.sum().backward()
+    assert float(expanded.detach().norm()) < 1e9
+    assert wild.grad is not None
+    assert bool(wild.grad.isfinite().all())

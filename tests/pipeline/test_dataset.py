@@ -156,3 +156,41 @@ def test_pixels_of_splits_long_past_are_forgotten(split, tmp_path, monkeypatch):
         photos = read_photos(split, "train", tmp_path / "cache")
         assert photos.pixels[photos.names.index("rocket-007.png")][0, 0, 0] == number
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
+
+
+def test_labels_are_places_among_the_sorted_categories(photos):
+    assert photos.categories == tuple(sorted({name.split("-")[0] for name in photos.names}))
+    for name, label in zip(photos.names, photos.labels, strict=True):
+        assert name.startswith(photos.categories[label] + "-")
+    sampler = BatchSampler(photos, 32, 4, augmentation=CROPS, seed=0, part=(1, 2))
+    whole = photos.labels[sampler.chosen(3)]
+    assert np.array_equal(sampler.labels(3, CPU), whole[2:])
+
+
+def uneven(count):
+    names = tuple(f"{'common' if i < 0.9 * count else 'rare'}-{i:03}.png" for i in range(count))
+    return PhotoSet(names, np.zeros((count, 8, 8, 3), np.uint8), "")
+
+
+@pytest.mark.parametrize(("balance", "rare"), [(0.0, 20), (0.5, 50), (1.0, 100)])
+def test_balance_draws_rare_categories_more_often(balance, rare):
+    photos = uneven(200)
+    sampler = BatchSampler(photos, 8, 10, augmentation=None, seed=0, balance=balance)
+    drawn = np.concatenate([sampler.chosen(step) for step in range(sampler.steps_per_epoch)])
+    assert len(drawn) == len(photos)
+    assert photos.labels[drawn].sum() == pytest.approx(rare, abs=2)
+    times = np.bincount(drawn, minlength=200)
+    for category in (0, 1):
+        of_one = times[photos.labels == category]
+        assert of_one.max() - of_one.min() <= 1
+
+
+def test_small_crops_of_large_photos_do_not_alias(photos):
+    checkers = np.zeros((1, 128, 128, 3), np.uint8)
+    checkers[:, ::2, ::2] = checkers[:, 1::2, 1::2] = 255
+    board = PhotoSet(("checkers-0.png",), checkers, "")
+    sampler = BatchSampler(board, 128, 1, augmentation=CROPS, seed=0)
+    small = sampler.batch(0, CPU, size=32)
+    assert small.shape == (1, 3, 32, 32)
+    # Evenly gray, as from afar, and no pattern of its own.
+    assert float((small - 0.5).abs().max()) < 0.1

@@ -32,8 +32,9 @@ class Made(nn.Module):
         super().__init__()
         self.channels = channels
 
-    def forward(self, x):
-        return torch.full((len(x), self.channels, *x.shape[2:]), MADE)
+    def forward(self, x, with_features=False):
+        made = torch.full((len(x), self.channels, *x.shape[2:]), MADE)
+        return (made, torch.zeros(len(x), 4)) if with_features else made
 
 
 class Judge(nn.Module):
@@ -180,11 +181,20 @@ def test_colorpipe():
     assert found["discriminator"] == pytest.approx(
         {"real": 0.5 * (REAL - 1) ** 2, "fake": 0.5 * FAKE**2}
     )
-    weight = 1 + 2.0 * 2 * TRUTH * math.sqrt(2)
-    regression = 30 * weight * (MADE - TRUTH - 0.5 * 0.05)
+    regression = 4 * math.sqrt(2 * (MADE - TRUTH) ** 2 + 0.05**2)
     assert found["generator"] == pytest.approx(
         {"regression": regression, "adversarial": (FAKE - 1) ** 2}, rel=1e-5
     )
     assert losses("colorpipe", ALONE)["generator"] == pytest.approx(
         {"regression": regression}, rel=1e-5
     )
+
+
+def test_colorpipe_learns_from_its_guess_of_the_category():
+    recipe = get_recipe("colorpipe", {"lambda_category": 0.5})
+    guess = torch.tensor([[0.0, 3.0], [0.0, 3.0]])
+    batch = Batch(torch.zeros(2, 1, 4, 4), torch.zeros(2, 2, 4, 4), torch.tensor([1, 0]))
+    networks = {"generator": Made(2), "category_head": lambda features: guess}
+    (update,) = recipe.updates(ALONE, 0, batch, networks)
+    expected = 0.5 * (softplus(-3) + softplus(3)) / 2
+    assert float(update.losses["category"]) == pytest.approx(expected)
