@@ -1,9 +1,9 @@
 """The command line: a subcommand a stage, its options made from the stage's parameters.
 
 The only module that knows Typer. Every key of a section of ``params.yaml`` is an option of its
-subcommand; one that is given wins over the file for that run. What a command does stands in
-``stages``, which is imported when the command runs, so that ``--help`` and a misspelt option answer
-at once.
+subcommand; one that is given wins over the file for that run, and ``--params`` names another file.
+What a command does stands in ``stages``, which is imported when the command runs, so that
+``--help`` and a misspelt option answer at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 import typer
 
@@ -41,9 +41,19 @@ DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 RAW, CLEAN, RESIZED, SPLIT = (Path("data") / name for name in ("raw", "clean", "resized", "split"))
 MODEL = Path("models/generator.safetensors")
 REPORTS = Path("reports")
+WEIGHTS = (
+    "The generator's weights: a file, the name of a recipe that was trained here, or 'pretrained',"
+    f" for those that ship with colorpipe; else {MODEL}, or where there is none, those that ship."
+)
 SPLIT_LOCK = Path("split.lock")
 
 PARAMS_PANEL = "In place of params.yaml, for this run"
+PARAMS_OPTION = typer.Option(
+    "--params",
+    metavar="FILE",
+    help="Another file of parameters; what it leaves out has its default.",
+    rich_help_panel=PARAMS_PANEL,
+)
 
 app = typer.Typer(
     name="colorpipe",
@@ -85,7 +95,7 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
         name = function.__name__
 
         @functools.wraps(function)
-        def run(context: typer.Context, **arguments: Any) -> None:
+        def run(context: typer.Context, params_file: Path | None, **arguments: Any) -> None:
             given = {
                 key: value
                 for key in section.model_fields
@@ -97,12 +107,19 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
             with _errors_as_sentences(debug=bool(context.obj)):
                 for key in given.keys() & _mappings(section):
                     given[key] = _key_values(key, given[key])
-                params = override(getattr(read_params(PARAMS_FILE), name), given)
+                file = read_params(params_file or PARAMS_FILE, required=params_file is not None)
+                params = override(getattr(file, name), given)
                 _finish(function(params, **arguments))
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         parameters = [
-            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+            inspect.Parameter(
+                "params_file",
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[Path | None, PARAMS_OPTION],
+            ),
         ]
         parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
         parameters += [_option(key, section) for key in section.model_fields]
@@ -138,6 +155,7 @@ def _option(key: str, section: type[Section]) -> inspect.Parameter:
     field = section.model_fields[key]
     flag = key.replace("_", "-")
     kinds: list[Any] = [field.annotation, *get_args(field.annotation)]
+    choices = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
     declaration, annotation, metavar = f"--{flag}", str, "TEXT"
     if field.annotation is bool:
         declaration, annotation, metavar = f"--{flag}/--no-{flag}", bool, None  # type: ignore[assignment]
@@ -145,8 +163,8 @@ def _option(key: str, section: type[Section]) -> inspect.Parameter:
         annotation = list[str]  # type: ignore[assignment]
     elif get_origin(field.annotation) is dict:
         annotation, metavar = list[str], "KEY=VALUE"  # type: ignore[assignment]
-    elif all(isinstance(kind, str) for kind in get_args(field.annotation)) and kinds[1:]:
-        metavar = "[" + "|".join(kinds[1:]) + "]"
+    elif choices:
+        metavar = "[" + "|".join(choices) + "]"
     elif int in kinds or float in kinds:
         metavar = "INTEGER" if int in kinds else "FLOAT"
     elif Path in kinds:
@@ -264,16 +282,16 @@ def evaluate(
     params: EvaluateParams,
     data: Annotated[Path, typer.Option("--split", help="The split photos.")] = SPLIT,
     model: Annotated[
-        list[Path],
-        typer.Option(help="The generator's weights; give it again to compare several."),
-    ] = [MODEL],  # noqa: B006 - Typer copies it
+        list[Path] | None,
+        typer.Option(help=f"{WEIGHTS} Give it again to compare several.", show_default=False),
+    ] = None,
     reports: Annotated[Path, typer.Option(help="The folder for metrics and pictures.")] = REPORTS
     / "evaluate",
 ) -> None:
     """Colorize the test photos and measure how far they are from the truth."""
     from stages.evaluate import evaluate as run
 
-    run(data, model, reports, params)
+    run(data, model or None, reports, params)
 
 
 @_command(ColorizeParams)
@@ -282,10 +300,7 @@ def colorize(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A photo, or a folder of photos.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write to.")],
     *,
-    model: Annotated[
-        Path,
-        typer.Option(help="The generator's weights: a file, or a recipe that was trained here."),
-    ] = MODEL,
+    model: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     format: Annotated[
         str | None,
         typer.Option(help="What to write: jpg, png, webp, tif, bmp or gif; else as the photo is."),
@@ -321,20 +336,36 @@ def export(
     onnx: Annotated[
         bool, typer.Option("--onnx", help="For ONNX Runtime, which colorizes without PyTorch.")
     ] = False,
-    model: Annotated[Path, typer.Option(help="The generator's weights.")] = MODEL,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights in half precision: half the bytes, to share.")
+    ] = False,
+    model: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The file to write; else beside the model, as *.onnx.")
+        Path | None,
+        typer.Option(help="The file to write; that for ONNX is else beside the model, as *.onnx."),
     ] = None,
 ) -> None:
-    """Write the network in a format that other programs read."""
+    """Write the network in a format that other programs read, or that takes less room."""
     with _errors_as_sentences(debug=bool(context.obj)):
-        if not onnx:
-            raise ColorpipeError("No format is named to export to; there is --onnx.")
-        from pipeline.colorizing.onnx_export import export_onnx
+        if onnx == half:
+            raise ColorpipeError("An export has one format; give either --onnx or --half.")
+        # Beside the model it would be a second one of its recipe: no place goes without saying.
+        if half and out is None:
+            raise ColorpipeError("--half needs --out, the file for the halved weights.")
+        from pipeline.colorizing.model_choice import exported, find_model
 
-        target = out or model.with_suffix(".onnx")
-        export_onnx(model, target)
-        print(f"The network is in {target}; `colorpipe colorize --runtime onnx` uses it.")
+        weights = find_model(model, "torch")
+        target = out or exported(weights)
+        if half:
+            from pipeline.weights import halve
+
+            halve(weights, target)
+            print(f"The weights in half precision are in {target}.")
+        else:
+            from pipeline.colorizing.onnx_export import export_onnx
+
+            export_onnx(weights, target)
+            print(f"The network is in {target}; `colorpipe colorize --runtime onnx` uses it.")
 
 
 @app.command()
@@ -355,7 +386,7 @@ def recipes() -> None:
             row["origin"],
             f"{row['colours']}: {row['losses']}",
             f"{row['input']}, {row['generator']} weights\n{row['epochs']} epochs, batch"
-            f" {row['batch']}, rate {row['rate']}",
+            f" {row['batch']}, rate {row['rate']}\nstart: {row['start']}",
         )
     Console().print(table)
 

@@ -2,7 +2,7 @@
 
 from pipeline.colorizer import Colorizer
 
-colorizer = Colorizer.load(Path("models/generator.safetensors"))
+colorizer = Colorizer.load()
 colorizer(Image.open("gray.jpg")).save("colour.png")
 """
 
@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from PIL import Image
 from pipeline import color
 from pipeline.color import Float, Samples
 from pipeline.colorizing.gray_photo import GrayPhoto, Tint, from_image, render
+from pipeline.colorizing.model_choice import Runtime, find_model
 from pipeline.colorizing.upsampling import Method
 from pipeline.errors import ColorpipeError
 from pipeline.formats.profiles import icc_for_colours
@@ -28,8 +29,6 @@ from pipeline.images import Gray
 from pipeline.runtime import DeviceName
 
 I = TypeVar("I", Image.Image, Samples)  # noqa: E741
-
-Runtime = Literal["auto", "torch", "onnx"]
 
 LONGEST = 2.0
 """A side of the network's picture is at most this many times the working size, at least 1/this."""
@@ -42,6 +41,8 @@ class Predictor(Protocol):
     """Side in pixels of the pictures it was trained on."""
     multiple: int
     """Height and width are multiples of it."""
+    recipe: str
+    """Name of the recipe that trained it."""
     batch: int
     """Pictures that are best predicted together."""
 
@@ -84,7 +85,7 @@ class Colorizer:
     @classmethod
     def load(
         cls,
-        path: Path,
+        path: Path | None = None,
         device: DeviceName = "auto",
         *,
         strength: float = 1.0,
@@ -98,25 +99,27 @@ class Colorizer:
         Nothing in the file is executed.
 
         Args:
-            path: the file; ``*.onnx`` for ONNX Runtime.
+            path: the file, ``*.onnx`` for ONNX Runtime; a recipe's name or ``pretrained``; None is
+                what was trained in this folder, or else the weights that ship: see
+                :func:`pipeline.colorizing.model_choice.find_model`.
             device: for PyTorch: ``auto`` takes CUDA, then MPS, then the CPU.
             strength: see the class.
             size: see the class.
             tta: see the class.
             upsampling: see the class.
-            runtime: ``auto`` goes by the file's extension; ``onnx`` takes the file beside ``path``
-                that ends in ``.onnx``, and does not import PyTorch.
+            runtime: ``auto`` goes by the file's extension; ``onnx`` takes the file that `colorpipe
+                export` wrote, beside ``path``, and does not import PyTorch.
 
         Raises:
             ColorpipeError: the file is missing or not ours, or the device or the runtime is not
                 there.
         """
-        path = Path(path)
+        path = find_model(None if path is None else Path(path), runtime)
         if runtime == "auto":
             runtime = "onnx" if path.suffix == ".onnx" else "torch"
         predictor: Predictor
         if runtime == "onnx":
-            predictor = _onnx_predictor(path.with_suffix(".onnx"))
+            predictor = _onnx_predictor(path)
         else:
             from pipeline.colorizing.torch_predictor import TorchPredictor  # noqa: PLC0415 - imports torch
 

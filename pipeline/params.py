@@ -212,19 +212,26 @@ class TrainParams(Section):
     batch_size: int | None = Field(None, ge=1, description="Photos in a step.")
     size: int | None = Field(None, ge=32, le=1024, description="Side of the training crops.")
     learning_rate: float | None = Field(None, gt=0, description="The generator's learning rate.")
+    init: str | None = Field(
+        None,
+        description="What training starts from: scratch; pretrained, the weights that ship with"
+        " colorpipe; or a file of weights of the same recipe and network. null is pretrained for"
+        " the recipe colorpipe and scratch for all others.",
+    )
     seed: int = Field(0, ge=0, description="Draws other initial weights, crops and orders.")
     options: dict[str, float | int | bool | str] = Field(
         {}, description="Any other setting of the recipe, by its name."
     )
-    keep: Literal["last", "best"] = Field(
-        "last",
+    keep: Literal["last", "best"] | None = Field(
+        None,
         description="Which weights to keep: those at the end, or those that did best on the"
-        " validation photos.",
+        " validation photos, a start from trained weights included; null is best where there are"
+        " validation photos, and last otherwise.",
     )
-    metric: Literal["ciede2000", "colourfulness_ratio"] = Field(
-        "ciede2000",
-        description="What the best weights are best in: the smallest CIEDE2000, or the"
-        " colourfulness ratio closest to 1.",
+    metric: Literal["balanced", "ciede2000", "colourfulness_ratio"] = Field(
+        "balanced",
+        description="What the best weights are best in: the smallest CIEDE2000, the colourfulness"
+        " ratio closest to 1, or both (balanced): CIEDE2000 x (1 + |1 - ratio|).",
     )
     samples: int = Field(
         6, ge=0, le=64, description="Validation photos on the contact sheet of every epoch."
@@ -295,15 +302,17 @@ class Params(Section):
 P = TypeVar("P", bound=Section)
 
 
-def read_params(path: Path = PARAMS_FILE) -> Params:
-    """Read a file of parameters; one that does not exist gives the defaults.
+def read_params(path: Path = PARAMS_FILE, *, required: bool = False) -> Params:
+    """Read a file of parameters; one that does not exist gives the defaults, unless ``required``.
 
     Raises:
-        ColorpipeError: the file is no YAML, or a key or a value is not allowed.
+        ColorpipeError: the file is missing, no YAML, or a key or a value is not allowed.
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if required:
+            raise ColorpipeError(f"There is no file of parameters {path}.") from error
         return Params()
     except (OSError, UnicodeDecodeError) as error:
         raise ColorpipeError(f"{path} could not be read ({error}); mend or remove it.") from error

@@ -9,21 +9,20 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from pipeline.averaging import move_towards
+from pipeline.candidates import Candidates
 from pipeline.checkpoints import Checkpoint
 from pipeline.dataset import BatchSampler, PhotoSet
 from pipeline.errors import ColorpipeError, StoppedError
-from pipeline.images import new_file
 from pipeline.interruptions import StopRequest, interruptions
-from pipeline.loss_table import Curve, LossTable
+from pipeline.loss_table import LossTable
 from pipeline.processes import Processes, gradients, running_means
 from pipeline.progress import ProgressReport
 from pipeline.recipes.base import (
@@ -36,27 +35,13 @@ from pipeline.recipes.base import (
     Update,
 )
 from pipeline.runtime import memory_errors, place, speed_up
-from pipeline.validation import COSTS, watch
+from pipeline.validation import MetricName
 
 CHECKPOINT_INTERVAL = 60.0
 """Seconds between two checkpoints."""
 
-VALIDATION_PHOTOS = 64
-"""How many validation photos are looked at after each epoch, at most."""
-
 READ_EVERY = 10
 """Steps between two looks at the losses on a device that works ahead of the processor."""
-
-MetricName = Literal["ciede2000", "colourfulness_ratio"]
-
-
-@dataclass
-class Best:
-    """The weights that did best on the validation photos so far."""
-
-    epoch: int
-    cost: float
-    weights: dict[str, torch.Tensor]
 
 
 class Trainer:
@@ -72,6 +57,8 @@ class Trainer:
         checkpoint: where the run's state is kept.
         best_in: keep the weights that do best in this metric; None keeps the last.
         samples: validation photos that are shown, colorized, after every epoch.
+        start: the generator's weights to start from, looked at as those of epoch 0; None draws
+            them.
         compiled: whether to compile the networks.
 
     Raises:
@@ -91,21 +78,23 @@ class Trainer:
         checkpoint: Checkpoint,
         best_in: MetricName | None = None,
         samples: int = 0,
+        start: Mapping[str, torch.Tensor] | None = None,
         compiled: bool = False,
     ) -> None:
-        if best_in is not None and validation is None:
-            raise ColorpipeError(
-                "train.keep is 'best', but the split has no validation photos to tell; set"
-                " split.val_fraction above 0, or train.keep to 'last'."
-            )
         self.recipe = recipe
-        self.validation = validation
         self.seed = seed
         self.processes = processes
         self.dtype = dtype
         self.checkpoint = checkpoint
-        self.best_in = best_in
-        self.samples = samples
+        self.candidates = Candidates(
+            recipe,
+            validation,
+            checkpoint,
+            device=processes.device,
+            dtype=dtype,
+            best_in=best_in,
+            samples=samples,
+        )
         settings = recipe.settings
         self.sampler = BatchSampler(
             photos,
@@ -126,6 +115,9 @@ class Trainer:
             name: place(network, self.device).train() for name, network in networks.items()
         }
         self.generator = self.networks[GENERATOR]
+        self.started = start is not None
+        if start is not None:
+            self.generator.load_state_dict(start)
         # Averaged weights; without averaging they are the generator's own.
         self.average = copy.deepcopy(self.generator) if settings.ema else self.generator
         self.optimizers = recipe.optimizers(
@@ -141,8 +133,6 @@ class Trainer:
                     network.compile()
         self.step = 0
         self.losses = LossTable()
-        self.validation_rows: Curve = []
-        self.best: Best | None = None
 
     @property
     def steps(self) -> int:
@@ -168,9 +158,12 @@ class Trainer:
                 " train.batch_size or train.size"
             ),
         ):
+            # Trained weights may be better than all that comes of them; untrained ones are not.
+            if self.step == 0 and self.started:
+                self._look(0)
             self._loop(stop, report)
-        if self.best is not None:
-            self.average.load_state_dict(self.best.weights)
+        if best := self.candidates.best:
+            self.average.load_state_dict(best.weights)
         return self.average.eval()
 
     def advance(self, steps: int) -> None:
@@ -201,7 +194,8 @@ class Trainer:
             stopping = self.losses.read(self.processes, stop.requested)
             detail = self._detail(epoch)
             if ended:
-                self._end_epoch(epoch + 1)
+                self.losses.end_epoch(epoch + 1)
+                self._look(epoch + 1)
             if report:
                 report.advance(batch_size, detail)
             if stopping:
@@ -271,33 +265,9 @@ class Trainer:
             for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
                 group["lr"] = rate * factor
 
-    def _end_epoch(self, epoch: int) -> None:
-        self.losses.end_epoch(epoch)
-        if self.validation is None or not self.processes.first:
-            return
-        # Evenly from all categories, by which names are sorted.
-        count = min(len(self.validation), VALIDATION_PHOTOS)
-        places = np.linspace(0, len(self.validation) - 1, count).astype(int)
-        look = watch(
-            self.recipe,
-            self.average,
-            self.validation.pixels[places],
-            self.device,
-            self.dtype,
-            shown=self.samples,
-        )
-        self.validation_rows.append({"epoch": float(epoch), **look.measures})
-        if look.made:
-            with new_file(self.checkpoint.sheet(epoch)) as temporary:
-                look.sheet(f"epoch {epoch}").save(temporary)
-        if self.best_in is not None:
-            cost = COSTS[self.best_in](look.measures[self.best_in])
-            if self.best is None or cost < self.best.cost:
-                weights = {
-                    name: value.detach().to("cpu", copy=True)
-                    for name, value in self.average.state_dict().items()
-                }
-                self.best = Best(epoch, cost, weights)
+    def _look(self, epoch: int) -> None:
+        if self.processes.first:
+            self.candidates.look(epoch, self.average)
 
     def _detail(self, epoch: int) -> str:
         totals = [name for name in (GENERATOR, DISCRIMINATOR) if name in self.losses.last]
@@ -313,8 +283,7 @@ class Trainer:
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
             "step": self.step,
             "losses": self.losses.state(),
-            "validation": self.validation_rows,
-            "best": vars(self.best) if self.best else None,
+            **self.candidates.state(),
         }
         self.checkpoint.save(state)
 
@@ -330,8 +299,7 @@ class Trainer:
                 optimizer.load_state_dict(state["optimizers"][name])
             self.step = state["step"]
             self.losses = LossTable.of(state["losses"])
-            self.validation_rows = state["validation"]
-            self.best = Best(**state["best"]) if state["best"] else None
+            self.candidates.restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ColorpipeError(
                 f"The checkpoint {self.checkpoint.path} is of another version or another recipe;"
@@ -344,7 +312,7 @@ class Trainer:
         values = [value for module in modules for value in module.state_dict().values()]
         moments = [weight for module in modules for weight in module.parameters()]
         copied = list(self.generator.parameters())
-        copies = bool(self.recipe.settings.ema) + (self.best_in is not None)
+        copies = bool(self.recipe.settings.ema) + (self.candidates.best_in is not None)
         return _bytes(values) + 2 * _bytes(moments) + copies * _bytes(copied)
 
     def _reporting(self) -> contextlib.AbstractContextManager[ProgressReport | None]:

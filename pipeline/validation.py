@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,11 +20,33 @@ from pipeline.judging.metrics import colourfulness, lab_of, mean_ciede2000
 from pipeline.recipes.base import Recipe
 from pipeline.report import contact_sheet
 
-COSTS: Mapping[str, Callable[[float], float]] = {
-    "ciede2000": lambda value: value,
-    "colourfulness_ratio": lambda value: abs(math.log(max(value, 1e-6))),
+Measures = Mapping[str, float]
+"""``ciede2000``, and ``colourfulness_ratio``, the photos' own being 1; means over photos."""
+
+MetricName = Literal["balanced", "ciede2000", "colourfulness_ratio"]
+
+
+def balanced(measures: Measures) -> float:
+    """Return CIEDE2000 times ``1 + |1 - colourfulness ratio|``: right colours, and as strong.
+
+    CIEDE2000 alone is least for timid colours: where a red and a green are equally likely, the gray
+    between them is off by less than either. Here gray costs twice its difference, and so do colours
+    that are twice too strong.
+    """
+    return measures["ciede2000"] * (1 + abs(1 - measures["colourfulness_ratio"]))
+
+
+def _off_the_ratio(measures: Measures) -> float:
+    """A ratio of 2 is as bad as one of 1/2."""
+    return abs(math.log(max(measures["colourfulness_ratio"], 1e-6)))
+
+
+COSTS: Mapping[MetricName, Callable[[Measures], float]] = {
+    "balanced": balanced,
+    "ciede2000": lambda measures: measures["ciede2000"],
+    "colourfulness_ratio": _off_the_ratio,
 }
-"""What is measured, and how bad a value is: a ratio of 2 is as bad as one of 1/2."""
+"""How bad a look's measures are, by what is to be best."""
 
 _BATCH = 8
 _CELL = 128
@@ -33,8 +56,7 @@ _CELL = 128
 class Look:
     """What was seen: means over the photos, and the pictures of some."""
 
-    measures: dict[str, float]
-    """``ciede2000``, and ``colourfulness_ratio``, the photos' own being 1."""
+    measures: Measures
     truths: list[RGB]
     made: list[RGB]
 

@@ -41,8 +41,20 @@ class Generator:
     header: Mapping[str, Any]
 
 
-def save_generator(path: Path, module: nn.Module, recipe: Recipe) -> None:
-    """Write ``module``'s weights with the recipe that built it, whole or not at all."""
+def save_generator(path: Path, module: nn.Module, recipe: Recipe, *, half: bool = False) -> None:
+    """Write ``module``'s weights with the recipe that built it, whole or not at all.
+
+    Args:
+        path: the file.
+        module: the generator.
+        recipe: what built it.
+        half: whether to store what was learned in float16, at half the bytes; it is float32 again
+            when it is loaded. Batch norm's running statistics stay as they are: a variance may lie
+            outside float16's range.
+
+    Raises:
+        ColorpipeError: a weight is too large for float16.
+    """
     header = {
         "format": FORMAT,
         "recipe": recipe.name,
@@ -55,12 +67,20 @@ def save_generator(path: Path, module: nn.Module, recipe: Recipe) -> None:
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
     }
+    if half:
+        for name, _ in module.named_parameters():
+            tensors[name] = tensors[name].half()
+            if not tensors[name].isfinite().all():
+                raise ColorpipeError(
+                    f"The weights {name} do not fit half precision, whose largest number is 65504;"
+                    " keep the file as it is."
+                )
     with new_file(path) as temporary:
         safetensors.torch.save_file(tensors, temporary, {KEY: json.dumps(header, sort_keys=True)})
 
 
 def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:
-    """Read what :func:`save_generator` wrote.
+    """Read what :func:`save_generator` wrote, as float32.
 
     Raises:
         ColorpipeError: the file is missing, damaged, or was not written by this project.
@@ -77,6 +97,16 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:
         ) from error
     place(module, torch.device(device)).eval()
     return Generator(module, recipe, int(header["size"]), header)
+
+
+def halve(model: Path, out: Path) -> None:
+    """Write the generator in ``model`` to ``out`` in half precision, whole or not at all.
+
+    Raises:
+        ColorpipeError: ``model`` is missing or not ours, or a weight is too large for float16.
+    """
+    generator = load_generator(model)
+    save_generator(out, generator.module, generator.recipe, half=True)
 
 
 def read_header(path: Path) -> dict[str, Any]:

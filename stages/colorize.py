@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline.colorizer import Colorizer
-from pipeline.colorizing.model_choice import find_model
+from pipeline.colorizing.model_choice import described, find_model
 from pipeline.colorizing.photo_folders import find_jobs
 from pipeline.colorizing.streaming import Existing, Outcome, colorize_files
 from pipeline.errors import ColorpipeError, Failure
@@ -20,7 +21,7 @@ from pipeline.progress import ProgressReport
 def colorize(
     source: Path,
     out: Path,
-    model: Path,
+    model: Path | None,
     params: ColorizeParams,
     *,
     overwrite: bool = False,
@@ -35,7 +36,8 @@ def colorize(
         out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo also
             the name of a file.
         model: weights that `colorpipe train` wrote; or the name of a recipe, for those that it
-            trained in this folder.
+            trained in this folder; or "pretrained", for those that ship. None is what was trained
+            in this folder, or else what ships. Which it is, is said on standard error.
         params: how.
         overwrite: whether a file that is at a photo's place in ``out`` gives way.
         skip_existing: whether a photo whose place in ``out`` is taken is left out.
@@ -56,14 +58,16 @@ def colorize(
     total = sum(1 for _ in find_jobs(source, out, format))
     if not total:
         raise ColorpipeError(f"There are no photos in {source}; see `colorpipe colorize --help`.")
+    weights = find_model(model, params.runtime)
     colorizer = Colorizer.load(
-        find_model(model),
+        weights,
         params.device,
         strength=params.strength,
         size=params.size,
         tta=params.tta,
         runtime=params.runtime,
     )
+    print(f"Colorizing with {described(weights, colorizer.predictor.recipe)}.", file=sys.stderr)
     outcomes = colorize_files(
         colorizer, find_jobs(source, out, format), existing=existing, extension=format
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.colorizer import Colorizer
+from pipeline.colorizing.model_choice import described, find_model
 from pipeline.dataset import category_of, list_pairs
 from pipeline.errors import ColorpipeError
 from pipeline.images import RGB, Gray, ImageError, luma_of, new_folder, open_photo
@@ -43,7 +45,7 @@ class Pair:
 
 
 def evaluate(
-    split: Path, model: Path | Sequence[Path], reports: Path, params: EvaluateParams
+    split: Path, model: Path | Sequence[Path] | None, reports: Path, params: EvaluateParams
 ) -> None:
     """Colorize ``split/test_x``, compare with ``split/test_y``, and write what was found.
 
@@ -61,7 +63,8 @@ def evaluate(
 
     Args:
         split: the folder of ``test_x`` and ``test_y``.
-        model: the generator's weights; several are compared on the same photos.
+        model: the generator's weights, a recipe's name or "pretrained"; several are compared on the
+            same photos. None is what was trained in this folder, or else what ships.
         reports: the folder to write.
         params: how.
 
@@ -71,9 +74,13 @@ def evaluate(
     """
     _check_only_reports(reports)
     names = list_pairs(split, "test")
-    models = name_models([model] if isinstance(model, Path) else model)
+    meant = [model] if model is None or isinstance(model, Path) else model
+    models = name_models([find_model(each) for each in meant])
     inception = _inception(params)
     colorizers = {name: Colorizer.load(path, params.device) for name, path in models.items()}
+    for name, path in models.items():
+        recipe = colorizers[name].predictor.recipe
+        print(f"Evaluating {described(path, recipe)}.", file=sys.stderr)
     scores = Scores([*models, GRAY], inception)
     shown = choose_gallery(names, params.gallery)
     gallery: dict[str, list[list[RGB]]] = defaultdict(list)

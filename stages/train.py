@@ -18,6 +18,7 @@ from pipeline.params import TrainParams
 from pipeline.processes import Processes
 from pipeline.recipes import recipe_of
 from pipeline.runtime import choose_dtype, keep_freed_memory
+from pipeline.starting_weights import starting_weights
 from pipeline.training import Trainer
 from pipeline.weights import save_generator
 
@@ -27,7 +28,8 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
 
     ``split/val_*``, where there is one, is watched after every epoch. ``curves`` becomes a folder
     with ``losses.tsv``, ``discriminator.tsv`` and ``validation.tsv``, a row an epoch, and
-    ``samples``, a contact sheet of validation photos an epoch. A run that is stopped leaves a
+    ``samples``, a contact sheet of validation photos an epoch. Trained weights that training
+    starts from (``params.init``) are watched too, as epoch 0. A run that is stopped leaves a
     checkpoint and goes on when the same is asked for again.
 
     Several processes, launched by ``torchrun`` or ``accelerate launch``, share every batch.
@@ -37,6 +39,7 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
         StoppedError: the user stopped it.
     """
     recipe = recipe_of(params)
+    start = starting_weights(params, recipe)
     keep_freed_memory()
     processes = Processes(params.device)
     dtype = choose_dtype(processes.device, params.precision)
@@ -44,13 +47,15 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
         _read(split)
     processes.wait()
     photos, validation = _read(split)
+    keep = params.keep or ("best" if validation else "last")
     checkpoint = Checkpoint(
         run_key(
             {
                 "recipe": recipe.name,
                 "settings": recipe.options(),
+                "start": start.fingerprint if start else None,
                 "seed": params.seed,
-                "keep": [params.keep, params.metric],
+                "keep": [keep, params.metric],
                 "samples": params.samples,
                 "photos": photos.fingerprint,
                 "validation": validation.fingerprint if validation else None,
@@ -69,14 +74,16 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
         processes=processes,
         dtype=dtype,
         checkpoint=checkpoint,
-        best_in=params.metric if params.keep == "best" else None,
+        best_in=params.metric if keep == "best" else None,
         samples=params.samples,
+        start=start.tensors if start else None,
         compiled=params.compile,
     )
     if processes.first:
         print(
-            f"Training {recipe.name} on {len(photos)} photos, {recipe.settings.epochs} epochs, on"
-            f" {_devices(processes)} in {str(dtype).removeprefix('torch.')}."
+            f"Training {recipe.name} from {start.path if start else 'scratch'} on {len(photos)}"
+            f" photos, {recipe.settings.epochs} epochs, on {_devices(processes)} in"
+            f" {str(dtype).removeprefix('torch.')}."
         )
     generator = trainer.run()
     if processes.first:
@@ -108,17 +115,20 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, curves: Path) ->
             if "discriminator" in row
         ]
         _write_curve(folder / "discriminator.tsv", judged, ("epoch", "discriminator"))
-        watched = ("epoch", "ciede2000", "colourfulness_ratio")
-        _write_curve(folder / "validation.tsv", trainer.validation_rows, watched)
+        watched = ("epoch", "ciede2000", "colourfulness_ratio", "balanced")
+        _write_curve(folder / "validation.tsv", trainer.candidates.rows, watched)
         if sheets := trainer.checkpoint.sheets():
             (folder / "samples").mkdir()
             for sheet in sheets:
                 shutil.copyfile(sheet, folder / "samples" / sheet.name)
     save_generator(model, generator, trainer.recipe)
-    if trainer.best is not None:
+    if best := trainer.candidates.best:
+        metric, epochs = trainer.candidates.best_in, trainer.recipe.settings.epochs
         print(
-            f"The best weights by {trainer.best_in} are those of epoch {trainer.best.epoch} of"
-            f" {trainer.recipe.settings.epochs}."
+            f"The best weights by {metric} are those of epoch {best.epoch} of {epochs}."
+            if best.epoch
+            else f"No epoch was better by {metric} than the weights that training started from:"
+            " they are kept as they were."
         )
     print(f"The generator is in {model}, its curves are in {curves}.")
 

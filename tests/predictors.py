@@ -16,6 +16,7 @@ class Rainbow:
 
     size = 64
     multiple = 32
+    recipe = "rainbow"
     batch = 4
 
     def __init__(self) -> None:

@@ -36,14 +36,15 @@ class OnnxPredictor:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise ColorpipeError(
-                f"There is no ONNX model at {path}; write one with `colorpipe export`, or use"
-                " --runtime torch."
+                f"There is no ONNX model at {path}; write one with `colorpipe export --onnx`, or"
+                " use --runtime torch."
             )
         self._path = path
         self._session = self._open(threads=0)
         try:
             header = json.loads(self._session.get_modelmeta().custom_metadata_map[KEY])
             self.size, self.multiple = int(header["size"]), int(header["multiple"])
+            self.recipe = str(header["recipe"])
         except (KeyError, ValueError, TypeError) as error:
             raise ColorpipeError(
                 f"{path} is an ONNX file, but not one that `colorpipe export` wrote."

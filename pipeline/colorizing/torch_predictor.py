@@ -26,10 +26,11 @@ class TorchPredictor:
     def __init__(self, generator: Generator, device: DeviceName = "auto") -> None:
         self.size = generator.size
         self.multiple = generator.recipe.multiple
+        self.recipe = generator.recipe.name
         self._device = choose_device(device)
         fold_batch_norm(generator.module)
         self._module = _Cast(generator.module, choose_dtype(self._device)).to(self._device).eval()
-        self._recipe = generator.recipe
+        self._predict_ab = generator.recipe.predict_ab
         self.batch = 4 if self._device.type == "cpu" else 32
 
     @classmethod
@@ -59,7 +60,7 @@ class TorchPredictor:
         """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w); sides are multiples of ours."""
         with torch.inference_mode():
             luma = torch.from_numpy(grays).to(self._device)[:, None].float() / 255
-            ab = self._recipe.predict_ab(self._module, luma)
+            ab = self._predict_ab(self._module, luma)
             return np.asarray(ab.permute(0, 2, 3, 1).float().cpu().contiguous().numpy())
 
 

@@ -18,6 +18,10 @@ from pipeline.recipes.dcgan import Dcgan
 from pipeline.recipes.dilated_unet import DilatedUNetRecipe, Heartbeat
 from pipeline.recipes.landscape_rgb import LandscapeRgb
 from pipeline.recipes.pix2pix import Pix2Pix, UNet
+from pipeline.shipped import PRETRAINED, RECIPE
+
+SCRATCH = "scratch"
+"""What ``train.init`` calls a start from nothing."""
 
 _ALL: tuple[type[Recipe], ...] = (
     Colorpipe,
@@ -56,19 +60,36 @@ def get_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
     return recipe
 
 
+def init_of(params: TrainParams) -> str:
+    """Return what training starts from: ``scratch``, ``pretrained`` or a file of weights.
+
+    Where ``params`` leave it open, a recipe starts from its weights that ship, if there are any.
+    """
+    return params.init or _own_init(params.recipe)
+
+
+def _own_init(recipe: str) -> str:
+    return PRETRAINED if recipe == RECIPE else SCRATCH
+
+
 def recipe_of(params: TrainParams) -> Recipe:
     """Return the recipe that ``params`` ask for, with the settings they override.
+
+    Where training starts from weights, the recipe's own settings for fine-tuning come before its
+    others.
 
     Raises:
         ColorpipeError: there is no such recipe, or it has no such setting or value.
     """
     common = ("epochs", "batch_size", "size", "learning_rate")
     given = {key: getattr(params, key) for key in common if getattr(params, key) is not None}
-    return get_recipe(params.recipe, {**given, **params.options})
+    kind = RECIPES.get(params.recipe)
+    own = kind.fine_tuning if kind and init_of(params) != SCRATCH else {}
+    return get_recipe(params.recipe, {**own, **given, **params.options})
 
 
 def describe_all() -> list[dict[str, str]]:
-    """Return a row a recipe: name, origin, colour space, losses, input size, parameters, epochs."""
+    """Return a row a recipe: name, origin, colour space, losses, network, schedule and start."""
     rows = []
     for name in RECIPES:
         recipe = get_recipe(name)
@@ -86,6 +107,14 @@ def describe_all() -> list[dict[str, str]]:
                 "epochs": str(recipe.settings.epochs),
                 "batch": str(recipe.settings.batch_size),
                 "rate": f"{recipe.settings.learning_rate:g}",
+                "start": _described_start(recipe),
             }
         )
     return rows
+
+
+def _described_start(recipe: Recipe) -> str:
+    if _own_init(recipe.name) == SCRATCH:
+        return SCRATCH
+    changes = ", ".join(f"{key} {value}" for key, value in recipe.fine_tuning.items())
+    return f"{PRETRAINED} ({changes})" if changes else PRETRAINED

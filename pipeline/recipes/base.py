@@ -113,6 +113,8 @@ class Recipe(ABC):
     """How training pictures are cut from photos; None takes the photos whole."""
     paired: ClassVar[bool] = True
     """Whether a batch's x and y are of the same photos."""
+    fine_tuning: ClassVar[Mapping[str, Any]] = {}
+    """Settings in place of the recipe's own when training starts from trained weights."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -95,6 +95,7 @@ class Colorpipe(Recipe):
     objective: ClassVar[str] = "distance like CIEDE2000 + categories, then with LSGAN"
     settings_type: ClassVar[type[Settings]] = ColorpipeSettings
     augmentation: ClassVar[Augmentation | None] = CROPS
+    fine_tuning: ClassVar[Mapping[str, Any]] = {"epochs": 20, "learning_rate": 2e-4}
     settings: ColorpipeSettings
 
     def generator(self) -> CompactUNet:

@@ -17,6 +17,7 @@ import pipeline
 from pipeline import cli
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.params import ColorizeParams, Params, ResizeParams
+from pipeline.shipped import shipped_weights
 
 STAGES = ("scrape", "clean", "resize", "split", "train", "evaluate", "colorize")
 # The exit codes that the documents promise.
@@ -115,6 +116,26 @@ def test_params_yaml_is_read_and_the_command_line_wins(run: Run, resize: Calls) 
     Path("params.yaml").write_text("resize: {size: 64, mode: pad}\n")
     assert run("resize", "--size", "32") == DONE
     assert resize.params() == ResizeParams(size=32, mode="pad")
+
+
+def test_another_file_of_parameters_is_read_in_the_place_of_params_yaml(
+    run: Run, resize: Calls, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("params.yaml").write_text("resize: {size: 64, mode: pad}\n")
+    Path("other.yaml").write_text("resize: {size: 80}\n")
+    assert run("resize", "--params", "other.yaml", "--mode", "stretch") == DONE
+    assert resize.params() == ResizeParams(size=80, mode="stretch")
+    assert run("resize", "--params", "none.yaml") == NOTHING_DONE
+    assert capsys.readouterr().err == "colorpipe: There is no file of parameters none.yaml.\n"
+    assert len(resize) == 1
+
+
+def test_words_to_choose_from_are_shown_also_where_there_is_null() -> None:
+    group: Any = typer.main.get_command(cli.app)
+    options = {flag: option for option in group.commands["train"].params for flag in option.opts}
+    assert options["--keep"].metavar == "[last|best]"
+    assert options["--precision"].metavar == "[auto|bfloat16|float32]"
+    assert options["--init"].metavar == "TEXT"
 
 
 def test_folders_can_be_given(run: Run, resize: Calls) -> None:
@@ -298,11 +319,47 @@ def test_an_export_names_its_format_and_goes_beside_the_model(
 ) -> None:
     calls = Calls()
     monkeypatch.setattr("pipeline.colorizing.onnx_export.export_onnx", calls)
-    assert run("export") == NOTHING_DONE
-    assert "there is --onnx" in capsys.readouterr().err
+    for formats in ([], ["--onnx", "--half"]):
+        assert run("export", *formats) == NOTHING_DONE
+        assert "give either --onnx or --half" in capsys.readouterr().err
     assert run("export", "--onnx", "--model", "models/a.safetensors") == DONE
+    # Outside a project it is what ships; its export does not go into the package.
+    assert run("export", "--onnx") == DONE
+    Path("models").mkdir()
+    Path("models/generator.safetensors").write_bytes(b"trained")
     assert run("export", "--onnx", "--out", "b.onnx") == DONE
     assert calls == [
         (Path("models/a.safetensors"), Path("models/a.onnx")),
+        (shipped_weights(), Path("models/colorpipe.onnx")),
         (Path("models/generator.safetensors"), Path("b.onnx")),
     ]
+
+
+def test_weights_are_halved_into_the_file_that_is_named(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import stand_ins
+
+    from pipeline.weights import load_generator
+
+    Path("models").mkdir()
+    trained = stand_ins.generator(Path("models/generator.safetensors"))
+    assert run("export", "--half") == NOTHING_DONE
+    assert "--half needs --out" in capsys.readouterr().err
+    assert run("export", "--half", "--out", "shared/halved.safetensors") == DONE
+    halved = Path("shared/halved.safetensors")
+    assert halved.stat().st_size < 0.51 * trained.stat().st_size
+    assert load_generator(halved).header == load_generator(trained).header
+
+
+@pytest.mark.parametrize("stage", ["colorize", "evaluate"])
+def test_no_model_is_left_to_the_stage_to_choose(
+    run: Run, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    calls = Calls([])
+    monkeypatch.setattr(f"stages.{stage}.{stage}", calls)
+    photos = ("in", "out") if stage == "colorize" else ()
+    assert run(stage, *photos) == DONE
+    assert run(stage, *photos, "--model", "pretrained") == DONE
+    assert None in calls[0]
+    assert [Path("pretrained")] in calls[1] or Path("pretrained") in calls[1]

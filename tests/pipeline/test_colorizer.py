@@ -19,6 +19,7 @@ from pipeline.colorizer import Colorizer
 from pipeline.colorizing.gray_photo import shrink
 from pipeline.colorizing.torch_predictor import TorchPredictor, fold_batch_norm
 from pipeline.errors import ColorpipeError
+from pipeline.shipped import shipped_weights
 
 PHOTO = skimage.data.astronaut()
 GRAY = color.luma(PHOTO)
@@ -152,6 +153,20 @@ def test_weights_load_and_threads_and_batches_change_nothing(model: Path) -> Non
     together = colorizer.colorize_many(pictures)
     worst = max(int(np.abs(a.astype(int) - b).max()) for a, b in zip(together, alone, strict=True))
     assert worst <= 1
+
+
+def test_without_a_path_what_was_trained_here_is_loaded_or_else_what_ships(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = Colorizer.load(device="cpu")(GRAY)
+    assert np.array_equal(shipped, Colorizer.load(shipped_weights(), "cpu")(GRAY))
+    Path("models").mkdir()
+    Path("models/generator.safetensors").symlink_to(model)
+    trained = Colorizer.load(device="cpu")(GRAY)
+    assert np.array_equal(trained, Colorizer.load(model, "cpu")(GRAY))
+    assert not np.array_equal(trained, shipped)
+    assert np.array_equal(Colorizer.load(Path("pretrained"), "cpu")(GRAY), shipped)
 
 
 def test_what_is_no_model_is_refused_in_a_sentence(tmp_path: Path) -> None:

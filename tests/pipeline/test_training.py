@@ -2,7 +2,7 @@ import pytest
 import torch
 from splits import make_split
 
-from pipeline import training
+from pipeline import candidates, training
 from pipeline.checkpoints import Checkpoint
 from pipeline.dataset import read_photos
 from pipeline.errors import ColorpipeError, StoppedError
@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(data, tmp_path, monkeypa
     resumed = make_trainer(data, Checkpoint("parts", tmp_path))
     assert torch.equal(weights(resumed.run()), expected)
     assert resumed.losses.rows == whole.losses.rows
-    assert resumed.validation_rows == whole.validation_rows
+    assert resumed.candidates.rows == whole.candidates.rows
 
 
 def test_losses_are_kept_by_epoch_and_phase(data, tmp_path):
@@ -82,7 +82,7 @@ def test_losses_are_kept_by_epoch_and_phase(data, tmp_path):
     trainer.run()
     assert [row["epoch"] for row in trainer.losses.rows] == [1, 2, 3, 4]
     assert ["discriminator" in row for row in trainer.losses.rows] == [False, False, True, True]
-    assert all(row["ciede2000"] > 0 for row in trainer.validation_rows)
+    assert all(row["ciede2000"] > 0 for row in trainer.candidates.rows)
 
 
 def test_it_learns_the_photos(data, tmp_path):
@@ -216,12 +216,12 @@ def test_the_best_weights_by_the_metric_are_kept(data, tmp_path, monkeypatch):
         seen.append(weights(generator).clone())
         return Look({"ciede2000": next(costs), "colourfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(training, "watch", look)
+    monkeypatch.setattr(candidates, "watch", look)
     trainer = make_trainer(
         data, Checkpoint("run", tmp_path), options={"best_in": "ciede2000"}, ema=0.9
     )
     generator = trainer.run()
-    assert trainer.best.epoch == 2
+    assert trainer.candidates.best.epoch == 2
     assert torch.equal(weights(generator), seen[1])
     assert not torch.equal(seen[1], seen[3])
 
@@ -233,7 +233,7 @@ def test_the_best_weights_outlive_a_stop(data, tmp_path, monkeypatch):
     def look(*arguments, **options):
         return Look({"ciede2000": next(costs), "colourfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(training, "watch", look)
+    monkeypatch.setattr(candidates, "watch", look)
     best = {"options": {"best_in": "ciede2000"}}
     expected = weights(make_trainer(data, Checkpoint("whole", tmp_path), **best).run())
     stopped = make_trainer(data, Checkpoint("parts", tmp_path), **best)
@@ -242,7 +242,55 @@ def test_the_best_weights_outlive_a_stop(data, tmp_path, monkeypatch):
         stopped.run()
     resumed = make_trainer(data, Checkpoint("parts", tmp_path), **best)
     assert torch.equal(weights(resumed.run()), expected)
-    assert resumed.best.epoch == 2
+    assert resumed.candidates.best.epoch == 2
+
+
+def trained(data):
+    """Weights to start from, as far from those that seed 0 draws as another seed's."""
+    torch.manual_seed(7)
+    recipe = get_recipe("colorpipe", SETTINGS)
+    return recipe.generator().state_dict()
+
+
+def test_a_start_is_taken_by_the_generator_and_its_average(data, tmp_path):
+    start = trained(data)
+    trainer = make_trainer(data, Checkpoint("run", tmp_path), options={"start": start}, ema=0.9)
+    for module in (trainer.generator, trainer.average):
+        assert all(torch.equal(value, start[name]) for name, value in module.state_dict().items())
+    assert trainer.average is not trainer.generator
+
+
+@pytest.mark.parametrize(("costs", "best"), [([9, 10, 11, 12, 13], 0), ([9, 10, 8, 12, 13], 2)])
+def test_a_start_is_kept_when_no_epoch_is_better(data, tmp_path, monkeypatch, costs, best):
+    left = iter(costs)
+    seen = []
+
+    def look(recipe, generator, *arguments, **options):
+        seen.append(weights(generator).clone())
+        return Look({"ciede2000": float(next(left)), "colourfulness_ratio": 1.0}, [], [])
+
+    monkeypatch.setattr(candidates, "watch", look)
+    start = trained(data)
+    options = {"start": start, "best_in": "balanced"}
+    trainer = make_trainer(data, Checkpoint("run", tmp_path), options=options, ema=0.9)
+    generator = trainer.run()
+    assert [row["epoch"] for row in trainer.candidates.rows] == [0, 1, 2, 3, 4]
+    assert trainer.candidates.best.epoch == best
+    assert torch.equal(weights(generator), seen[best])
+    assert torch.equal(seen[0], torch.cat([value.flatten().float() for value in start.values()]))
+
+
+def test_a_start_is_looked_at_once_and_outlives_a_stop(data, tmp_path, monkeypatch):
+    options = {"start": trained(data), "samples": 1}
+    checkpoint = Checkpoint("parts", tmp_path)
+    stopped = make_trainer(data, checkpoint, options=options)
+    stop_after(stopped, monkeypatch, 1)
+    with pytest.raises(StoppedError):
+        stopped.run()
+    resumed = make_trainer(data, checkpoint, options=options)
+    resumed.run()
+    assert [row["epoch"] for row in resumed.candidates.rows] == [0, 1, 2, 3, 4]
+    assert checkpoint.sheets()[0].name == "epoch-0000.png"
 
 
 def test_convolutions_are_computed_in_the_type_asked_for(data, tmp_path):

@@ -1,8 +1,12 @@
+from typing import get_args
+
 import numpy as np
+import pytest
 import skimage.data
 import torch
 
 from pipeline.color import rgb_to_lab
+from pipeline.params import TrainParams
 from pipeline.recipes import get_recipe
 from pipeline.recipes.lab import AB_SCALE
 from pipeline.validation import COSTS, watch
@@ -83,9 +87,26 @@ def find_rows(sheet):
     return [y + 1 for y in range(len(blank) - 1) if blank[y] and not blank[y + 1]]
 
 
+def cost(name, ciede2000=10.0, ratio=1.0):
+    return COSTS[name]({"ciede2000": ciede2000, "colourfulness_ratio": ratio})
+
+
 def test_costs_are_lowest_for_the_right_colours():
-    assert COSTS["ciede2000"](3.0) < COSTS["ciede2000"](4.0)
-    ratio = COSTS["colourfulness_ratio"]
-    assert ratio(1.0) == 0 < ratio(0.9) < ratio(0.5)
-    assert abs(ratio(2.0) - ratio(0.5)) < 1e-12
-    assert ratio(0.0) > ratio(0.01)
+    assert cost("ciede2000", 3.0) < cost("ciede2000", 4.0)
+    ratios = [cost("colourfulness_ratio", ratio=ratio) for ratio in (1.0, 0.9, 0.5, 0.01, 0.0)]
+    assert ratios[0] == 0
+    assert ratios == sorted(set(ratios))
+    assert abs(cost("colourfulness_ratio", ratio=2.0) - ratios[2]) < 1e-12
+
+
+def test_the_balanced_cost_weighs_the_difference_by_how_far_colourfulness_is_off():
+    assert cost("balanced", 8.0, 1.0) == 8.0
+    assert cost("balanced", 8.0, 0.0) == 16.0
+    assert cost("balanced", 8.0, 0.8) == cost("balanced", 8.0, 1.2) == pytest.approx(9.6)
+    # The timid colours that CIEDE2000 alone would choose.
+    assert cost("ciede2000", 8.5, 0.5) < cost("ciede2000", 9.0, 0.9)
+    assert cost("balanced", 8.5, 0.5) > cost("balanced", 9.0, 0.9)
+
+
+def test_what_can_be_asked_for_is_what_has_a_cost():
+    assert get_args(TrainParams.model_fields["metric"].annotation) == tuple(COSTS)

@@ -6,7 +6,7 @@ import torch
 
 from pipeline.errors import ColorpipeError
 from pipeline.recipes import get_recipe
-from pipeline.weights import KEY, load_generator, read_header, save_generator
+from pipeline.weights import KEY, halve, load_generator, read_header, save_generator
 
 
 @pytest.fixture
@@ -38,6 +38,47 @@ def test_saving_twice_gives_the_same_bytes(saved, tmp_path):
     again = tmp_path / "again.safetensors"
     save_generator(again, module, get_recipe("colorpipe", {"size": 96}))
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_half_precision_takes_half_the_bytes_and_loads_as_float32(saved, tmp_path):
+    path, module = saved
+    with torch.no_grad():
+        module.head.bias.fill_(0.1)  # no number of float16's
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_var.fill_(1e6)  # beyond float16
+    halved = tmp_path / "halved.safetensors"
+    save_generator(halved, module, get_recipe("colorpipe", {"size": 96}), half=True)
+    assert halved.stat().st_size < 0.51 * path.stat().st_size
+    generator = load_generator(halved)
+    learned = dict(module.named_parameters())
+    for name, value in generator.module.state_dict().items():
+        expected = module.state_dict()[name]
+        assert value.dtype == expected.dtype
+        if name in learned:
+            torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-6)
+            assert torch.equal(value, value.half().float())
+        else:
+            assert torch.equal(value, expected)
+    assert generator.size == 96
+
+
+def test_a_file_is_halved_as_the_module_would_be(saved, tmp_path):
+    path, module = saved
+    halve(path, tmp_path / "a.safetensors")
+    save_generator(
+        tmp_path / "b.safetensors", module, get_recipe("colorpipe", {"size": 96}), half=True
+    )
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_refused(saved, tmp_path):
+    _, module = saved
+    with torch.no_grad():
+        module.head.bias.fill_(1e5)
+    with pytest.raises(ColorpipeError, match=r"head\.bias do not fit half precision"):
+        save_generator(tmp_path / "big", module, get_recipe("colorpipe", {"size": 96}), half=True)
+    assert not (tmp_path / "big").exists()
 
 
 def test_the_header_says_recipe_colours_size_and_versions(saved):

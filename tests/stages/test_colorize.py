@@ -21,6 +21,7 @@ from pipeline.colorizing.photo_folders import find_jobs
 from pipeline.errors import ColorpipeError
 from pipeline.formats import png_files
 from pipeline.params import ColorizeParams
+from pipeline.shipped import shipped_weights
 from stages.colorize import colorize
 
 GRAY = Image.fromarray(skimage.data.camera()[:160, :200])
@@ -61,6 +62,29 @@ def test_a_folder_comes_out_with_its_sub_folders(photos: Path, model: Path, tmp_
     with Image.open(tmp_path / "out" / "a.png") as result:
         assert result.mode == "RGB"
         assert np.array_equal(np.asarray(result.convert("L")), np.asarray(GRAY))
+
+
+def test_outside_any_project_the_weights_that_ship_colour_and_it_is_said(
+    photos: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert colorize(photos / "a.png", tmp_path / "default", None, PARAMS) == []
+    told = "Colorizing with the weights that ship with colorpipe, "
+    assert f"{told}{shipped_weights()} (recipe colorpipe).\n" in capsys.readouterr().err
+    assert colorize(photos / "a.png", tmp_path / "named", shipped_weights(), PARAMS) == []
+    assert files(tmp_path / "default") == files(tmp_path / "named")
+    # In a project what was trained there comes first.
+    Path("models").mkdir()
+    Path("models/generator.safetensors").symlink_to(model)
+    assert colorize(photos / "a.png", tmp_path / "trained", None, PARAMS) == []
+    told = "Colorizing with models/generator.safetensors (recipe colorpipe).\n"
+    assert told in capsys.readouterr().err
+    assert files(tmp_path / "trained") != files(tmp_path / "default")
 
 
 def test_a_single_photo_goes_into_a_folder_or_to_a_file(

@@ -70,6 +70,23 @@ def test_the_same_photos_give_the_same_bytes(split, model, tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_what_was_trained_here_is_compared_with_what_ships(
+    split, model, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    evaluate(split, None, tmp_path / "reports", PARAMS)
+    shipped = json.loads((tmp_path / "reports/metrics.json").read_text())["ciede2000"]["colorized"]
+    assert "Evaluating the weights that ship with colorpipe, " in capsys.readouterr().err
+    Path("models").mkdir()
+    shutil.copy(model, "models/generator.safetensors")
+    both = [Path("pretrained"), Path("models/generator.safetensors")]
+    evaluate(split, both, tmp_path / "reports", PARAMS)
+    found = json.loads((tmp_path / "reports/metrics.json").read_text())["ciede2000"]
+    assert list(found) == ["colorpipe", "generator", "gray"]
+    assert found["colorpipe"] == shipped
+    assert "Evaluating models/generator.safetensors (recipe colorpipe)." in capsys.readouterr().err
+
+
 def test_several_models_are_compared_on_the_same_photos(split, model, tmp_path):
     other = stand_ins.generator(tmp_path / "other.safetensors", seed=1)
     evaluate(split, [model, other], tmp_path / "reports", PARAMS)

@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 from splits import make_split
 
+from pipeline.checkpoints import run_key
 from pipeline.colorizer import Colorizer
 from pipeline.errors import ColorpipeError
 from pipeline.params import TrainParams
-from pipeline.weights import load_generator
+from pipeline.recipes import get_recipe
+from pipeline.weights import halve, load_generator, save_generator
 from stages.train import train
 
 PROJECT = Path(__file__).parents[2]
@@ -44,7 +46,8 @@ def scratch(tmp_path, monkeypatch):
 
 
 def run(split, **params):
-    train(split, *outs(split), TrainParams(**{**FAST, "options": SLIM, **params}))
+    slim = {"init": "scratch", "options": SLIM}
+    train(split, *outs(split), TrainParams(**{**FAST, **slim, **params}))
 
 
 def outs(split):
@@ -92,11 +95,12 @@ def contents(folder):
     }
 
 
-def test_without_validation_photos_their_curve_is_empty(tmp_path):
+def test_without_validation_photos_their_curve_is_empty_and_the_last_is_kept(tmp_path, capsys):
     split = make_split(tmp_path / "split", val=0)
     run(split)
     assert table(outs(split)[1] / "validation.tsv") == []
     assert not (outs(split)[1] / "samples").exists()
+    assert "The best" not in capsys.readouterr().out
     with pytest.raises(ColorpipeError, match="no validation photos"):
         run(split, keep="best")
 
@@ -111,9 +115,55 @@ def test_an_empty_set_of_validation_photos_is_none(tmp_path):
 
 def test_the_best_weights_are_named(tmp_path, capsys):
     split = make_split(tmp_path / "split")
-    run(split, keep="best", samples=0)
-    assert "The best weights by ciede2000 are those of epoch" in capsys.readouterr().out
+    run(split, samples=0)
+    assert "The best weights by balanced are those of epoch" in capsys.readouterr().out
     assert not (outs(split)[1] / "samples").exists()
+    run(split, keep="best", metric="ciede2000")
+    assert "The best weights by ciede2000 are those of epoch" in capsys.readouterr().out
+    run(split, keep="last")
+    assert "The best" not in capsys.readouterr().out
+
+
+def trained(path):
+    """Weights of a network as slim as the tests'."""
+    torch.manual_seed(3)
+    recipe = get_recipe("colorpipe", {**SLIM, "size": 32})
+    save_generator(path, recipe.generator(), recipe)
+    return path
+
+
+def test_a_start_is_watched_and_kept_where_training_makes_it_worse(tmp_path, capsys):
+    split = make_split(tmp_path / "split")
+    start = trained(tmp_path / "start.safetensors")
+    # At this rate nothing is learned.
+    run(split, init=str(start), learning_rate=0.3, epochs=1)
+    model, curves = outs(split)
+    printed = capsys.readouterr().out
+    assert f"Training colorpipe from {start} on 8 photos" in printed
+    assert "No epoch was better by balanced than the weights that training started" in printed
+    assert [row["epoch"] for row in table(curves / "validation.tsv")] == ["0", "1"]
+    names = [path.name for path in sorted((curves / "samples").iterdir())]
+    assert names == ["epoch-0000.png", "epoch-0001.png"]
+    kept, before = (load_generator(path).module.state_dict() for path in (model, start))
+    assert all(torch.equal(value, before[name]) for name, value in kept.items())
+
+
+def test_another_start_is_another_run(tmp_path, monkeypatch):
+    split = make_split(tmp_path / "split")
+    keys = []
+    monkeypatch.setattr("stages.train.run_key", lambda facts: keys.append(run_key(facts)) or "run")
+    start = trained(tmp_path / "start.safetensors")
+    halve(start, tmp_path / "halved.safetensors")
+    for init in (start, tmp_path / "halved.safetensors", start):
+        run(split, init=str(init), epochs=1)
+    assert keys[0] != keys[1]
+    assert keys[0] == keys[2]
+
+
+def test_a_start_that_does_not_fit_is_said_before_photos_are_read(tmp_path):
+    start = trained(tmp_path / "start.safetensors")
+    with pytest.raises(ColorpipeError, match="width 8 there, 4 here"):
+        run(tmp_path / "no split", init=str(start), options={"width": 4})
 
 
 @pytest.mark.parametrize("recipe", SMALL)
@@ -156,7 +206,7 @@ from stages.train import train
 
 training.CHECKPOINT_INTERVAL = 0.0
 train(Path("split"), Path("models/generator.safetensors"), Path("plots"), TrainParams(
-    epochs=12, batch_size=4, size=32, device="cpu", precision="float32", keep="best",
+    epochs=12, batch_size=4, size=32, device="cpu", precision="float32", init="scratch",
     options={"width": 8, "adversarial_share": 0.5}))
 """
 

@@ -8,7 +8,7 @@ from skimage.color import rgb2lab
 
 from pipeline.errors import ColorpipeError
 from pipeline.params import TrainParams
-from pipeline.recipes import RECIPES, describe_all, get_recipe, recipe_of
+from pipeline.recipes import RECIPES, describe_all, get_recipe, init_of, recipe_of
 
 UNET = {"size": 32, "halvings": 5, "width": 8}
 # The smallest pictures that each recipe's networks can take, and slim networks, for speed.
@@ -157,6 +157,32 @@ def test_params_override_settings_and_the_rest_is_the_systems_own():
     assert recipe.settings.lambda_regression == 7
 
 
+def test_colorpipe_starts_from_what_ships_and_the_published_systems_from_nothing():
+    assert {name: init_of(TrainParams(recipe=name)) for name in RECIPES} == {
+        name: "pretrained" if name == "colorpipe" else "scratch" for name in RECIPES
+    }
+    assert init_of(TrainParams(init="scratch")) == "scratch"
+    assert init_of(TrainParams(recipe="cgan", init="mine.safetensors")) == "mine.safetensors"
+
+
+def test_a_start_from_weights_has_the_recipes_gentler_settings(monkeypatch):
+    gentler = {"epochs": 7, "learning_rate": 1e-5}
+    monkeypatch.setattr(RECIPES["colorpipe"], "fine_tuning", gentler)
+    own = get_recipe("colorpipe").settings
+    for init in (None, "pretrained", "mine.safetensors"):
+        settings = recipe_of(TrainParams(init=init)).settings
+        assert settings == own.model_copy(update=gentler)
+    assert recipe_of(TrainParams(init="scratch")).settings == own
+    given = recipe_of(TrainParams(epochs=3, options={"learning_rate": 0.5})).settings
+    assert (given.epochs, given.learning_rate) == (3, 0.5)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_settings_for_fine_tuning_are_the_recipes(name):
+    changes = RECIPES[name].fine_tuning
+    assert get_recipe(name, changes).settings.model_dump().items() >= changes.items()
+
+
 PUBLISHED = {
     # Name: epochs, batch, size, rate, and the recipe's own.
     "landscape-rgb": (200, 16, 200, 5e-4, {}),
@@ -208,3 +234,10 @@ def test_every_recipe_is_described():
     rows = describe_all()
     assert [row["recipe"] for row in rows] == list(RECIPES)
     assert all(all(row.values()) for row in rows)
+
+
+def test_the_description_tells_the_start_and_what_it_changes(monkeypatch):
+    monkeypatch.setattr(RECIPES["colorpipe"], "fine_tuning", {"epochs": 7, "learning_rate": 1e-5})
+    starts = {row["recipe"]: row["start"] for row in describe_all()}
+    assert starts.pop("colorpipe") == "pretrained (epochs 7, learning_rate 1e-05)"
+    assert set(starts.values()) == {"scratch"}
