@@ -128,6 +128,7 @@ class Trainer:
                 if any(True for _ in network.parameters()):
                     network.compile()
         self.step = 0
+        self.seconds = 0.0  # Of training, all parts of a run that was stopped together.
         self.losses = LossTable()
         self.validation_rows: Curve = []
         self.best: Best | None = None
@@ -173,6 +174,7 @@ class Trainer:
 
     def _loop(self, stop: StopRequest, report: ProgressReport | None) -> None:
         saved = time.monotonic()
+        started = saved - self.seconds
         per_epoch, batch_size = self.sampler.steps_per_epoch, self.recipe.settings.batch_size
         read_every = 1 if self.device.type == "cpu" else READ_EVERY
         while self.step < self.steps:
@@ -190,6 +192,7 @@ class Trainer:
             detail = self._detail(epoch)
             if ended:
                 self._end_epoch(epoch + 1)
+            self.seconds = time.monotonic() - started
             if report:
                 report.advance(batch_size, detail)
             if stopping:
@@ -299,6 +302,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
             "step": self.step,
+            "seconds": self.seconds,
             "losses": self.losses.state(),
             "validation": self.validation_rows,
             "best": vars(self.best) if self.best else None,
@@ -316,6 +320,7 @@ class Trainer:
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
             self.step = state["step"]
+            self.seconds = state["seconds"]
             self.losses = LossTable.of(state["losses"])
             self.validation_rows = state["validation"]
             self.best = Best(**state["best"]) if state["best"] else None
