@@ -188,7 +188,8 @@ class Trainer:
                 if report:
                     report.advance(batch_size)
                 continue
-            stopping = self.losses.read(self.processes, stop.requested)
+            due = time.monotonic() - saved > CHECKPOINT_INTERVAL
+            stopping, saving = self.losses.read(self.processes, stop.requested, due)
             detail = self._detail(epoch)
             if ended:
                 self._end_epoch(epoch + 1)
@@ -201,7 +202,7 @@ class Trainer:
                     f"Stopped in epoch {epoch + 1} of {self.recipe.settings.epochs}, and saved;"
                     " the same command goes on from there."
                 )
-            if time.monotonic() - saved > CHECKPOINT_INTERVAL:
+            if saving:
                 self._save()
                 saved = time.monotonic()
 
@@ -295,10 +296,12 @@ class Trainer:
         return f"epoch {epoch + 1}/{self.recipe.settings.epochs} {terms}"
 
     def _save(self) -> None:
+        own = self._own_states()
         if not self.processes.first:
             return
         state: dict[str, Any] = {
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "own": own,
             "average": self.average.state_dict(),
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
             "step": self.step,
@@ -309,13 +312,25 @@ class Trainer:
         }
         self.checkpoint.save(state)
 
+    def _own_states(self) -> list[dict[str, dict[str, torch.Tensor]]]:
+        """Return, of every process, the state of what learns nothing: the pools are its own."""
+        states: list[dict[str, dict[str, torch.Tensor]]] = [{} for _ in range(self.processes.count)]
+        for name, network in self.networks.items():
+            if any(True for _ in network.parameters()):
+                continue
+            for key, value in network.state_dict().items():
+                for state, each in zip(states, self.processes.gather(value), strict=True):
+                    state.setdefault(name, {})[key] = each
+        return states
+
     def _resume(self) -> None:
         state = self.checkpoint.load()
         if state is None:
             return
         try:
             for name, network in self.networks.items():
-                network.load_state_dict(state["networks"][name])
+                own = state["own"][self.processes.index]
+                network.load_state_dict(own.get(name, state["networks"][name]))
             self.average.load_state_dict(state["average"])
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
