@@ -33,19 +33,20 @@ class LandscapeRgbSettings(Settings):
 
     epochs: int = Field(200, ge=1, description="Passes over the training photos.")
     batch_size: int = Field(16, ge=1, description="Photos in a step; the page names none.")
+    size: int = Field(200, ge=32, le=1024, description="Side of the training pictures in pixels.")
+    learning_rate: float = Field(5e-4, gt=0, description="Adam's learning rate, for both networks.")
     discriminator: bool = Field(
         True,
+        validate_default=True,
         description="Train the discriminator too; without it the generator becomes the very same,"
         " in less time, and pictures may be smaller.",
     )
-    size: int = Field(200, ge=32, le=1024, description="Side of the training pictures in pixels.")
-    learning_rate: float = Field(5e-4, gt=0, description="Adam's learning rate, for both networks.")
 
-    @field_validator("size")
+    @field_validator("discriminator")
     @classmethod
-    def _room(cls, value: int, info: ValidationInfo) -> int:
-        if info.data.get("discriminator") and value < SMALLEST:
-            raise ValueError(f"{SMALLEST} or more, or the option discriminator false")
+    def _room(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("size", SMALLEST) < SMALLEST:
+            raise ValueError(f"false for a size under {SMALLEST}")
         return value
 
 
