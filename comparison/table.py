@@ -88,7 +88,7 @@ def markdown(comparison: Comparison, rows: Sequence[Row], differences: Sequence[
             "seconds",
             "images/s",
             "peak GB",
-            *(metric.title.strip() for metric in METRICS),
+            *(metric.name for metric in METRICS),
         ],
         [[*_spent(row), *(_interval(row, metric.name) for metric in METRICS)] for row in rows],
     )
@@ -116,8 +116,8 @@ def _answer(question: Question, by_run: Mapping[str, Row], differences: Sequence
     return [
         f"## {question.text}",
         "",
-        f"{first} trained at {speeds[0]:.1f} images a second, {second} at {speeds[1]:.1f}:"
-        f" {speeds[0] / speeds[1]:.1f} times as fast.",
+        f"{first} trained at {speeds[0]:.1f} images a second, {second} at {speeds[1]:.1f}: a ratio"
+        f" of {speeds[0] / speeds[1]:.2f}.",
         "",
         *_table(
             ["metric", f"{first} minus {second}", "better"],
