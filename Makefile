@@ -8,11 +8,12 @@ INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lock
+.PHONY: help install run compare test check lock
 
 help:
 	@echo "make install   make .venv and install colorpipe in it, at the versions of constraints.txt"
 	@echo "make run       rebuild what is out of date, from photos found to photos colorized"
+	@echo "make compare   train all systems alike and judge them: about an hour on two cores"
 	@echo "make check     lint, formatting and types"
 	@echo "make test      make check, then every test"
 	@echo "make lock      bring constraints.txt up to date with pyproject.toml"
@@ -36,6 +37,13 @@ run: install
 	@echo "The colorized photos are in data/colorized, next to what they were made from in"
 	@echo "data/split/test_x and test_y; metrics, plots and the contact sheet are in reports,"
 	@echo "the model in models. 'dvc plots show' draws the curves of the training."
+
+# A DVC project of its own. It goes on where it was stopped.
+compare: install
+	cd comparison && $(CURDIR)/$(BIN)/dvc repro
+	@echo
+	@echo "The table is in comparison/results.md, the photos side by side in"
+	@echo "comparison/reports/gallery.png."
 
 check: install
 	$(BIN)/pre-commit run --all-files

@@ -286,9 +286,14 @@ def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
 
 
 def resized(rgb: torch.Tensor, size: int) -> torch.Tensor:
-    """Scale (N, 3, H, W) to (N, 3, size, size), with antialiasing; nothing to do is not done."""
+    """Scale (N, 3, H, W), 0 to 1, to (N, 3, size, size); nothing to do is not done.
+
+    Bicubic with antialiasing: Pillow's filter, which the published systems scale with.
+    """
     if rgb.shape[-2:] == (size, size):
         return rgb
-    return functional.interpolate(
-        rgb, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+    scaled = functional.interpolate(
+        rgb, size=(size, size), mode="bicubic", antialias=True, align_corners=False
     )
+    # The filter's negative lobes reach beyond the ends.
+    return scaled.clamp(0, 1)

@@ -41,21 +41,24 @@ class LossTable:
         )
         return result
 
-    def read(self, processes: Processes, stop: bool = False) -> bool:
-        """Read what was added, averaged over all processes; return whether any wants to stop.
+    def read(self, processes: Processes, *wishes: bool) -> list[bool]:
+        """Read what was added, averaged over all processes, and agree on ``wishes``.
+
+        Returns:
+            Of each wish, whether any process has it.
 
         Raises:
             ColorpipeError: a loss is not a finite number.
         """
-        wish = torch.full((1,), float(stop), device=processes.device)
-        flat = torch.cat([*(values for _, _, values in self._waiting), wish])
+        asked = torch.tensor([float(wish) for wish in wishes], device=processes.device)
+        flat = torch.cat([*(values for _, _, values in self._waiting), asked])
         processes.average([flat])
         numbers: Iterator[float] = iter(flat.tolist())
         for where, names, _ in self._waiting:
             for name in names:
                 self._count(where, name, next(numbers))
         self._waiting.clear()
-        return next(numbers) > 0
+        return [share > 0 for share in numbers]
 
     def _count(self, where: str, name: str, value: float) -> None:
         if not math.isfinite(value):

@@ -58,6 +58,14 @@ class Processes:
         for tensor, mean in zip(tensors, means, strict=True):
             tensor.copy_(mean.view_as(tensor))
 
+    def gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+        """Return this tensor of every process, in their order; all pass the same shape."""
+        if self.count == 1:
+            return [tensor]
+        from accelerate.utils import gather  # noqa: PLC0415
+
+        return list(gather(tensor[None]))
+
     def wait(self) -> None:
         """Wait until every process has come here."""
         self.average([torch.zeros(1, device=self.device)])

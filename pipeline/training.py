@@ -132,6 +132,7 @@ class Trainer:
                 if any(True for _ in network.parameters()):
                     network.compile()
         self.step = 0
+        self.seconds = 0.0  # Of training, all parts of a run that was stopped together.
         self.losses = LossTable()
 
     @property
@@ -178,6 +179,7 @@ class Trainer:
 
     def _loop(self, stop: StopRequest, report: ProgressReport | None) -> None:
         saved = time.monotonic()
+        started = saved - self.seconds
         per_epoch, batch_size = self.sampler.steps_per_epoch, self.recipe.settings.batch_size
         read_every = 1 if self.device.type == "cpu" else READ_EVERY
         while self.step < self.steps:
@@ -191,11 +193,13 @@ class Trainer:
                 if report:
                     report.advance(batch_size)
                 continue
-            stopping = self.losses.read(self.processes, stop.requested)
+            due = time.monotonic() - saved > CHECKPOINT_INTERVAL
+            stopping, saving = self.losses.read(self.processes, stop.requested, due)
             detail = self._detail(epoch)
             if ended:
                 self.losses.end_epoch(epoch + 1)
                 self._look(epoch + 1)
+            self.seconds = time.monotonic() - started
             if report:
                 report.advance(batch_size, detail)
             if stopping:
@@ -204,7 +208,7 @@ class Trainer:
                     f"Stopped in epoch {epoch + 1} of {self.recipe.settings.epochs}, and saved;"
                     " the same command goes on from there."
                 )
-            if time.monotonic() - saved > CHECKPOINT_INTERVAL:
+            if saving:
                 self._save()
                 saved = time.monotonic()
 
@@ -275,17 +279,31 @@ class Trainer:
         return f"epoch {epoch + 1}/{self.recipe.settings.epochs} {terms}"
 
     def _save(self) -> None:
+        own = self._own_states()
         if not self.processes.first:
             return
         state: dict[str, Any] = {
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "own": own,
             "average": self.average.state_dict(),
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
             "step": self.step,
+            "seconds": self.seconds,
             "losses": self.losses.state(),
             **self.candidates.state(),
         }
         self.checkpoint.save(state)
+
+    def _own_states(self) -> list[dict[str, dict[str, torch.Tensor]]]:
+        """Return, of every process, the state of what learns nothing: the pools are its own."""
+        states: list[dict[str, dict[str, torch.Tensor]]] = [{} for _ in range(self.processes.count)]
+        for name, network in self.networks.items():
+            if any(True for _ in network.parameters()):
+                continue
+            for key, value in network.state_dict().items():
+                for state, each in zip(states, self.processes.gather(value), strict=True):
+                    state.setdefault(name, {})[key] = each
+        return states
 
     def _resume(self) -> None:
         state = self.checkpoint.load()
@@ -293,11 +311,13 @@ class Trainer:
             return
         try:
             for name, network in self.networks.items():
-                network.load_state_dict(state["networks"][name])
+                own = state["own"][self.processes.index]
+                network.load_state_dict(own.get(name, state["networks"][name]))
             self.average.load_state_dict(state["average"])
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
             self.step = state["step"]
+            self.seconds = state["seconds"]
             self.losses = LossTable.of(state["losses"])
             self.candidates.restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +24,18 @@ from pipeline.training import Trainer
 from pipeline.weights import save_generator
 
 
-def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
+@dataclass(frozen=True)
+class Effort:
+    """What a training run took, all its parts together if it was stopped."""
+
+    epochs: int
+    images: int
+    """How many the network has seen, each as often as it came up."""
+    seconds: float
+    """Of training, looks at validation photos and checkpoints included."""
+
+
+def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort:
     """Train ``params.recipe`` on ``split/train_*`` and write the generator to ``model``.
 
     ``split/val_*``, where there is one, is watched after every epoch. ``curves`` becomes a folder
@@ -33,6 +45,9 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
     checkpoint and goes on when the same is asked for again.
 
     Several processes, launched by ``torchrun`` or ``accelerate launch``, share every batch.
+
+    Returns:
+        What it took.
 
     Raises:
         ColorpipeError: the split or a parameter is wrong, training diverged, or memory ran out.
@@ -89,6 +104,8 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> None:
     if processes.first:
         _write(trainer, generator, model, curves)
         checkpoint.remove()
+    settings = recipe.settings
+    return Effort(settings.epochs, trainer.steps * settings.batch_size, trainer.seconds)
 
 
 def _read(split: Path) -> tuple[PhotoSet, PhotoSet | None]:

@@ -10,7 +10,13 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGES = ("pipeline", "stages")
+PACKAGES = ("pipeline", "stages", "comparison")
+
+# They say what goes wrong and how far the work is, and carry parameters that dvc tracks by value:
+# what a stage writes does not depend on them.
+NO_INFLUENCE = {
+    Path("pipeline") / name for name in ("__init__.py", "errors.py", "params.py", "progress.py")
+} | {Path("stages/__init__.py")}
 
 
 def imported(path: Path, project: Path) -> set[Path]:

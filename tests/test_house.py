@@ -20,7 +20,7 @@ from scratch import PROJECT
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 SOURCES = sorted(
     path.relative_to(PROJECT)
-    for package in ("pipeline", "stages")
+    for package in ("pipeline", "stages", "comparison")
     for path in (PROJECT / package).rglob("*.py")
 )
 TESTS = sorted(path.relative_to(PROJECT) for path in (PROJECT / "tests").rglob("*.py"))
@@ -112,7 +112,7 @@ def test_no_address_is_locked_in() -> None:
 # Set-up
 
 
-@pytest.mark.parametrize("target", ["install", "run", "test", "check", "lock"])
+@pytest.mark.parametrize("target", ["install", "run", "compare", "test", "check", "lock"])
 def test_make_has_its_targets_and_explains_them(target: str) -> None:
     subprocess.run(["make", "--dry-run", target], cwd=PROJECT, check=True, capture_output=True)
     told = subprocess.run(["make"], cwd=PROJECT, check=True, capture_output=True, text=True)
@@ -145,9 +145,10 @@ def test_the_checks_need_no_network() -> None:
     assert {hook["entry"].split()[0] for hook in hooks} == {"ruff", "mypy"}
 
 
-def test_dvc_asks_nobody_on_the_network() -> None:
+@pytest.mark.parametrize("project", [".", "comparison"])
+def test_dvc_asks_nobody_on_the_network(project: str) -> None:
     config = configparser.ConfigParser()
-    config.read_string(read(".dvc/config"))
+    config.read_string(read(f"{project}/.dvc/config"))
     core = {key.strip(): value for key, value in config["core"].items()}
     assert core["analytics"] == "false"
     assert core["check_update"] == "false"
@@ -179,7 +180,9 @@ def test_only_the_command_line_knows_typer_and_only_dvc_yaml_knows_dvc() -> None
 
 
 def test_arrows_point_from_the_command_line_to_stages_to_the_library() -> None:
-    assert who("stages") == {"pipeline/cli.py"}
+    above = {"comparison/__main__.py", "comparison/photos.py", "comparison/training.py"}
+    assert who("stages") == {"pipeline/cli.py", *above}
+    assert {path.partition("/")[0] for path in who("comparison")} == {"comparison"}
     assert who("pipeline.cli") == {"pipeline/__main__.py"}
 
 

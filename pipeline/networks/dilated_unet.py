@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.networks.initialization import normal_
+from pipeline.networks.skips import join
 
 WIDTHS = (32, 64, 128, 256, 512, 512)
 
@@ -39,7 +40,7 @@ class _Up(nn.Module):
         )
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self.layers(x), skip], dim=1).relu()
+        return join(self.layers(x), skip).relu()
 
 
 class DilatedUNet(nn.Module):

@@ -18,7 +18,7 @@ KERAS_SLOPE = 0.3
 """The slope of Keras' LeakyReLU where none is given."""
 
 
-_SMALLEST = 26
+_ENCODED = 26
 """Side in pixels of which the encoder leaves two: smaller pictures are padded with their edge."""
 
 
@@ -71,8 +71,8 @@ class LandscapeGenerator(nn.Module):
     def forward(self, gray: torch.Tensor) -> torch.Tensor:
         """Return the colours of ``gray``; shapes as the class says."""
         height, width = gray.shape[2:]
-        if min(height, width) < _SMALLEST:
-            missing = (max(0, _SMALLEST - width), max(0, _SMALLEST - height))
+        if min(height, width) < _ENCODED:
+            missing = (max(0, _ENCODED - width), max(0, _ENCODED - height))
             gray = functional.pad(gray, (0, missing[0], 0, missing[1]), mode="replicate")
         skip1 = self.encoder1(gray)
         skip2 = self.encoder2(skip1)
@@ -82,6 +82,10 @@ class LandscapeGenerator(nn.Module):
         x = self.decoder2(torch.cat([x, skip2], dim=1))
         colours: torch.Tensor = self.decoder1(torch.cat([x, skip1], dim=1))
         return colours[:, :, :height, :width]
+
+
+SMALLEST = 142
+"""Side in pixels of the smallest picture that the discriminator's layers leave a pixel of."""
 
 
 class LandscapeDiscriminator(nn.Module):

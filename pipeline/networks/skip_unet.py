@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.networks.initialization import normal_
+from pipeline.networks.skips import join
 
 NormName = Literal["batch", "instance"]
 
@@ -84,6 +85,6 @@ class SkipUNet(nn.Module):
             levels.append(x)
         x = levels.pop()
         for up in self.ups:
-            x = torch.cat([up(x), levels.pop()], dim=1)
+            x = join(up(x), levels.pop())
         result: torch.Tensor = self.head(x)
         return result

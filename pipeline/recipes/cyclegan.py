@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -53,8 +53,16 @@ class CycleGANSettings(Settings):
     )
 
 
+class PhotoGenerator(SkipUNet):
+    """The U-Net with its input in front: lightness (N, 1, H, W) to the photo (N, 3, H, W), Lab."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the colour photo that has the lightness ``x``."""
+        return lab.picture(x, super().forward(x))
+
+
 class CycleGAN(Recipe):
-    """Lightness to a and b and back, at 256x256, unpaired: CycleGAN (Zhu et al. 2017).
+    """Lightness to a colour photo and back, at 256x256, unpaired: CycleGAN (Zhu et al. 2017).
 
     Two generators, two 70x70 PatchGANs. As the page gives it: pix2pix's U-Net, least squares, L1
     after a whole cycle. Where it is silent, the paper: weight 10 on the cycle, no identity loss
@@ -62,8 +70,10 @@ class CycleGAN(Recipe):
     epochs and then linearly to 0, 200 epochs, batches of one, instance norm, the discriminators'
     losses halved, the generators first in every step.
 
-    The colour domain is a and b without the lightness, as the channel counts say: with it, the
-    way back would be a copy. So the colour discriminator sees colours but not what they lie on.
+    The page's generator gives a and b of a lightness; a colour photo is all three. That is what the
+    colour discriminator judges, what the way back starts from, and what has to be the same after a
+    whole cycle. Taken without their lightness, a and b would be a domain of their own, in which no
+    loss says on what a colour lies.
     """
 
     name: ClassVar[str] = "cyclegan"
@@ -77,23 +87,24 @@ class CycleGAN(Recipe):
 
     def generator(self) -> nn.Module:
         """Build the generator of colours: 54.4 million parameters with eight halvings."""
-        return self._unet(1, 2)
+        return PhotoGenerator(1, 2, **self._unet)
 
     def networks(self) -> dict[str, nn.Module]:
         """Build both generators, both discriminators and what these remember."""
         side, pool = self.settings.size, self.settings.pool
         return {
             GENERATOR: self.generator(),
-            "gray_generator": self._unet(2, 1),
-            "colour_discriminator": PatchGAN(channels=2, norm="instance"),
+            "gray_generator": SkipUNet(3, 1, **self._unet),
+            "colour_discriminator": PatchGAN(channels=3, norm="instance"),
             "gray_discriminator": PatchGAN(channels=1, norm="instance"),
-            "colour_pool": ImagePool(pool, (2, side, side)),
+            "colour_pool": ImagePool(pool, (3, side, side)),
             "gray_pool": ImagePool(pool, (1, side, side)),
         }
 
-    def _unet(self, channels_in: int, channels_out: int) -> SkipUNet:
+    @property
+    def _unet(self) -> dict[str, Any]:
         width, halvings = self.settings.width, self.settings.halvings
-        return SkipUNet(channels_in, channels_out, width=width, halvings=halvings, norm="instance")
+        return {"width": width, "halvings": halvings, "norm": "instance"}
 
     @property
     def multiple(self) -> int:
@@ -122,8 +133,9 @@ class CycleGAN(Recipe):
         return halfway_then_down(progress)
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* from the photo's luma, a* and b* from its colours."""
-        return lab.encode(rgb)
+        """Take L* from the photo's luma; for the colour photo, a* and b* with it."""
+        batch = lab.encode(rgb)
+        return Batch(batch.x, lab.picture(batch.x, batch.y))
 
     def updates(
         self, phase: Phase, step: int, batch: Batch, networks: Networks
@@ -159,5 +171,5 @@ class CycleGAN(Recipe):
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
         """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1."""
-        ab: torch.Tensor = generator(lab.lightness(luma))
-        return ab.float() * lab.AB_SCALE
+        photo: torch.Tensor = generator(lab.lightness(luma))
+        return photo[:, 1:].float() * lab.AB_SCALE

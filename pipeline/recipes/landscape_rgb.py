@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 from torch.nn import functional
 
 from pipeline import color
-from pipeline.networks.landscape import LandscapeDiscriminator, LandscapeGenerator
+from pipeline.networks.landscape import SMALLEST, LandscapeDiscriminator, LandscapeGenerator
 from pipeline.recipes.base import (
     DISCRIMINATOR,
     GENERATOR,
@@ -33,8 +33,21 @@ class LandscapeRgbSettings(Settings):
 
     epochs: int = Field(200, ge=1, description="Passes over the training photos.")
     batch_size: int = Field(16, ge=1, description="Photos in a step; the page names none.")
-    size: int = Field(200, ge=142, le=1024, description="Side of the training pictures in pixels.")
+    size: int = Field(200, ge=32, le=1024, description="Side of the training pictures in pixels.")
     learning_rate: float = Field(5e-4, gt=0, description="Adam's learning rate, for both networks.")
+    discriminator: bool = Field(
+        True,
+        validate_default=True,
+        description="Train the discriminator too; without it the generator becomes the very same,"
+        " in less time, and pictures may be smaller.",
+    )
+
+    @field_validator("discriminator")
+    @classmethod
+    def _room(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("size", SMALLEST) < SMALLEST:
+            raise ValueError(f"false for a size under {SMALLEST}")
+        return value
 
 
 class LandscapeRgb(Recipe):
@@ -60,10 +73,10 @@ class LandscapeRgb(Recipe):
 
     def networks(self) -> dict[str, nn.Module]:
         """Build both networks; the discriminator has 7.8 million parameters at 200 px."""
-        return {
-            GENERATOR: self.generator(),
-            DISCRIMINATOR: LandscapeDiscriminator(self.settings.size),
-        }
+        networks: dict[str, nn.Module] = {GENERATOR: self.generator()}
+        if self.settings.discriminator:
+            networks[DISCRIMINATOR] = LandscapeDiscriminator(self.settings.size)
+        return networks
 
     @property
     def multiple(self) -> int:
@@ -75,7 +88,7 @@ class LandscapeRgb(Recipe):
         rate = self.settings.learning_rate
         return {
             name: torch.optim.Adam(networks[name].parameters(), rate, fused=fused)
-            for name in (GENERATOR, DISCRIMINATOR)
+            for name in networks
         }
 
     def encode(self, rgb: torch.Tensor) -> Batch:
@@ -88,12 +101,16 @@ class LandscapeRgb(Recipe):
         """The discriminator by binary cross-entropy; the generator by mean squared error alone."""
         del phase, step
         fake = networks[GENERATOR](batch.x).float()
-        real_verdict = networks[DISCRIMINATOR](batch.y)
-        fake_verdict = networks[DISCRIMINATOR](fake.detach())
-        yield Update(
-            DISCRIMINATOR,
-            {"real": cross_entropy(real_verdict, 1.0), "fake": cross_entropy(fake_verdict, 0.0)},
-        )
+        if DISCRIMINATOR in networks:
+            real_verdict = networks[DISCRIMINATOR](batch.y)
+            fake_verdict = networks[DISCRIMINATOR](fake.detach())
+            yield Update(
+                DISCRIMINATOR,
+                {
+                    "real": cross_entropy(real_verdict, 1.0),
+                    "fake": cross_entropy(fake_verdict, 0.0),
+                },
+            )
         yield Update(GENERATOR, {"mse": functional.mse_loss(fake, batch.y)})
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:

@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from imports import imported
+from imports import NO_INFLUENCE, imported
 from scratch import PROJECT
 
 from pipeline.params import Params
-
-# They say what goes wrong and how far the work is, and carry parameters that dvc tracks by value:
-# what a stage writes does not depend on them.
-NO_INFLUENCE = {
-    Path("pipeline") / name for name in ("__init__.py", "errors.py", "params.py", "progress.py")
-} | {Path("stages/__init__.py")}
 
 # In git, not made by the chain: training starts from it.
 SHIPPED = Path("models/colorpipe.safetensors")

@@ -4,7 +4,14 @@ import torch
 from PIL import Image
 from splits import make_split
 
-from pipeline.dataset import BatchSampler, PhotoSet, list_pairs, read_photos, resized
+from pipeline.dataset import (
+    BatchSampler,
+    PhotoSet,
+    list_pairs,
+    read_photos,
+    resized,
+    to_tensor,
+)
 from pipeline.errors import ColorpipeError
 from pipeline.recipes.base import CROPS, FLIPS, JITTER
 
@@ -145,7 +152,16 @@ def test_a_batch_larger_than_the_data_is_refused(photos):
 def test_resizing_to_the_same_size_is_free():
     rgb = torch.rand(1, 3, 32, 32)
     assert resized(rgb, 32) is rgb
-    assert resized(rgb, 16).shape == (1, 3, 16, 16)
+
+
+@pytest.mark.parametrize("size", [16, 41, 96])
+def test_resizing_is_pillow_s_bicubic(photos, size):
+    ours = resized(to_tensor(photos.pixels, CPU), size)
+    assert 0 <= ours.min() <= ours.max() <= 1
+    for photo, made in zip(photos.pixels, ours, strict=True):
+        theirs = Image.fromarray(photo).resize((size, size), Image.Resampling.BICUBIC)
+        levels = made.permute(1, 2, 0).numpy() * 255
+        assert np.abs(levels - np.asarray(theirs, np.float32)).max() < 1.6  # Pillow rounds twice.
 
 
 def test_pixels_of_splits_long_past_are_forgotten(split, tmp_path, monkeypatch):

@@ -17,10 +17,11 @@ from pipeline.processes import Processes
 PROJECT = Path(__file__).parents[2]
 
 SCRIPT = """
-import json, sys
+import json, os, signal, sys
 from pathlib import Path
 from pipeline import training
 from pipeline.dataset import BatchSampler
+from pipeline.errors import StoppedError
 from pipeline.params import TrainParams
 from stages.train import train
 
@@ -32,24 +33,39 @@ def spy(self, step, device, order=0):
     return batch(self, step, device, order)
 BatchSampler.batch = spy
 
-folder = Path(sys.argv[1])
-train(folder / "split", folder / "out/generator.safetensors", folder / "out/curves", TrainParams(
-    recipe="heartbeat", epochs=2, batch_size=4, size=32, device="cpu", precision="float32",
-    options={"label_noise": 0.0}, **json.loads(sys.argv[2])))
-import os
+folder, stop = Path(sys.argv[1]), int(sys.argv[3])
+step = training.Trainer._train_step
+def stopped(self, phase, where):
+    step(self, phase, where)
+    if self.step + 1 == stop:
+        os.kill(os.getpid(), signal.SIGINT)
+training.Trainer._train_step = stopped
+
+try:
+    train(folder / "split", folder / "out/generator.safetensors", folder / "out/curves",
+        TrainParams(**json.loads(sys.argv[2])))
+except StoppedError:
+    pass
 (folder / f"seen-{os.environ.get('RANK', 'alone')}.json").write_text(json.dumps(seen))
 """
 
 
-def run(folder, count, **params):
-    folder.mkdir()
-    make_split(folder / "split", train=8, size=32)
-    (folder / "script.py").write_text(SCRIPT)
+HEARTBEAT = {"recipe": "heartbeat", "options": {"label_noise": 0.0}}
+CYCLEGAN = {"recipe": "cyclegan", "options": {"halvings": 5, "width": 4, "pool": 2}}
+
+
+def run(folder, count, params, stop=0):
+    """Train in ``folder`` with so many processes; Ctrl-C reaches them in step ``stop``."""
+    params = {"epochs": 2, "batch_size": 4, "size": 32, "precision": "float32", **params}
+    if not folder.exists():
+        folder.mkdir()
+        make_split(folder / "split", train=8, size=32)
+        (folder / "script.py").write_text(SCRIPT)
     launcher = [sys.executable]
     if count > 1:
         launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"]
     done = subprocess.run(
-        [*launcher, "script.py", str(folder), json.dumps(params)],
+        [*launcher, "script.py", str(folder), json.dumps({**params, "device": "cpu"}), str(stop)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -68,8 +84,8 @@ def losses(folder):
 @pytest.fixture(scope="module")
 def one_and_two(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
-    run(folder / "one", 1)
-    return folder / "one", folder / "two", run(folder / "two", 2)
+    run(folder / "one", 1, HEARTBEAT)
+    return folder / "one", folder / "two", run(folder / "two", 2, HEARTBEAT)
 
 
 def test_two_processes_see_the_photos_that_one_sees(one_and_two):
@@ -101,6 +117,15 @@ def test_the_first_process_alone_writes_and_speaks(one_and_two):
     assert done.stdout.count("Training heartbeat on 8 photos") == 1
     assert "2 processes of cpu" in done.stdout
     assert not list((two / ".colorpipe/training").iterdir())
+
+
+def test_two_processes_go_on_with_the_pool_that_each_had(tmp_path):
+    run(tmp_path / "whole", 2, CYCLEGAN)
+    run(tmp_path / "parts", 2, CYCLEGAN, stop=2)
+    assert not (tmp_path / "parts/out").exists()
+    run(tmp_path / "parts", 2, CYCLEGAN)
+    whole, parts = (tmp_path / name / "out/generator.safetensors" for name in ("whole", "parts"))
+    assert parts.read_bytes() == whole.read_bytes()
 
 
 def test_a_single_process_agrees_with_itself_and_imports_no_launcher():

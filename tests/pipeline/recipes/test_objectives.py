@@ -148,9 +148,9 @@ def test_dcgan_without_a_discriminator_is_the_papers_baseline():
 
 def test_cyclegan():
     recipe = get_recipe("cyclegan")
-    batch = Batch(torch.full((2, 1, 4, 4), TRUTH), torch.full((2, 2, 4, 4), TRUTH))
+    batch = Batch(torch.full((2, 1, 4, 4), TRUTH), torch.full((2, 3, 4, 4), TRUTH))
     networks = {
-        "generator": Made(2),
+        "generator": Made(3),
         "gray_generator": Made(1),
         "colour_discriminator": Judge(),
         "gray_discriminator": Judge(),

@@ -114,6 +114,41 @@ def test_an_update_gives_gradients_to_its_own_networks_only(name, photo):
     assert sorted(updated) == sorted(optimizers)
 
 
+def test_cyclegan_s_colour_photos_have_their_lightness(photo):
+    # Without it, any colours would do on any photo, and the way back could not be known.
+    recipe = get_recipe("cyclegan", SMALL["cyclegan"])
+    batch = small_batch(recipe, photo)
+    assert torch.equal(batch.y[:, :1], batch.x)
+    assert batch.y.shape[1] == 3
+    networks = recipe.networks()
+    made = networks["generator"](batch.x)
+    assert torch.equal(made[:, :1], batch.x)
+    brighter = torch.cat([made[:, :1] + 0.5, made[:, 1:]], dim=1)
+    for judge in ("colour_discriminator", "gray_generator"):
+        assert not torch.allclose(networks[judge](made), networks[judge](brighter)), judge
+
+
+def test_landscape_rgb_becomes_the_same_without_its_discriminator(photo):
+    found = []
+    for discriminator in (True, False):
+        torch.manual_seed(0)
+        recipe = get_recipe("landscape-rgb", {"size": 142, "discriminator": discriminator})
+        networks = recipe.networks()
+        assert ("discriminator" in networks) == discriminator
+        optimizers = recipe.optimizers(networks, fused=True)
+        for update in recipe.updates(recipe.phases[0], 0, small_batch(recipe, photo), networks):
+            torch.stack(list(update.losses.values())).sum().backward()
+            optimizers[update.optimizer].step()
+        found.append(torch.cat([w.flatten() for w in networks["generator"].parameters()]))
+    assert torch.equal(*found)
+
+
+def test_landscape_rgb_s_discriminator_needs_room():
+    with pytest.raises(ColorpipeError, match="'discriminator' is True, but must be false for"):
+        get_recipe("landscape-rgb", {"size": 64})
+    assert get_recipe("landscape-rgb", {"size": 64, "discriminator": False}).settings.size == 64
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_phases_fill_the_epochs(name):
     for epochs in (1, 2, 7, 60):

@@ -1,0 +1,1 @@
+"""All recipes on the same photos with the same budget: one table, one contact sheet."""

@@ -1,0 +1,153 @@
+"""What the comparison comes to: a table of all runs, and answers to what their authors asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from comparison.settings import COSTS, REPORTS, RESULTS, TABLE, Comparison, Question
+from pipeline.errors import ColorpipeError
+from pipeline.images import new_file
+from pipeline.judging.scorecard import EVERYTHING
+from pipeline.judging.scores import GRAY, METRICS
+from pipeline.report import write_series
+
+SPENT = ("parameters", "epochs", "images", "seconds", "images_per_second", "peak_memory_gb")
+"""What a run took, as ``comparison/costs`` names it."""
+
+Row = Mapping[str, str]
+
+
+def write_table(comparison: Comparison) -> None:
+    """Write ``comparison/table.csv`` and, with intervals and answers, ``comparison/results.md``.
+
+    Raises:
+        ColorpipeError: a run has not been trained, or the runs have not been judged.
+    """
+    categories = _read_csv(REPORTS / "categories.csv")
+    overall = {row["result"]: row for row in categories if row["category"] == EVERYTHING}
+    rows = [_row(run, _costs(run), overall) for run in comparison.runs]
+    rows.append(_row(GRAY, dict.fromkeys(SPENT, ""), overall))
+    differences = _read_csv(REPORTS / "comparison.csv")
+    write_series(TABLE, list(rows[0]), (list(row.values()) for row in rows))
+    with new_file(RESULTS) as temporary:
+        temporary.write_text(markdown(comparison, rows, differences), encoding="utf-8")
+
+
+def _row(run: str, costs: Mapping[str, Any], overall: Mapping[str, Row]) -> dict[str, str]:
+    if run not in overall:
+        raise ColorpipeError(f"{REPORTS} does not tell about {run}; run `dvc repro evaluate`.")
+    row = {"run": run} | {name: str(costs[name]) for name in SPENT}
+    row["test_photos"] = overall[run]["photos"]
+    for metric in METRICS:
+        for name in (metric.name, f"{metric.name}_low", f"{metric.name}_high"):
+            row[name] = overall[run][name]
+    return row
+
+
+def _costs(run: str) -> dict[str, Any]:
+    path = COSTS / f"{run}.json"
+    try:
+        costs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ColorpipeError(
+            f"{path} cannot be read ({error}); run `dvc repro train@{run}`."
+        ) from error
+    return costs
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+    except OSError as error:
+        raise ColorpipeError(
+            f"{path} cannot be read ({error}); run `dvc repro evaluate`."
+        ) from error
+
+
+def markdown(comparison: Comparison, rows: Sequence[Row], differences: Sequence[Row]) -> str:
+    """Return the table and the answers as Markdown."""
+    budget, gray = comparison.budget, rows[-1]
+    lines = [
+        "# The systems compared",
+        "",
+        f"Each trained for {budget.amount} {budget.unit}, on the same photos; {gray['test_photos']}"
+        " test photos, 95 % intervals. The settings are in `params.yaml`; `dvc repro` in this"
+        " folder rebuilds it all.",
+        "",
+    ]
+    lines += _table(
+        [
+            "run",
+            "million parameters",
+            "images",
+            "seconds",
+            "images/s",
+            "peak GB",
+            *(metric.name for metric in METRICS),
+        ],
+        [[*_spent(row), *(_interval(row, metric.name) for metric in METRICS)] for row in rows],
+    )
+    by_run = {row["run"]: row for row in rows}
+    for question in comparison.questions:
+        lines += ["", *_answer(question, by_run, differences)]
+    return "\n".join(lines) + "\n"
+
+
+def _spent(row: Row) -> list[str]:
+    weights = f"{int(row['parameters']) / 1e6:.1f}" if row["parameters"] else ""
+    names = ("images", "seconds", "images_per_second", "peak_memory_gb")
+    return [row["run"], weights, *(row[name] for name in names)]
+
+
+def _interval(row: Row, name: str) -> str:
+    if not row[name]:
+        return "–"
+    return f"{row[name]} ({row[f'{name}_low']} to {row[f'{name}_high']})"
+
+
+def _answer(question: Question, by_run: Mapping[str, Row], differences: Sequence[Row]) -> list[str]:
+    first, second = question.better, question.than
+    speeds = [float(by_run[run]["images_per_second"]) for run in (first, second)]
+    return [
+        f"## {question.text}",
+        "",
+        f"{first} trained at {speeds[0]:.1f} images a second, {second} at {speeds[1]:.1f}: a ratio"
+        f" of {speeds[0] / speeds[1]:.2f}.",
+        "",
+        *_table(
+            ["metric", f"{first} minus {second}", "better"],
+            answers(first, second, differences),
+        ),
+    ]
+
+
+def answers(first: str, second: str, differences: Sequence[Row]) -> list[list[str]]:
+    """Return for each metric its name, first minus second, and the better of the two.
+
+    Args:
+        first: a run.
+        second: another.
+        differences: rows of ``comparison.csv``, each pair in one of the two orders.
+    """
+    found = []
+    for row in differences:
+        if {row["result"], row["baseline"]} != {first, second}:
+            continue
+        difference = "–"
+        if row["difference"]:
+            value, low, high = (float(row[name]) for name in ("difference", "low", "high"))
+            if row["result"] == second:
+                value, low, high = -value, -high, -low
+            difference = f"{value:g} ({low:g} to {high:g})"
+        found.append([row["metric"], difference, row["better"] or "not shown"])
+    return found
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    return ["| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)]

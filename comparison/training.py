@@ -1,0 +1,120 @@
+"""One run of the comparison: a system trained for as long as all others."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from comparison.settings import COSTS, CURVES, MODELS, SPLIT, Budget, Comparison
+from pipeline.checkpoints import Checkpoint, run_key
+from pipeline.dataset import PhotoSet, read_photos
+from pipeline.errors import ColorpipeError
+from pipeline.images import new_file
+from pipeline.params import TrainParams, override
+from pipeline.processes import Processes
+from pipeline.recipes import recipe_of
+from pipeline.report import write_metrics
+from pipeline.runtime import choose_dtype, keep_freed_memory
+from pipeline.training import Trainer
+from stages.train import train
+
+NOTES = Path(".colorpipe/comparison")
+"""What runs that are under way have to remember."""
+
+_TIMED = 5.0
+"""Seconds of training that tell the speed, at least; the first step, which is slower, is not."""
+
+
+def train_run(comparison: Comparison, run: str) -> None:
+    """Train ``run`` with its budget: weights, curves, and what it took.
+
+    Killed at any moment, it goes on from its checkpoint when it is called again.
+
+    Raises:
+        ColorpipeError: there is no such run, or training it failed.
+        StoppedError: the user stopped it.
+    """
+    keep_freed_memory()
+    params = comparison.params(run)
+    photos = read_photos(SPLIT, "train")
+    facts = [params.model_dump(mode="json"), comparison.budget.model_dump(), photos.fingerprint]
+    note = NOTES / f"{run_key({'run': facts})}.json"
+    epochs = epochs_for(comparison.budget, params, photos, note)
+    effort = train(
+        SPLIT, MODELS / f"{run}.safetensors", CURVES / run, override(params, {"epochs": epochs})
+    )
+    with torch.device("meta"):
+        weights = sum(w.numel() for w in recipe_of(params).generator().parameters())
+    write_metrics(
+        COSTS / f"{run}.json",
+        {
+            "parameters": weights,
+            "epochs": effort.epochs,
+            "images": effort.images,
+            "seconds": round(effort.seconds, 1),
+            "images_per_second": round(effort.images / effort.seconds, 2),
+            "peak_memory_gb": round(_peak_memory() / 1e9, 2),
+        },
+    )
+    note.unlink(missing_ok=True)
+
+
+def epochs_for(budget: Budget, params: TrainParams, photos: PhotoSet, note: Path) -> int:
+    """Return how many epochs the budget allows, at least one.
+
+    For a budget in seconds the speed is measured and the answer kept in ``note``, so that a run
+    that goes on after a kill has the epochs it began with.
+
+    Raises:
+        ColorpipeError: a batch is larger than the photos are many.
+    """
+    batch_size = recipe_of(params).settings.batch_size
+    if batch_size > len(photos):
+        raise ColorpipeError(
+            f"A batch of {batch_size} cannot be drawn from {len(photos)} training photos; lower"
+            " train.batch_size in comparison/params.yaml, or raise scrape.limit."
+        )
+    images = len(photos) // batch_size * batch_size
+    if budget.unit == "images":
+        return max(1, round(budget.amount / images))
+    if note.exists():
+        return int(json.loads(note.read_text(encoding="utf-8"))["epochs"])
+    epochs = max(1, round(budget.amount * speed(params, photos) / images))
+    with new_file(note) as temporary:
+        temporary.write_text(json.dumps({"epochs": epochs}), encoding="utf-8")
+    return epochs
+
+
+def speed(params: TrainParams, photos: PhotoSet) -> float:
+    """Return the images a second of some steps in the last phase of training."""
+    processes = Processes(params.device)
+    with tempfile.TemporaryDirectory(prefix="colorpipe-speed-") as folder:
+        trainer = Trainer(
+            recipe_of(params),
+            photos,
+            validation=None,
+            seed=params.seed,
+            processes=processes,
+            dtype=choose_dtype(processes.device, params.precision),
+            checkpoint=Checkpoint("speed", Path(folder)),
+        )
+        trainer.advance(1)
+        started, steps, seconds = time.perf_counter(), 0, 0.0
+        while seconds < _TIMED and trainer.step < trainer.steps:
+            trainer.advance(1)
+            steps, seconds = steps + 1, time.perf_counter() - started
+    return steps * trainer.recipe.settings.batch_size / seconds
+
+
+def _peak_memory() -> int:
+    """Return the most bytes that were in use: the GPU's if there is one, else the process's."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,44 @@
+"""Draw docs/shipped.jpg: what the weights that ship make of photos they have never seen.
+
+Of scikit-image's photos, those in the public domain: NASA's, SpaceX's and those under CC0; the last
+was taken without colour. Run it anywhere: `python docs/shipped.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from skimage import data
+
+from pipeline.colorizer import Colorizer
+from pipeline.colorizing.model_choice import find_model
+from pipeline.images import RGB
+from pipeline.report import contact_sheet
+from pipeline.shipped import PRETRAINED
+
+COLOUR = ("coffee", "rocket", "astronaut", "chelsea")
+WITHOUT = ("camera",)
+SIDE = 320
+
+
+def main() -> None:
+    """Put gray, colorized and true pictures of each photo above one another."""
+    colorizer = Colorizer.load(find_model(Path(PRETRAINED)))
+    grays: list[RGB] = []
+    made: list[RGB] = []
+    truths: list[RGB] = []
+    for name in (*COLOUR, *WITHOUT):
+        photo = Image.fromarray(getattr(data, name)())
+        square = ImageOps.fit(photo.convert("RGB"), (SIDE, SIDE), Image.Resampling.LANCZOS)
+        gray = square.convert("L")
+        grays.append(np.asarray(gray.convert("RGB")))
+        made.append(np.asarray(colorizer(gray)))
+        truths.append(np.asarray(square) if name in COLOUR else np.full_like(grays[-1], 255))
+    sheet = contact_sheet([grays, made, truths], ("gray", "colorized", "truth"), cell=SIDE // 2)
+    sheet.convert("RGB").save(Path(__file__).with_suffix(".jpg"), quality=88)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Run a published experiment: its data set, sizes and recipe, as one ``dvc exp run``.
+
+    python experiments/run.py                          which there are
+    python experiments/run.py pix2pix -S scrape.path=landscapes.zip
+    python experiments/run.py dcgan-cifar10 --queue
+
+Each experiment is a file of this folder with the keys of ``params.yaml`` in which it differs from
+the chain's defaults. What follows its name goes to ``dvc exp run``; a value given there wins.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import ColorpipeError
+from pipeline.params import Params, validate
+from pipeline.recipes import recipe_of
+
+HERE = Path(__file__).parent
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the experiment that comes first, or list all; return the exit code."""
+    if not arguments or arguments[0].startswith("-"):
+        for path in files():
+            about = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+            print(f"{path.stem:18} {about}")
+        return 0
+    name, *others = arguments
+    try:
+        command = ["exp", "run", *options(HERE / f"{name}.yaml"), *others]
+    except ColorpipeError as error:
+        print(f"experiments: {error}", file=sys.stderr)
+        return 2
+    print(f"dvc {shlex.join(command)}", flush=True)
+    return subprocess.run([sys.executable, "-m", "dvc", *command], check=False).returncode
+
+
+def files() -> list[Path]:
+    """Return the experiments, by name."""
+    return sorted(HERE.glob("*.yaml"), key=lambda path: path.stem)
+
+
+def options(path: Path) -> list[str]:
+    """Return the options of ``dvc exp run`` that stand for a file's keys.
+
+    Raises:
+        ColorpipeError: there is no such file, or a key, a value or a setting of the recipe in it is
+            not allowed.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(file.stem for file in files())
+        raise ColorpipeError(f"There is no experiment '{path.stem}'; there are {known}.") from error
+    recipe_of(validate(Params, content, str(path)).train)
+    return [f"--set-param={key}={json.dumps(value)}" for key, value in flat(content)]
+
+
+def flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key with those above it, and its value."""
+    for key, value in content.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{name}.")
+        else:
+            # "++": params.yaml has the keys of train.options only where one is set.
+            yield ("++" if name.startswith("train.options.") else "") + name, value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""The comparison's own DVC project: kept apart from the chain, and rebuilt by one command."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from imports import NO_INFLUENCE, imported
+from photos import real_photos
+from scratch import PROJECT, Scratch
+
+STAGES: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "comparison/dvc.yaml").read_text())[
+    "stages"
+]
+SETTINGS = {Path("comparison/__init__.py"), Path("comparison/settings.py")}
+# The photos are made in a minute: there, defaults that no file names count too.
+CARRIED = {"split": {Path("comparison/settings.py"), Path("pipeline/params.py")}}
+MODULES = {
+    "split": "comparison/photos.py",
+    "train": "comparison/training.py",
+    "evaluate": "stages/evaluate.py",
+    "table": "comparison/table.py",
+}
+UNET = {"options": {"halvings": 5, "width": 4}}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_every_module_that_it_imports(stage: str) -> None:
+    module = Path(MODULES[stage])
+    needed = {module} | imported(module, PROJECT)
+    needed -= (NO_INFLUENCE | SETTINGS) - CARRIED.get(stage, set())
+    given = (Path(name) for name in STAGES[stage]["deps"] if name.endswith(".py"))
+    # From the project's folder: "../pipeline/png.py" or "table.py".
+    listed = {Path(*p.parts[1:]) if p.parts[0] == ".." else "comparison" / p for p in given}
+    assert listed == needed
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_runs_this_checkout_s_code(stage: str) -> None:
+    assert STAGES[stage]["cmd"].startswith(f"cd .. && python -m comparison {stage}")
+
+
+def test_the_chain_s_commands_leave_it_alone(project: Scratch) -> None:
+    listed = project.dvc("stage", "list", "--all", "--name-only").split()
+    assert listed == list(yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"])
+    assert not [name for name in project.changed() if "comparison" in name]
+
+
+@pytest.fixture
+def compared(project: Scratch, tmp_path: Path) -> Scratch:
+    """A checkout whose comparison is of two slim networks on a dozen photos."""
+    scratch = project.copy(tmp_path / "colorpipe")
+    for index, photo in enumerate(real_photos(16)):
+        category = tmp_path / "photos" / ("even" if index % 2 else "odd")
+        category.mkdir(parents=True, exist_ok=True)
+        (category / f"{index}{photo.suffix}").write_bytes(photo.read_bytes())
+    settings = scratch.path("comparison/params.yaml")
+    content = yaml.safe_load(settings.read_text())
+    content["scrape"] |= {"path": "../../photos", "limit": None}
+    content["resize"]["size"] = 64
+    content["split"] = {"test_per_category": 2, "val_fraction": 0}
+    content["budget"] = {"unit": "images", "amount": 8}
+    content["train"] |= {"batch_size": 4, "size": 32}
+    content["runs"] = ["unet", "slim"]
+    content["overrides"] = {"unet": UNET, "slim": {"recipe": "pix2pix", **UNET}}
+    content["evaluate"] |= {"gallery": 2, "resamples": 100}
+    content["questions"] = [{"text": "Is one better?", "better": "slim", "than": "unet"}]
+    settings.write_text(yaml.safe_dump(content, sort_keys=False))
+    return scratch
+
+
+def repro(scratch: Scratch) -> list[str]:
+    output = scratch.dvc("--cd", "comparison", "repro")
+    return re.findall(r"^Running stage '(.+)'", output, flags=re.MULTILINE)
+
+
+def test_one_command_rebuilds_it_and_git_gets_no_photos(compared: Scratch) -> None:
+    # Runs may be trained in any order.
+    ran = repro(compared)
+    assert (ran[0], {*ran[1:3]}, ran[3:]) == (
+        "split",
+        {"train@unet", "train@slim"},
+        ["evaluate", "table"],
+    )
+    with compared.path("comparison/table.csv").open() as stream:
+        assert [row["run"] for row in csv.DictReader(stream)] == ["unet", "slim", "gray"]
+    changed = {line.split()[-1] for line in compared.git("status", "--porcelain").splitlines()}
+    kept = {"dvc.lock", "params.yaml", "results.md", "table.csv"}
+    assert {f"comparison/{name}" for name in kept} >= changed
+    assert "comparison/params.yaml" in changed
+    assert not [name for name in compared.changed() if "comparison" in name]
+    assert repro(compared) == []
+
+    settings = compared.path("comparison/params.yaml")
+    settings.write_text(settings.read_text().replace("Is one better?", "Which is better?"))
+    assert repro(compared) == ["table"]
+    settings.write_text(settings.read_text().replace("recipe: pix2pix", "recipe: cgan"))
+    assert repro(compared) == ["train@slim", "evaluate", "table"]

@@ -1,0 +1,107 @@
+"""The published experiments: files of parameters, each one ``dvc exp run``."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from photos import real_photos
+from scratch import PROJECT, Scratch, stages_run
+
+from pipeline.errors import ColorpipeError
+from pipeline.params import Params
+from pipeline.recipes import RECIPES, recipe_of
+from pipeline.sources.categories import read_categories
+
+FILES = sorted((PROJECT / "experiments").glob("*.yaml"), key=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def run() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("run", PROJECT / "experiments/run.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def params_of(path: Path) -> Params:
+    return Params.model_validate(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_is_of_the_recipe_it_is_named_after_and_fits_its_data(path: Path) -> None:
+    params = params_of(path)
+    recipe = recipe_of(params.train)
+    assert path.stem.startswith(recipe.name)
+    # Photos are not enlarged for training.
+    assert params.resize.size >= recipe.settings.size
+    if params.scrape.source == "bing":
+        assert read_categories(PROJECT / params.scrape.categories)
+
+
+def test_every_published_system_has_one() -> None:
+    assert {params_of(path).train.recipe for path in FILES} == set(RECIPES) - {"colorpipe"}
+
+
+def test_keys_become_options_of_dvc(run: ModuleType) -> None:
+    found = run.options(PROJECT / "experiments/dcgan-cifar10.yaml")
+    assert '--set-param=scrape.source="cifar10"' in found
+    assert "--set-param=clean.drop_small=false" in found
+    assert "--set-param=++train.options.lambda_l1=10" in found
+
+
+def test_mistakes_are_said_and_nothing_runs(
+    run: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["pix3pix"]) == 2
+    assert "no experiment 'pix3pix'; there are cgan, " in capsys.readouterr().err
+    for content, sentence in (
+        ({"train": {"recipe": "pix2pix", "sise": 3}}, "'train.sise' is not a known key"),
+        ({"train": {"recipe": "unet", "options": {"a": 1}}}, "recipe unet: 'a' is not a known"),
+    ):
+        (tmp_path / "odd.yaml").write_text(yaml.safe_dump(content))
+        with pytest.raises(ColorpipeError, match=sentence):
+            run.options(tmp_path / "odd.yaml")
+
+
+def test_all_are_listed_with_what_they_are(
+    run: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [path.stem for path in FILES]
+    assert all("System " in line for line in lines)
+
+
+def test_one_is_run_from_photos_to_results(project: Scratch, tmp_path: Path) -> None:
+    scratch = project.copy(tmp_path / "colorpipe")
+    photos = tmp_path / "photos/landscapes"
+    photos.mkdir(parents=True)
+    for index, photo in enumerate(real_photos(12)):
+        (photos / f"{index}{photo.suffix}").write_bytes(photo.read_bytes())
+    tiny: dict[str, Any] = {
+        "scrape.path": photos.parent,
+        "resize.size": 64,
+        "split.test_per_category": 2,
+        "train.size": 32,
+        "train.epochs": 1,
+        "train.batch_size": 4,
+        "++train.options.halvings": 5,
+        "++train.options.width": 4,
+    }
+    given = [f"--set-param={key}={value}" for key, value in tiny.items()]
+    output = scratch.run(sys.executable, "experiments/run.py", "pix2pix", "--name", "p2p", *given)
+    assert stages_run(output) == list(Params.model_fields)
+    made = scratch.params()
+    assert (made["train"]["recipe"], made["scrape"]["source"]) == ("pix2pix", "landscapes")
+    assert made["clean"]["drop_gray"] is False
+    assert len(list(scratch.path("data/colorized").iterdir())) == 2
+    assert "# " in scratch.path("params.yaml").read_text()
+    assert "p2p" in scratch.dvc("exp", "list")

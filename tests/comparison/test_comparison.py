@@ -1,0 +1,261 @@
+"""The comparison of all systems, at a size that takes seconds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from photos import real_photos
+from PIL import Image
+from splits import make_split
+
+from comparison import training
+from comparison.__main__ import main
+from comparison.settings import SPLIT, Budget, read_comparison
+from comparison.table import answers
+from pipeline.dataset import read_photos
+from pipeline.interruptions import StopRequest
+from pipeline.recipes import RECIPES, recipe_of
+from pipeline.training import Trainer
+from pipeline.weights import load_generator
+
+COMPARISON = Path(__file__).parents[2] / "comparison"
+UNET = {"options": {"halvings": 5, "width": 4}}
+SMALL: dict[str, Any] = {
+    "scrape": {"source": "folder", "path": "../photos"},
+    "clean": {},
+    "resize": {"size": 64},
+    "split": {"test_per_category": 2, "val_fraction": 0.2},
+    "budget": {"unit": "images", "amount": 16},
+    "train": {"batch_size": 4, "size": 32, "device": "cpu", "precision": "float32"},
+    "runs": ["heartbeat", "unet", "slim"],
+    "overrides": {"heartbeat": {}, "unet": UNET, "slim": {"recipe": "pix2pix", **UNET}},
+    "evaluate": {"gallery": 2, "resamples": 100},
+    "questions": [{"text": "Is one better?", "better": "heartbeat", "than": "unet"}],
+}
+
+
+def write_params(**changes: Any) -> None:
+    text = yaml.safe_dump({**SMALL, **changes}, sort_keys=False)
+    Path("comparison/params.yaml").write_text(text)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "comparison").mkdir()
+    write_params()
+    return tmp_path / "comparison"
+
+
+@pytest.fixture
+def split(project: Path) -> Path:
+    return make_split(project.parent / SPLIT, train=8, val=2, test=4)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Press Ctrl-C when a run has come so far."""
+    loop = Trainer._loop
+
+    def stopped(self: Trainer, stop: StopRequest, report: Any) -> None:
+        step = self._train_step
+
+        def counted(phase: Any, where: str) -> None:
+            step(phase, where)
+            stop.requested = self.step + 1 >= steps
+
+        monkeypatch.setattr(self, "_train_step", counted)
+        loop(self, stop, report)
+
+    monkeypatch.setattr(Trainer, "_loop", stopped)
+
+
+# The settings that stand in the repository
+
+
+def test_every_recipe_is_compared_with_settings_that_it_takes() -> None:
+    comparison = read_comparison(COMPARISON / "params.yaml")
+    recipes = [recipe_of(comparison.params(run)) for run in comparison.runs]
+    assert {recipe.name for recipe in recipes} == set(RECIPES)
+    assert len({recipe.settings.batch_size for recipe in recipes}) == 1
+
+
+def test_the_budget_lets_every_phase_of_a_schedule_have_its_epochs() -> None:
+    comparison = read_comparison(COMPARISON / "params.yaml")
+    kept_back = comparison.split.test_per_category
+    assert comparison.scrape.limit is not None
+    photos = 6 * (comparison.scrape.limit - kept_back) * (1 - comparison.split.val_fraction)
+    epochs = round(comparison.budget.amount / photos)
+    for run in comparison.runs:
+        given = comparison.params(run).model_copy(update={"epochs": epochs})
+        recipe, whole = recipe_of(given), recipe_of(comparison.params(run))
+        assert [p.name for p in recipe.phases] == [p.name for p in whole.phases], run
+
+
+# From photos to the table
+
+
+def test_photos_are_split_by_the_chain_s_own_stages(project: Path) -> None:
+    for index, photo in enumerate(real_photos(14)):
+        category = project.parent / "photos" / ("even" if index % 2 else "odd")
+        category.mkdir(parents=True, exist_ok=True)
+        (category / f"{index}{photo.suffix}").write_bytes(photo.read_bytes())
+    assert main(["split"]) == 0
+    names = {path.name for path in (project / "data/split/test_y").iterdir()}
+    assert len(names) == 4
+    assert {name.partition("-")[0] for name in names} == {"even", "odd"}
+    assert Image.open(project / "data/split/test_y" / min(names)).size == (64, 64)
+    before = {path: path.read_bytes() for path in (project / "data").rglob("*.png")}
+    assert main(["split"]) == 0
+    assert {path: path.read_bytes() for path in (project / "data").rglob("*.png")} == before
+
+
+def test_runs_are_trained_judged_and_put_in_one_table(project: Path, split: Path) -> None:
+    for run in SMALL["runs"]:
+        assert main(["train", run]) == 0
+    assert load_generator(project / "models/slim.safetensors").recipe.name == "pix2pix"
+    assert (project / "curves/unet/losses.tsv").is_file()
+    assert main(["evaluate"]) == 0
+    assert main(["table"]) == 0
+    rows = read(project / "table.csv")
+    assert [row["run"] for row in rows] == ["heartbeat", "unet", "slim", "gray"]
+    assert [row["images"] for row in rows] == ["16", "16", "16", ""]
+    assert int(rows[0]["parameters"]) == 1_405_602
+    for row in rows[:3]:
+        assert float(row["images_per_second"]) > 0
+        assert float(row["peak_memory_gb"]) > 0.1
+    for row in rows:
+        low, value, high = (float(row[f"ciede2000{end}"]) for end in ("_low", "", "_high"))
+        assert 0 < low <= value <= high
+    text = (project / "results.md").read_text()
+    assert "Each trained for 16 images, on the same photos; 4 test photos" in text
+    assert f"{rows[1]['psnr']} ({rows[1]['psnr_low']} to {rows[1]['psnr_high']})" in text
+    assert "## Is one better?" in text
+    assert "| heartbeat minus unet |" in text
+    sheet = Image.open(project / "reports/gallery.png")
+    assert sheet.width > 5 * 200  # Gray, three runs and the truth.
+
+
+# Budgets and interruptions
+
+
+def test_a_budget_in_images_is_rounded_to_epochs(project: Path, split: Path) -> None:
+    params, photos = read_comparison().params("unet"), read_photos(split, "train")
+    for amount, epochs in ((1, 1), (16, 2), (21, 3), (80, 10)):
+        budget = Budget(unit="images", amount=amount)
+        assert training.epochs_for(budget, params, photos, Path("note")) == epochs
+    assert not Path("note").exists()
+
+
+def test_a_budget_in_seconds_goes_by_the_speed_and_is_not_measured_twice(
+    project: Path, split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, photos = read_comparison().params("unet"), read_photos(split, "train")
+    monkeypatch.setattr(training, "_TIMED", 0.01)
+    assert training.speed(params, photos) > 0
+    monkeypatch.setattr(training, "speed", lambda *_: 4.0)
+    budget, note = Budget(unit="seconds", amount=10), Path("notes/run.json")
+    assert training.epochs_for(budget, params, photos, note) == 5
+    monkeypatch.setattr(training, "speed", lambda *_: 400.0)
+    assert training.epochs_for(budget, params, photos, note) == 5
+
+
+@pytest.mark.parametrize("unit", ["images", "seconds"])
+def test_a_run_that_is_stopped_goes_on_to_the_very_same_weights(
+    project: Path, split: Path, monkeypatch: pytest.MonkeyPatch, unit: str
+) -> None:
+    write_params(budget={"unit": unit, "amount": 24})
+    monkeypatch.setattr(training, "speed", lambda *_: 1.0)
+    assert main(["train", "slim"]) == 0
+    whole = (project / "models/slim.safetensors").read_bytes()
+    with monkeypatch.context() as interrupted:
+        stop_after(interrupted, 4)
+        assert main(["train", "slim"]) == 130
+    # The machine is another by now, but the run is not.
+    monkeypatch.setattr(training, "speed", lambda *_: 100.0)
+    assert main(["train", "slim"]) == 0
+    assert (project / "models/slim.safetensors").read_bytes() == whole
+    costs = json.loads((project / "costs/slim.json").read_text())
+    assert (costs["epochs"], costs["images"]) == (3, 24)
+    assert list(Path(".colorpipe/comparison").glob("*")) == []
+
+
+def test_what_a_run_took_is_counted_over_all_its_parts(
+    project: Path, split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as interrupted:
+        stop_after(interrupted, 3)
+        assert main(["train", "unet"]) == 130
+    (checkpoint,) = Path(".colorpipe/training").glob("*/last.pt")
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["seconds"] > 0
+    torch.save({**state, "seconds": 1000.0}, checkpoint)
+    assert main(["train", "unet"]) == 0
+    costs = json.loads((project / "costs/unet.json").read_text())
+    assert costs["seconds"] > 1000
+    assert costs["images_per_second"] == pytest.approx(16 / costs["seconds"], abs=0.01)
+
+
+# Answers and mistakes
+
+
+def test_the_difference_is_of_the_first_minus_the_second_whichever_way_it_was_computed() -> None:
+    row = {"result": "b", "baseline": "a", "better": "b"}
+    numbers = {"difference": "1.5", "low": "1.0", "high": "2.5"}
+    rows = [
+        {**row, "metric": "psnr", **numbers},
+        {**row, "metric": "ssim", **dict.fromkeys(numbers, ""), "better": ""},
+    ]
+    assert answers("b", "a", rows) == [
+        ["psnr", "1.5 (1 to 2.5)", "b"],
+        ["ssim", "–", "not shown"],
+    ]
+    assert answers("a", "b", rows)[0] == ["psnr", "-1.5 (-2.5 to -1)", "b"]
+    assert answers("a", "c", rows) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"overrides": {"unet": UNET}}, "'heartbeat' stands in one of runs and overrides only"),
+        ({"questions": [{"text": "?", "better": "unet", "than": "x"}]}, "about 'x', which is no"),
+        ({"budget": {"unit": "hours", "amount": 1}}, "'budget.unit' is 'hours', but must be"),
+        ({"resize": {"sise": 3}}, "'resize.sise' is not a known key"),
+        (
+            {"overrides": {**SMALL["overrides"], "unet": {"sise": 3}}},
+            "run unet: 'sise' is not a known key",
+        ),
+        ({"train": {"batch_size": 9, "size": 32}}, "A batch of 9 cannot be drawn from 8"),
+    ],
+)
+def test_mistakes_in_the_settings_are_said(
+    project: Path, split: Path, capsys: pytest.CaptureFixture[str], changes: Any, sentence: str
+) -> None:
+    write_params(**changes)
+    assert main(["train", "unet"]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (project / "models").exists()
+
+
+def test_what_is_missing_is_named_with_the_step_that_makes_it(
+    project: Path, split: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "pix3pix"]) == 2
+    assert "no run 'pix3pix'; there are heartbeat, unet, slim" in capsys.readouterr().err
+    assert main(["evaluate"]) == 2
+    assert "comparison/models/heartbeat.safetensors" in capsys.readouterr().err
+    assert main(["table"]) == 2
+    assert "run `dvc repro evaluate`" in capsys.readouterr().err
+    (project / "params.yaml").unlink()
+    assert main(["table"]) == 2
+    assert "run this in the project's folder" in capsys.readouterr().err
