@@ -120,3 +120,10 @@ def test_tensors_agree_with_scikit_image() -> None:
     grays = torch.arange(256)[None, None, None].float() / 255
     expected = color.lightness_of_luma(np.arange(256, dtype=np.uint8))
     assert np.allclose(color.tensor_lightness(grays)[0, 0, 0].numpy(), expected, atol=1e-3)
+
+
+def test_lab_of_few_pixels_is_that_of_the_formulas() -> None:
+    photo = skimage.data.astronaut()[100:140, 200:250].copy()
+    photo[:4, :4] = np.array([0, 0, 0], np.uint8)
+    photo[4:8, :4] = np.array([255, 255, 255], np.uint8)
+    assert np.abs(color.few_to_lab(photo) - rgb2lab(photo)).max() < 0.01
