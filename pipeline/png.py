@@ -27,7 +27,7 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     rows = np.zeros((height, 1 + pixels[0].size), np.uint8)
     rows[:, 1:] = pixels.reshape(height, -1)
     head = _head(width, height, _RGB if pixels.ndim == 3 else _GRAY)
-    return b"".join((head, *_chunk(b"IDAT", zlib.compress(rows.data, 0)), _END))
+    return b"".join((head, *_chunk(b"IDAT", *_stored(rows.reshape(-1).data)), _END))
 
 
 def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
@@ -71,9 +71,30 @@ def _head(width: int, height: int, kind: int) -> bytes:
     return b"".join((_SIGNATURE, *_chunk(b"IHDR", header)))
 
 
-def _chunk(name: bytes, content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    check = zlib.crc32(content, zlib.crc32(name))
-    return struct.pack(">I", len(content)), name, content, struct.pack(">I", check)
+def _stored(content: memoryview) -> list[bytes | memoryview]:
+    """Cut a zlib stream of uncompressed blocks, which no version of zlib would cut otherwise.
+
+    Source: RFC 1950, 2.2 (head and checksum) and RFC 1951, 3.2.4 (blocks).
+    """
+    parts: list[bytes | memoryview] = [b"\x78\x01"]
+    for start in range(0, len(content), _BLOCK):
+        block = content[start : start + _BLOCK]
+        last = start + _BLOCK >= len(content)
+        parts += [struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF), block]
+    parts.append(struct.pack(">I", zlib.adler32(content)))
+    return parts
+
+
+_BLOCK = 0xFFFF
+"""Bytes that a block holds at most."""
+
+
+def _chunk(name: bytes, *content: bytes | memoryview) -> list[bytes | memoryview]:
+    check = zlib.crc32(name)
+    for part in content:
+        check = zlib.crc32(part, check)
+    length = struct.pack(">I", sum(map(len, content)))
+    return [length, name, *content, struct.pack(">I", check)]
 
 
 _END = b"".join(_chunk(b"IEND", b""))

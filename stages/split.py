@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def split(
     Raises:
         ColorpipeError: there is no photo, or a category has too few.
     """
-    photos = list_photos(resized)
+    total = _count(resized)
     failures: list[Failure] = []
     paired: list[Paired] = []
     sides = (TRAIN, TEST, VAL) if params.val_fraction > 0 else (TRAIN, TEST)
@@ -103,7 +103,7 @@ def split(
             (folder / f"{side}_x").mkdir()
             (folder / f"{side}_y").mkdir()
         work = functools.partial(write_pair, folder=folder)
-        for result in track(map_in_order(work, photos), "Splitting", len(photos)):
+        for result in track(map_in_order(work, list_photos(resized)), "Splitting", total):
             if isinstance(result, Failure):
                 failures.append(result)
             else:
@@ -125,29 +125,30 @@ def split(
     return failures
 
 
-def list_photos(resized: Path) -> list[Photo]:
+def _count(resized: Path) -> int:
+    """Count the photos; raise when there are none."""
+    if not resized.is_dir():
+        raise ColorpipeError(f"{resized} is not a folder; run resize first, or name another one.")
+    total = sum(len(files_in(category)) for category in folders_in(resized))
+    if not total:
+        raise ColorpipeError(
+            f"{resized} has no photos in folders; it must hold a folder for each category."
+        )
+    return total
+
+
+def list_photos(resized: Path) -> Iterator[Photo]:
     """Name every photo in the folders of ``resized`` for the split, sorted.
 
     The category of a split photo is what stands before the last "-", so its name has none.
-
-    Raises:
-        ColorpipeError: there is none.
     """
-    if not resized.is_dir():
-        raise ColorpipeError(f"{resized} is not a folder; run resize first, or name another one.")
-    photos: list[Photo] = []
     for category in folders_in(resized):
         files = {file: _plain(file) for file in files_in(category)}
         names = Counter(name.casefold() for name in files.values())
         for file, name in files.items():
             shared = names[name.casefold()] > 1
             mark = "_" + hashlib.sha256(file.encode()).hexdigest()[:8] if shared else ""
-            photos.append(Photo(category / file, category.name, name + mark))
-    if not photos:
-        raise ColorpipeError(
-            f"{resized} has no photos in folders; it must hold a folder for each category."
-        )
-    return photos
+            yield Photo(category / file, category.name, name + mark)
 
 
 def _plain(file: str) -> str:
@@ -215,12 +216,12 @@ def _read_lock(lock: Path | None, seed: int) -> set[tuple[str, str]]:
 def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str]) -> None:
     """Move the pairs that are not for training to their sides."""
     for photo, side in zip(paired, sides, strict=True):
-        for kind in ("x", "y"):
-            source = folder / f"{TRAIN}_{kind}" / photo.file
+        for kind in ("x", "y") if side != TRAIN else ():
+            source = folder.joinpath(f"{TRAIN}_{kind}", photo.file)
             if side == LEFT_OUT:
                 source.unlink()
-            elif side != TRAIN:
-                source.rename(folder / f"{side}_{kind}" / photo.file)
+            else:
+                source.rename(folder.joinpath(f"{side}_{kind}", photo.file))
 
 
 def _write_lock(lock: Path, rows: list[LockRow]) -> None:

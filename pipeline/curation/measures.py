@@ -147,26 +147,21 @@ def sharpness(gray: Gray) -> float:
     """
     if min(gray.shape) < 2:
         return 0.0
+    wide = cv2.copyMakeBorder(gray, 4, 4, 4, 4, cv2.BORDER_REFLECT_101)
+    inside = np.s_[4:-4]
     kept = 0.0
-    scaled = np.multiply(gray, 9, dtype=np.uint16)
-    for width, height in ((9, 1), (1, 9)):
-        # Sums in place of means keep the numbers whole: nine times 255 is far below 2**16.
-        blurred = cv2.boxFilter(gray, cv2.CV_16U, (width, height), normalize=False).astype(
-            np.uint16, copy=False
-        )
-        before, after = _differences(scaled, width > 1), _differences(blurred, width > 1)
-        total = cv2.sumElems(before)[0]
+    for before, after in (
+        (cv2.absdiff(gray[:, 1:], gray[:, :-1]), cv2.absdiff(wide[inside, 9:], wide[inside, :-9])),
+        (cv2.absdiff(gray[1:], gray[:-1]), cv2.absdiff(wide[9:, inside], wide[:-9, inside])),
+    ):
+        # Sums of nine neighbours, in place of their means, keep the numbers whole; and the sums
+        # around two neighbours differ by what the one has in front and the other behind.
+        scaled = np.multiply(before, 9, dtype=np.uint16)
+        total = cv2.sumElems(scaled)[0]
         # Unsigned: the difference stops at zero, as the measure wants it.
-        lost = cv2.sumElems(cv2.subtract(before, after))[0]
+        lost = cv2.sumElems(cv2.subtract(scaled, after.astype(np.uint16)))[0]
         kept = max(kept, 1 - lost / total if total > 0 else 1.0)
     return 1 - kept
-
-
-def _differences(values: NDArray[np.uint16], across: bool) -> NDArray[np.uint16]:
-    """Absolute differences of neighbours in a row (``across``) or in a column."""
-    if across:
-        return cv2.absdiff(values[:, 1:], values[:, :-1]).astype(np.uint16, copy=False)
-    return cv2.absdiff(values[1:], values[:-1]).astype(np.uint16, copy=False)
 
 
 def flatness(gray: Gray, levels: NDArray[np.float32] | None = None) -> float:
