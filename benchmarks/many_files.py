@@ -87,7 +87,8 @@ def make_photos(sources: list[Path], count: int, raw: Path) -> None:
 
 def measured(stage: str, folder: Path, size: int) -> dict[str, float]:
     """Run one stage in a new process; return its seconds, CPU seconds and peak memory."""
-    command = [sys.executable, __file__, "--stage", stage, "--folder", folder, "--size", str(size)]
+    command = [sys.executable, __file__, "--stage", stage]
+    command += ["--folder", os.fspath(folder), "--size", str(size)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures

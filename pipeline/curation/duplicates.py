@@ -98,7 +98,8 @@ def _by_pieces(values: NDArray[np.uint64], most: int, flips: Sequence[int]) -> _
 
 
 def _piece(values: NDArray[np.uint64], number: int) -> NDArray[np.intp]:
-    return ((values >> np.uint64(16 * number)) & np.uint64(0xFFFF)).astype(np.intp)
+    piece = (values >> np.uint64(16 * number)) & np.uint64(0xFFFF)
+    return np.asarray(piece, np.intp)
 
 
 def _flips(most: int) -> list[int]:

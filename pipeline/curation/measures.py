@@ -81,7 +81,9 @@ def shrink_whole(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     # Halving is what OpenCV does fastest.
     while k % 2 == 0 and k > 2:
         k //= 2
-        cut = cv2.resize(cut, (columns * k, rows * k), interpolation=cv2.INTER_AREA)
+        cut = cv2.resize(cut, (columns * k, rows * k), interpolation=cv2.INTER_AREA).astype(
+            np.uint8, copy=False
+        )
     return cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA).astype(
         np.uint8, copy=False
     )
