@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pipeline.errors import ColorpipeError
-from pipeline.images import ImageError, new_file, open_photo
+from pipeline.images import ImageError, new_file, open_photo, read_bytes
 from pipeline.progress import track
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _decode(folder: Path, names: Sequence[str], target: Path) -> None:
     pixels: NDArray[np.uint8] | None = None
     for index, name in enumerate(track(names, "Reading photos")):
         try:
-            photo = np.asarray(open_photo(folder / name).image)
+            photo = open_photo(read_bytes(folder / name)).pixels
         except ImageError as error:
             raise ColorpipeError(
                 f"{folder / name} cannot be read: {error}; run `colorpipe split` again."

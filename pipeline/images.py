@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from pipeline import plain_jpeg, png
 from pipeline.errors import ColorpipeError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -70,15 +71,19 @@ class ImageError(Exception):
 class Photo:
     """A decoded photo: upright, sRGB, without transparency."""
 
-    image: Image.Image
-    """Mode RGB."""
+    pixels: RGB
     format: str
     """One of :data:`FORMATS`, from the content."""
     frames: int
     changes: tuple[str, ...]
     """What had to be done to the pixels, in order; empty when the file's pixels are the photo."""
     size: tuple[int, int]
-    """Width and height of the whole photo, upright; ``image`` is smaller if that was asked for."""
+    """Width and height of the whole photo, upright; ``pixels`` are fewer if that was asked for."""
+
+    @property
+    def image(self) -> Image.Image:
+        """A new image of the pixels, in mode RGB, without the file's metadata."""
+        return Image.fromarray(self.pixels)
 
 
 def open_photo(
@@ -101,6 +106,8 @@ def open_photo(
         ImageError: the file is missing, no image of :data:`FORMATS`, truncated, or has more than
             ``max_pixels`` pixels.
     """
+    if isinstance(source, bytes) and (photo := _open_plain(source, max_pixels, at_least)):
+        return photo
     with _decoding(), _opened(source, max_pixels) as image:
         size = image.size
         if at_least is not None:
@@ -116,11 +123,19 @@ def open_photo(
             upright = ImageOps.exif_transpose(image)
             changes.append("turned upright")
             size = size[::-1] if orientation >= 5 else size
-        rgb = _to_srgb(upright, image.info.get("icc_profile"), changes)
-        # Neither the file's metadata, which speak of other pixels, nor the profile that the
-        # conversion leaves there, which holds the time of day.
-        rgb.info.clear()
-        return Photo(rgb, "JPEG" if several else str(image.format), frames, tuple(changes), size)
+        pixels = np.asarray(_to_srgb(upright, image.info.get("icc_profile"), changes))
+        return Photo(pixels, "JPEG" if several else str(image.format), frames, tuple(changes), size)
+
+
+def _open_plain(data: bytes, max_pixels: int, at_least: int | None) -> Photo | None:
+    """Decode the two kinds of file that are nothing but pixels, as most are, without Pillow."""
+    if (pixels := png.decode(data, max_pixels)) is not None:
+        return Photo(pixels, "PNG", 1, (), (pixels.shape[1], pixels.shape[0]))
+    head = plain_jpeg.read_head(data)
+    if head is None or head.size[0] * head.size[1] > max_pixels:
+        return None
+    pixels = head.decode(at_least)
+    return None if pixels is None else Photo(pixels, "JPEG", 1, (), head.size)
 
 
 def reduced_size(data: bytes, at_least: int) -> tuple[int, int]:
@@ -129,6 +144,8 @@ def reduced_size(data: bytes, at_least: int) -> tuple[int, int]:
     Raises:
         ImageError: ``data`` is no image.
     """
+    if head := plain_jpeg.read_head(data):
+        return head.reduced(at_least)
     with _decoding(), _opened(data, DEFAULT_MAX_PIXELS) as image:
         image.draft(None, (at_least, at_least))
         return image.width, image.height
@@ -215,10 +232,11 @@ def read_bytes(path: Path) -> bytes:
         ImageError: it is missing, may not be read, or is larger than any photo.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ImageError(f"{size} bytes is more than {MAX_BYTES}, which no photo needs")
-        return path.read_bytes()
+        with path.open("rb", buffering=0) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ImageError(f"{size} bytes is more than {MAX_BYTES}, which no photo needs")
+            return stream.read()
     except FileNotFoundError as error:
         raise ImageError("the file is not there") from error
     except OSError as error:
@@ -229,7 +247,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     """Make ``target`` another name of the file ``source``, or a copy where that cannot be."""
     try:
         # DVC may have put a symbolic link there, which must not be what is linked to.
-        target.hardlink_to(source.resolve())
+        target.hardlink_to(source.resolve() if source.is_symlink() else source)
     except FileExistsError:
         raise
     except OSError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +71,14 @@ def content_name(data: bytes, extension: str) -> str:
 def write_table(path: Path, rows: Iterable[DataclassInstance], row_type: type[Any]) -> None:
     """Write dataclass instances as CSV, whole or not at all; the fields are the columns."""
     columns = [field.name for field in dataclasses.fields(row_type)]
+    values = operator.attrgetter(*columns)
     with (
         new_file(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
-        for row in rows:
-            writer.writerow([getattr(row, column) for column in columns])
+        writer.writerows(map(values, rows))
 
 
 def read_table(path: Path, row_type: type[R]) -> list[R]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import itertools
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,8 +31,15 @@ from pipeline.errors import ColorpipeError
 T = TypeVar("T")
 R = TypeVar("R")
 
-CHUNK = 16
-"""Inputs handed over at a time: passing one alone costs as much as handling a small photo."""
+CHUNK = 32
+"""Inputs handed over at a time at most: passing one alone costs as much as handling a small photo.
+"""
+
+CHUNK_SECONDS = 0.03
+"""Work handed over at a time, about: of large photos few, so that all workers end together."""
+
+FIRST_CHUNK = 4
+"""Inputs handed over at a time until it is known how long one takes."""
 
 AHEAD = 4
 """Chunks handed out in advance for each worker: what bounds memory, however many the inputs."""
@@ -76,20 +85,23 @@ def map_in_order(
     if workers == 1 or len(first) <= FEW:
         yield from map(function, itertools.chain(first, stream))
         return
-    chunks = _chunks(itertools.chain(first, stream))
+    inputs = itertools.chain(first, stream)
     # A worker a core is all the parallelism there is to have; and threads of OpenCV that are there
     # when a process forks are waited for in vain by the new one.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     pool = ProcessPoolExecutor(workers, _context(), initializer=_start_worker)
-    pending: deque[Future[list[R]]] = deque()
+    pending: deque[Future[tuple[list[R], float]]] = deque()
+    length = FIRST_CHUNK
     try:
-        for chunk in chunks:
+        while chunk := list(itertools.islice(inputs, length)):
             pending.append(pool.submit(_apply, function, chunk))
             if len(pending) >= workers * AHEAD:
-                yield from pending.popleft().result()
+                results, each = pending.popleft().result()
+                length = min(max(1, round(CHUNK_SECONDS / each)), CHUNK)
+                yield from results
         while pending:
-            yield from pending.popleft().result()
+            yield from pending.popleft().result()[0]
     except BrokenProcessPool as error:
         raise ColorpipeError(
             "A worker process was killed, most likely because memory ran out; close other"
@@ -100,14 +112,11 @@ def map_in_order(
         cv2.setNumThreads(threads)
 
 
-def _chunks(inputs: Iterable[T]) -> Iterator[list[T]]:
-    stream = iter(inputs)
-    while chunk := list(itertools.islice(stream, CHUNK)):
-        yield chunk
-
-
-def _apply(function: Callable[[T], R], chunk: list[T]) -> list[R]:
-    return [function(item) for item in chunk]
+def _apply(function: Callable[[T], R], chunk: list[T]) -> tuple[list[R], float]:
+    """Return the results, and the seconds that each took on average."""
+    started = time.perf_counter()
+    results = [function(item) for item in chunk]
+    return results, max(time.perf_counter() - started, 1e-9) / len(chunk)
 
 
 def _context() -> BaseContext:
@@ -119,6 +128,9 @@ def _start_worker() -> None:
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # What was there before the fork stays as it is; to look through it again and again for garbage
+    # would also copy its memory.
+    gc.freeze()
     _hold_memory()
 
 

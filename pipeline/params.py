@@ -141,7 +141,7 @@ class CleanParams(Section):
         True, description="Drop gray, sepia and tinted photos, by min_chroma_spread."
     )
     min_chroma_spread: float = Field(
-        1.5,
+        1.2,
         ge=0,
         description="The spread of CIE a* and b* among pixels of the same lightness must be this.",
     )

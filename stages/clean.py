@@ -23,7 +23,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.curation import previews
 from pipeline.curation.duplicates import duplicates_of
+from pipeline.curation.measures import shrink_whole
 from pipeline.curation.screening import (
     DROPPED,
     DUPLICATE,
@@ -34,7 +36,8 @@ from pipeline.curation.screening import (
     screen,
 )
 from pipeline.errors import ColorpipeError
-from pipeline.images import RGB, ImageError, new_file, new_folder, open_photo
+from pipeline.images import RGB, ImageError, new_file, new_folder, open_photo, read_bytes
+from pipeline.listing import files_below, folders_in
 from pipeline.manifest import MANIFEST, REFUSED, write_table
 from pipeline.parallel import map_in_order
 from pipeline.params import CleanParams
@@ -81,30 +84,34 @@ def clean(
 
 
 def list_raw(raw: Path) -> Iterator[RawFile]:
-    """Yield every file of ``raw``, sorted; the tables that ``scrape`` writes are not among them.
-
-    Raises:
-        ColorpipeError: ``raw`` is not a folder.
-    """
-    if not raw.is_dir():
-        raise ColorpipeError(f"{raw} is not a folder; run scrape first, or name another one.")
+    """Yield every file of ``raw``, sorted; the tables that ``scrape`` writes are not among them."""
     for entry in sorted(raw.iterdir()):
         if not entry.is_dir():
             if entry.name not in {MANIFEST, REFUSED}:
                 yield RawFile(entry, "", entry.name, "", shared_stem=False, misplaced=True)
             continue
-        paths = sorted(path for path in entry.rglob("*") if not path.is_dir())
+        files = {file: Path(file).stem for file in files_below(str(entry))}
         # File systems that do not tell upper from lower case would overwrite one with the other.
-        stems = Counter(path.stem.casefold() for path in paths)
-        for path in paths:
+        stems = Counter(stem.casefold() for stem in files.values())
+        for file, stem in files.items():
             yield RawFile(
-                path,
+                entry / file,
                 entry.name,
-                path.relative_to(entry).as_posix(),
-                path.stem,
-                shared_stem=stems[path.stem.casefold()] > 1,
-                misplaced=path.parent != entry,
+                file,
+                stem,
+                shared_stem=stems[stem.casefold()] > 1,
+                misplaced="/" in file,
             )
+
+
+def _count_raw(raw: Path) -> tuple[int, list[str]]:
+    """Count what :func:`list_raw` yields, and name the categories."""
+    if not raw.is_dir():
+        raise ColorpipeError(f"{raw} is not a folder; run scrape first, or name another one.")
+    counts = {folder: sum(1 for _ in files_below(str(folder))) for folder in folders_in(raw)}
+    stray = sum(1 for path in raw.iterdir() if not path.is_dir())
+    stray -= sum(1 for name in (MANIFEST, REFUSED) if (raw / name).is_file())
+    return stray + sum(counts.values()), [folder.name for folder in counts if counts[folder]]
 
 
 def _screen_all(
@@ -118,11 +125,7 @@ def _screen_all(
         For the number of a row: the raw file that stays in its place, and the distance of their
         hashes, None for an exact duplicate.
     """
-    total, categories = 0, set[str]()
-    for file in list_raw(raw):
-        total += 1
-        categories.add(file.category)
-    categories.discard("")
+    total, categories = _count_raw(raw)
     if not categories:
         raise ColorpipeError(
             f"{raw} has no photos in folders; it must hold a folder for each category."
@@ -257,9 +260,11 @@ def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
             for file in files if row.duplicate_of else files[:1]:
                 # What cannot be opened cannot be shown.
                 with contextlib.suppress(ImageError):
-                    photo = open_photo(raw / file, at_least=SHEET_CELL)
-                    photo.image.thumbnail((SHEET_CELL, SHEET_CELL))
-                    pictures.append(np.asarray(photo.image))
+                    data = read_bytes(raw / file)
+                    pixels = previews.find(data, SHEET_CELL)
+                    if pixels is None:
+                        pixels = open_photo(data, at_least=SHEET_CELL).pixels
+                    pictures.append(shrink_whole(pixels, SHEET_CELL))
         if pictures:
             rows.append(pictures[:SHEET_COLUMNS])
             labels.append(f"{reason} ({count})")
@@ -267,4 +272,4 @@ def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
         # The sheet is an out of the chain: there always is one.
         rows, labels = [[np.full((SHEET_CELL, SHEET_CELL, 3), 255, np.uint8)]], ["nothing to show"]
     with new_file(path) as temporary:
-        contact_sheet(rows, labels, cell=SHEET_CELL).save(temporary, "PNG")
+        contact_sheet(rows, labels, cell=SHEET_CELL).save(temporary, "PNG", compress_level=1)

@@ -14,6 +14,7 @@ from pipeline import png
 from pipeline.curation import previews
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import RGB, ImageError, new_folder, open_photo, read_bytes
+from pipeline.listing import files_in, folders_in
 from pipeline.parallel import map_in_order
 from pipeline.params import ResizeParams
 from pipeline.progress import track
@@ -41,10 +42,10 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
     Raises:
         ColorpipeError: there is no photo, or two of a category would get the same name.
     """
-    total = _check(clean)
+    total, categories = _check(clean)
     failures: list[Failure] = []
     with new_folder(out) as folder:
-        for category in {source.category for source in list_photos(clean)}:
+        for category in categories:
             (folder / category).mkdir()
         work = functools.partial(resize_file, folder=folder, params=params)
         for failure in track(map_in_order(work, list_photos(clean)), "Resizing", total):
@@ -58,32 +59,34 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
 
 def list_photos(folder: Path) -> Iterator[Source]:
     """Yield the files in the folders of ``folder``, sorted; hidden files are passed over."""
-    for category in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for path in sorted(category.iterdir()):
-            if path.is_file() and not path.name.startswith("."):
-                yield Source(path, category.name)
+    for category in folders_in(folder):
+        for name in files_in(category):
+            yield Source(category / name, category.name)
 
 
-def _check(clean: Path) -> int:
-    """Count the photos; raise when there are none or two would become one."""
+def _check(clean: Path) -> tuple[int, list[str]]:
+    """Count the photos and name their categories; raise when there are none or two become one."""
     if not clean.is_dir():
         raise ColorpipeError(f"{clean} is not a folder; run clean first, or name another one.")
-    total, category, stems = 0, "", set[str]()
-    for source in list_photos(clean):
-        if source.category != category:
-            category, stems = source.category, set()
-        if source.path.stem in stems:
-            raise ColorpipeError(
-                f"{source.path} has the same name as another photo of its category, but for the"
-                " extension; rename one of them."
-            )
-        stems.add(source.path.stem)
-        total += 1
+    total, categories = 0, list[str]()
+    for category in folders_in(clean):
+        stems = set[str]()
+        for name in files_in(category):
+            stem = name.rpartition(".")[0] or name
+            if stem in stems:
+                raise ColorpipeError(
+                    f"{category / name} has the same name as another photo of its category, but for"
+                    " the extension; rename one of them."
+                )
+            stems.add(stem)
+        if stems:
+            categories.append(category.name)
+            total += len(stems)
     if not total:
         raise ColorpipeError(
             f"{clean} has no photos in folders; it must hold a folder for each category."
         )
-    return total
+    return total, categories
 
 
 def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure | None:
@@ -92,11 +95,12 @@ def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure |
         data = read_bytes(source.path)
         pixels = previews.find(data, params.size)
         if pixels is None:
-            pixels = np.asarray(open_photo(data, at_least=params.size).image)
+            pixels = open_photo(data, at_least=params.size).pixels
     except ImageError as error:
         return Failure(str(source.path), str(error))
     square = to_square(pixels, params)
-    (folder / source.category / f"{source.path.stem}.png").write_bytes(png.encode(square))
+    target = folder.joinpath(source.category, f"{source.path.stem}.png")
+    target.write_bytes(png.encode(square))
     return None
 
 

@@ -9,29 +9,34 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import png
+from pipeline.color import luma
 from pipeline.curation.assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
 from pipeline.curation.duplicates import Groups, near_pairs, perceptual_hash
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import (
     ImageError,
     link_or_copy,
-    luma_of,
     new_folder,
     open_photo,
     read_bytes,
     reading,
 )
+from pipeline.listing import files_in, folders_in
 from pipeline.manifest import RawPhoto, read_table, write_table
 from pipeline.parallel import map_in_order
 from pipeline.params import SplitParams
 from pipeline.progress import track
+
+CHECKED = 16
+"""Pairs of each side that are read again at the end: x is made from y, so that only a fault in all
+of them could be new."""
 
 
 @dataclass(frozen=True)
@@ -89,27 +94,29 @@ def split(
     Raises:
         ColorpipeError: there is no photo, or a category has too few.
     """
-    photos = list_photos(resized)
+    total = _count(resized)
     failures: list[Failure] = []
     paired: list[Paired] = []
+    sides = (TRAIN, TEST, VAL) if params.val_fraction > 0 else (TRAIN, TEST)
     with new_folder(out) as folder:
-        (folder / "x").mkdir()
-        (folder / "y").mkdir()
+        for side in sides:
+            (folder / f"{side}_x").mkdir()
+            (folder / f"{side}_y").mkdir()
         work = functools.partial(write_pair, folder=folder)
-        for result in track(map_in_order(work, photos), "Splitting", len(photos)):
+        for result in track(map_in_order(work, list_photos(resized)), "Splitting", total):
             if isinstance(result, Failure):
                 failures.append(result)
             else:
                 paired.append(result)
         if not paired:
             raise ColorpipeError(f"No photo in {resized} could be read; first {failures[0]}.")
-        sides = _sides(paired, params, manifest, lock)
-        _move(folder, paired, sides, params.val_fraction > 0)
-        check_pairs(folder)
+        chosen = _sides(paired, params, manifest, lock)
+        _move(folder, paired, chosen)
+        check_pairs(folder, CHECKED)
     if lock is not None:
-        tested = [p for p, side in zip(paired, sides, strict=True) if side == TEST]
+        tested = [p for p, side in zip(paired, chosen, strict=True) if side == TEST]
         _write_lock(lock, [LockRow(p.category, p.stem, params.seed) for p in tested])
-    left_out = sides.count(LEFT_OUT)
+    left_out = chosen.count(LEFT_OUT)
     if left_out:
         print(
             f"{left_out} photos are in neither train nor test, because they are near duplicates"
@@ -118,54 +125,56 @@ def split(
     return failures
 
 
-def list_photos(resized: Path) -> list[Photo]:
-    """Name every photo in the folders of ``resized`` for the split, sorted.
-
-    The category of a split photo is what stands before the last "-", so its name has none.
-
-    Raises:
-        ColorpipeError: there is none.
-    """
+def _count(resized: Path) -> int:
+    """Count the photos; raise when there are none."""
     if not resized.is_dir():
         raise ColorpipeError(f"{resized} is not a folder; run resize first, or name another one.")
-    photos: list[Photo] = []
-    for category in sorted(path for path in resized.iterdir() if path.is_dir()):
-        paths = sorted(p for p in category.iterdir() if p.is_file() and not p.name.startswith("."))
-        names = Counter(_plain(path).casefold() for path in paths)
-        for path in paths:
-            name = _plain(path)
-            if names[name.casefold()] > 1:
-                name += "_" + hashlib.sha256(path.name.encode()).hexdigest()[:8]
-            photos.append(Photo(path, category.name, name))
-    if not photos:
+    total = sum(len(files_in(category)) for category in folders_in(resized))
+    if not total:
         raise ColorpipeError(
             f"{resized} has no photos in folders; it must hold a folder for each category."
         )
-    return photos
+    return total
 
 
-def _plain(path: Path) -> str:
-    return path.stem.replace("-", "_")
+def list_photos(resized: Path) -> Iterator[Photo]:
+    """Name every photo in the folders of ``resized`` for the split, sorted.
+
+    The category of a split photo is what stands before the last "-", so its name has none.
+    """
+    for category in folders_in(resized):
+        files = {file: _plain(file) for file in files_in(category)}
+        names = Counter(name.casefold() for name in files.values())
+        for file, name in files.items():
+            shared = names[name.casefold()] > 1
+            mark = "_" + hashlib.sha256(file.encode()).hexdigest()[:8] if shared else ""
+            yield Photo(category / file, category.name, name + mark)
+
+
+def _plain(file: str) -> str:
+    return Path(file).stem.replace("-", "_")
 
 
 def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
-    """Write ``y/<category>-<name>.png`` and its gray copy in ``x``; hash the latter.
+    """Write ``train_y/<category>-<name>.png`` and its gray copy in ``train_x``; hash the latter.
+
+    Most photos are trained on; the others are moved when their hashes are known.
 
     A PNG that holds the photo as it is becomes another name of the same file where the file system
     has hard links: a new file would cost more time than all the rest, and the space twice.
     """
     name = f"{photo.category}-{photo.name}.png"
-    x, y = folder / "x" / name, folder / "y" / name
+    x, y = (folder.joinpath(f"{TRAIN}_{kind}", name) for kind in ("x", "y"))
     try:
         data = read_bytes(photo.path)
         opened = open_photo(data)
     except ImageError as error:
         return Failure(str(photo.path), str(error))
-    gray = luma_of(opened.image)
+    gray = luma(opened.pixels)
     if png.is_rgb(data) and not opened.changes:
         link_or_copy(photo.path, y)
     else:
-        y.write_bytes(png.encode(np.asarray(opened.image)))
+        y.write_bytes(png.encode(opened.pixels))
     x.write_bytes(png.encode(gray))
     return Paired(photo.category, photo.path.stem, name, perceptual_hash(gray))
 
@@ -175,8 +184,12 @@ def _sides(
 ) -> list[str]:
     """Choose the side of each photo, with what belongs together on one side."""
     groups = Groups()
-    for i, j in near_pairs([photo.hash for photo in paired], params.group_distance):
-        groups.join(i, j)
+    firsts: dict[int, int] = {}
+    for i, photo in enumerate(paired):
+        groups.join(i, firsts.setdefault(photo.hash, i))
+    places = list(firsts.values())
+    for a, b in near_pairs(list(firsts), params.group_distance):
+        groups.join(places[a], places[b])
     if manifest is not None and manifest.exists():
         pages = {
             (row.category, Path(row.name).stem): row.page for row in read_table(manifest, RawPhoto)
@@ -200,18 +213,15 @@ def _read_lock(lock: Path | None, seed: int) -> set[tuple[str, str]]:
     return {(row.category, row.name) for row in read_table(lock, LockRow) if row.seed == seed}
 
 
-def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str], val: bool) -> None:
-    """Move the pairs from ``x`` and ``y`` to their sides."""
-    for kind in ("x", "y"):
-        for side in (TRAIN, TEST, VAL) if val else (TRAIN, TEST):
-            (folder / f"{side}_{kind}").mkdir()
-        for photo, side in zip(paired, sides, strict=True):
-            source = folder / kind / photo.file
+def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str]) -> None:
+    """Move the pairs that are not for training to their sides."""
+    for photo, side in zip(paired, sides, strict=True):
+        for kind in ("x", "y") if side != TRAIN else ():
+            source = folder.joinpath(f"{TRAIN}_{kind}", photo.file)
             if side == LEFT_OUT:
                 source.unlink()
             else:
-                source.rename(folder / f"{side}_{kind}" / photo.file)
-        (folder / kind).rmdir()
+                source.rename(folder.joinpath(f"{side}_{kind}", photo.file))
 
 
 def _write_lock(lock: Path, rows: list[LockRow]) -> None:
@@ -219,19 +229,24 @@ def _write_lock(lock: Path, rows: list[LockRow]) -> None:
         write_table(lock, rows, LockRow)
 
 
-def check_pairs(split: Path) -> None:
+def check_pairs(split: Path, most: int | None = None) -> None:
     """Check that in every side x and y have the same names and sizes, and x is the gray of y.
+
+    Args:
+        split: the folder that holds the sides.
+        most: pairs of each side to read, evenly chosen; None reads all. Names are always compared.
 
     Raises:
         ColorpipeError: the first pair that is not as it should be.
     """
     for colours in sorted(split.glob("*_y")):
         grays = colours.with_name(colours.name[:-1] + "x")
-        names = sorted(path.name for path in colours.iterdir())
-        if not grays.is_dir() or names != sorted(path.name for path in grays.iterdir()):
+        names = files_in(colours)
+        if not grays.is_dir() or names != files_in(grays):
             raise ColorpipeError(f"{grays} and {colours} do not hold the same names; split again.")
+        step = 1 if most is None else -(-len(names) // most) or 1
         for result in map_in_order(
-            pair_problem, ((grays / name, colours / name) for name in names)
+            pair_problem, ((grays / name, colours / name) for name in names[::step])
         ):
             if result is not None:
                 raise ColorpipeError(result)
@@ -243,11 +258,11 @@ def pair_problem(pair: tuple[Path, Path]) -> str | None:
     try:
         with reading(x) as gray:
             pixels = np.asarray(gray) if gray.mode == "L" else None
-        photo = open_photo(y)
+        photo = open_photo(read_bytes(y))
     except ImageError as error:
         return f"{x} and {y} are no pair: {error}."
     if pixels is None:
         return f"{x} is not gray."
-    if not np.array_equal(pixels, luma_of(photo.image)):
+    if not np.array_equal(pixels, luma(photo.pixels)):
         return f"{x} is not the gray version of {y}."
     return None

@@ -25,7 +25,9 @@ def perceptual_hash(gray: Gray) -> int:
     halved = shrink_whole(gray, 64)
     small = cv2.resize(halved, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:8, :8].ravel()
-    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+    ordered = np.sort(low)
+    middle = (ordered[31] + ordered[32]) / 2
+    return int.from_bytes(np.packbits(low > middle).tobytes(), "big")
 
 
 def distance(one: int, other: int) -> int:
@@ -36,41 +38,95 @@ def distance(one: int, other: int) -> int:
 def near_pairs(hashes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
     """Yield the pairs of positions (i < j) whose hashes differ in at most ``most`` bits (0 to 32).
 
-    Cut into ``most + 1`` pieces, two such hashes have a piece in common (pigeonhole), so only those
-    that share a piece are compared. Memory is linear in the number of hashes.
+    Of four pieces of 16 bits, two such hashes have one that differs in at most ``most // 4`` bits
+    (pigeonhole). So each hash is compared with those only that have, in some piece, one of the few
+    values that near its own: multi-index hashing (Norouzi, Punjani, Fleet, "Fast search in Hamming
+    space with multi-index hashing", CVPR 2012, section 2). Few hashes, or far ones, are sooner
+    compared all with all. Memory is linear in the number of hashes.
     """
     values = np.array(hashes, dtype=np.uint64)
-    earlier: list[NDArray[np.uint64]] = []
-    for mask, shift in _pieces(most + 1):
-        keys = (values >> np.uint64(shift)) & np.uint64(mask)
-        order = np.argsort(keys, kind="stable")
-        edges = np.flatnonzero(np.diff(keys[order])) + 1
-        for members in np.split(order, edges):
-            for i, j in _near_within(values, members, most):
-                # A pair that has an earlier piece in common was yielded there.
-                new = np.ones(len(i), dtype=bool)
-                for piece in earlier:
-                    new &= piece[i] != piece[j]
-                yield from zip(i[new].tolist(), j[new].tolist(), strict=True)
-        earlier.append(keys)
+    flips = _flips(most // _PIECES)
+    looked_up = _PIECES * len(flips) * (len(values) + _LOOK_UP_COST)
+    found = _among_all if len(values) ** 2 < looked_up else _by_pieces
+    for i, j in found(values, most, flips):
+        yield from zip(i.tolist(), j.tolist(), strict=True)
 
 
-def _near_within(
-    values: NDArray[np.uint64], members: NDArray[np.intp], most: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Compare all of ``members``, a bounded number at a time: positions of near ones."""
-    rows = max(1, _COMPARED // max(1, len(members)))
-    for start in range(0, len(members) - 1, rows):
-        ones = members[start : start + rows]
-        others = members[start + 1 :]
-        near = _count_ones(values[ones][:, None] ^ values[others][None, :]) <= most
-        # Row r is member start + r, column c is member start + 1 + c: only what lies behind it.
-        row, column = np.nonzero(np.triu(near))
-        yield ones[row], others[column]
-
-
+_PIECES = 4
+_LOOK_UP_COST = 10_000
+"""Comparisons that take as long as what a search in all buckets takes besides its comparisons."""
 _COMPARED = 1 << 18
 """Hashes compared at a time: a few megabytes."""
+
+_Found = Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]
+"""Positions i < j of near hashes, a bounded number at a time."""
+
+
+def _among_all(values: NDArray[np.uint64], most: int, _flips: Sequence[int]) -> _Found:
+    """Compare each hash with all behind it."""
+    rows = max(1, _COMPARED // max(1, len(values)))
+    for start in range(0, len(values) - 1, rows):
+        ones, others = values[start : start + rows], values[start + 1 :]
+        near = _count_ones(ones[:, None] ^ others[None, :]) <= most
+        # Row r is position start + r, column c is start + 1 + c: only what lies behind it.
+        row, column = np.nonzero(np.triu(near))
+        yield start + row, start + 1 + column
+
+
+def _by_pieces(values: NDArray[np.uint64], most: int, flips: Sequence[int]) -> _Found:
+    """Compare each hash with those in whose buckets a piece of it, some bits flipped, falls."""
+    pieces = [_piece(values, number) for number in range(_PIECES)]
+    for number, piece in enumerate(pieces):
+        order = np.argsort(piece, kind="stable")
+        # Bucket b is order[edges[b] : edges[b + 1]].
+        edges = np.zeros((1 << 16) + 1, np.intp)
+        np.cumsum(np.bincount(piece, minlength=1 << 16), out=edges[1:])
+        for flip in flips:
+            wanted = piece ^ flip
+            starts, counts = edges[wanted], edges[wanted + 1] - edges[wanted]
+            for part in _parts(counts):
+                i, j = _pairs_of(order, part, starts[part], counts[part])
+                near = (i < j) & (_count_ones(values[i] ^ values[j]) <= most)
+                i, j = i[near], j[near]
+                # A pair that an earlier piece brings together was yielded there.
+                new = np.ones(len(i), dtype=bool)
+                for earlier in pieces[:number]:
+                    new &= (
+                        _count_ones((earlier[i] ^ earlier[j]).astype(np.uint64)) > most // _PIECES
+                    )
+                yield i[new], j[new]
+
+
+def _piece(values: NDArray[np.uint64], number: int) -> NDArray[np.intp]:
+    piece = (values >> np.uint64(16 * number)) & np.uint64(0xFFFF)
+    return np.asarray(piece, np.intp)
+
+
+def _flips(most: int) -> list[int]:
+    """All numbers of 16 bits of which at most ``most`` are set."""
+    return [
+        sum(1 << bit for bit in bits)
+        for count in range(most + 1)
+        for bits in itertools.combinations(range(16), count)
+    ]
+
+
+def _parts(counts: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    """Cut the positions of ``counts`` that are not zero into runs of bounded sum."""
+    positions = np.flatnonzero(counts)
+    runs = counts[positions].cumsum() // _COMPARED
+    yield from np.split(positions, np.flatnonzero(np.diff(runs)) + 1)
+
+
+def _pairs_of(
+    order: NDArray[np.intp],
+    ones: NDArray[np.intp],
+    starts: NDArray[np.intp],
+    counts: NDArray[np.intp],
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pair each of ``ones`` with its bucket: ``counts`` places of ``order`` from ``starts`` on."""
+    within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    return np.repeat(ones, counts), order[np.repeat(starts, counts) + within]
 
 
 def _count_ones(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -108,29 +164,31 @@ def duplicates_of(
         For the position of each photo that gives way: the position of the one that stays, and the
         distance of their hashes, None for an exact duplicate.
     """
-    links: dict[int, list[int]] = defaultdict(list)
-    for i, j in near_pairs(hashes, most or 0):
-        if most is not None or digests[i] == digests[j]:
-            links[i].append(j)
-            links[j].append(i)
+    # Of photos with the same hash only the first can stay, for whatever it gives way to is as near
+    # to the others. So the search is among different hashes, however many copies there are of one.
+    keys = digests if most is None else hashes
+    alike: dict[int, list[int]] = defaultdict(list)
+    for i in sorted(range(len(keys)), key=lambda position: ranks[position]):
+        alike[keys[i]].append(i)
+    firsts = [members[0] for members in alike.values()]
+    links: dict[int, list[int]] = {first: [first] for first in firsts}
+    for a, b in near_pairs([hashes[first] for first in firsts], most) if most else ():
+        links[firsts[a]].append(firsts[b])
+        links[firsts[b]].append(firsts[a])
     gone: dict[int, tuple[int, int | None]] = {}
-    for i in sorted(links, key=lambda position: ranks[position]):
-        staying = [j for j in links[i] if ranks[j] < ranks[i] and j not in gone]
+
+    def judge(i: int, first: int) -> None:
+        staying = [j for j in links[first] if ranks[j] < ranks[i] and j not in gone]
         if staying:
-            exact = [j for j in staying if digests[j] == digests[i]]
-            j = min(
-                exact or staying,
-                key=lambda other: (distance(hashes[i], hashes[other]), ranks[other]),
-            )
-            gone[i] = (j, None if exact else distance(hashes[i], hashes[j]))
+            j = min(staying, key=lambda other: (distance(hashes[i], hashes[other]), ranks[other]))
+            gone[i] = (j, None if digests[i] == digests[j] else distance(hashes[i], hashes[j]))
+
+    for first in firsts:
+        judge(first, first)
+    for members in alike.values():
+        for i in members[1:]:
+            judge(i, members[0])
     return gone
-
-
-def _pieces(count: int) -> Iterator[tuple[int, int]]:
-    """Cut 64 bits into ``count`` pieces of about the same width: (mask, shift) of each."""
-    edges = [64 * n // count for n in range(count + 1)]
-    for low, high in itertools.pairwise(edges):
-        yield (1 << (high - low)) - 1, low
 
 
 class Groups:

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.color import rgb_to_lab
+from pipeline.color import few_to_lab
 from pipeline.images import RGB, Gray
 
 WORKING_SIDE = 256
 """The longer side that a photo is shrunk to before it is measured; a smaller one stays as it is."""
 
-CELLS = 64
+CELLS = 32
 """Colours are measured on means over square cells, at least this many along the longer side: noise
 and the blocks of JPEG's subsampled chroma average out."""
 
@@ -76,9 +76,17 @@ def shrink_whole(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     k = min(max(height, width) // side, height, width)
     if k <= 1:
         return pixels
-    size = (width // k, height // k)
-    cut = pixels[: size[1] * k, : size[0] * k]
-    return cv2.resize(cut, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    rows, columns = height // k, width // k
+    cut = pixels[: rows * k, : columns * k]
+    # Halving is what OpenCV does fastest.
+    while k % 2 == 0 and k > 2:
+        k //= 2
+        cut = cv2.resize(cut, (columns * k, rows * k), interpolation=cv2.INTER_AREA).astype(
+            np.uint8, copy=False
+        )
+    return cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA).astype(
+        np.uint8, copy=False
+    )
 
 
 def gray_of(small: RGB) -> Gray:
@@ -88,11 +96,12 @@ def gray_of(small: RGB) -> Gray:
 
 def measure(small: RGB, gray: Gray) -> Measures:
     """Measure a photo by its :func:`working_copy` (H, W, 3) and the luma of that (H, W)."""
-    lab = rgb_to_lab(shrink_whole(small, CELLS))
+    lab = few_to_lab(shrink_whole(small, CELLS))
+    chroma = cv2.mean(cv2.magnitude(lab[..., 1], lab[..., 2]))[0]
     levels = histogram(gray)
     shadow, highlight = percentiles(levels, (0.02, 0.98))
     return Measures(
-        chroma=float(cv2.magnitude(lab[..., 1], lab[..., 2]).mean()),
+        chroma=float(chroma),
         chroma_spread=chroma_spread(lab),
         contrast=float(highlight - shadow),
         highlight=float(highlight),
@@ -105,7 +114,7 @@ def measure(small: RGB, gray: Gray) -> Measures:
 def percentiles(levels: NDArray[np.float32], fractions: Sequence[float]) -> tuple[int, ...]:
     """Return the lowest levels at or below which ``fractions`` of a histogram (256,) lie."""
     below = levels.cumsum(dtype=np.float64)
-    return tuple(np.searchsorted(below, np.multiply(fractions, below[-1])).tolist())
+    return tuple(int(below.searchsorted(fraction * below[-1])) for fraction in fractions)
 
 
 def chroma_spread(lab: NDArray[np.float32]) -> float:
@@ -118,15 +127,15 @@ def chroma_spread(lab: NDArray[np.float32]) -> float:
     Args:
         lab: CIE Lab, (H, W, 3).
     """
-    flat = lab.reshape(-1, 3)
-    level = np.clip(flat[:, 0] * (_LEVELS / 100), 0, _LEVELS - 1).astype(np.intp)
+    # Black is a hair's breadth below zero at most, which becomes zero.
+    lightness, *colours = lab.reshape(-1, 3).T.astype(np.float64)
+    level = np.minimum(lightness * (_LEVELS / 100), _LEVELS - 1).astype(np.intp)
     count = np.maximum(np.bincount(level, minlength=_LEVELS), 1)
-    explained = 0.0
-    for channel in (1, 2):
-        total = np.bincount(level, weights=flat[:, channel], minlength=_LEVELS)
-        explained += float((total * total / count).sum())
-    everything = float((flat[:, 1:].astype(np.float64) ** 2).sum())
-    return math.sqrt(max(0.0, (everything - explained) / len(flat)))
+    unexplained = 0.0
+    for colour in colours:
+        total = np.bincount(level, weights=colour, minlength=_LEVELS)
+        unexplained += float(colour @ colour - total @ (total / count))
+    return math.sqrt(max(0.0, unexplained / len(level)))
 
 
 def sharpness(gray: Gray) -> float:
@@ -140,26 +149,21 @@ def sharpness(gray: Gray) -> float:
     """
     if min(gray.shape) < 2:
         return 0.0
+    wide = cv2.copyMakeBorder(gray, 4, 4, 4, 4, cv2.BORDER_REFLECT_101)
+    inside = np.s_[4:-4]
     kept = 0.0
-    scaled = np.multiply(gray, 9, dtype=np.uint16)
-    for width, height in ((9, 1), (1, 9)):
-        # Sums in place of means keep the numbers whole: nine times 255 is far below 2**16.
-        blurred = cv2.boxFilter(gray, cv2.CV_16U, (width, height), normalize=False).astype(
-            np.uint16, copy=False
-        )
-        before, after = _differences(scaled, width > 1), _differences(blurred, width > 1)
-        total = cv2.sumElems(before)[0]
+    for before, after in (
+        (cv2.absdiff(gray[:, 1:], gray[:, :-1]), cv2.absdiff(wide[inside, 9:], wide[inside, :-9])),
+        (cv2.absdiff(gray[1:], gray[:-1]), cv2.absdiff(wide[9:, inside], wide[:-9, inside])),
+    ):
+        # Sums of nine neighbours, in place of their means, keep the numbers whole; and the sums
+        # around two neighbours differ by what the one has in front and the other behind.
+        scaled = np.multiply(before, 9, dtype=np.uint16)
+        total = cv2.sumElems(scaled)[0]
         # Unsigned: the difference stops at zero, as the measure wants it.
-        lost = cv2.sumElems(cv2.subtract(before, after))[0]
+        lost = cv2.sumElems(cv2.subtract(scaled, after.astype(np.uint16)))[0]
         kept = max(kept, 1 - lost / total if total > 0 else 1.0)
     return 1 - kept
-
-
-def _differences(values: NDArray[np.uint16], across: bool) -> NDArray[np.uint16]:
-    """Absolute differences of neighbours in a row (``across``) or in a column."""
-    if across:
-        return cv2.absdiff(values[:, 1:], values[:, :-1]).astype(np.uint16, copy=False)
-    return cv2.absdiff(values[1:], values[:-1]).astype(np.uint16, copy=False)
 
 
 def flatness(gray: Gray, levels: NDArray[np.float32] | None = None) -> float:
@@ -182,8 +186,9 @@ def flatness(gray: Gray, levels: NDArray[np.float32] | None = None) -> float:
         return 0.0
     even = cv2.threshold(
         cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _NEIGHBOURS), 1, 1, cv2.THRESH_BINARY_INV
-    )[1].astype(np.uint8, copy=False)
-    flat = float(histogram(gray, even)[inside].sum())
+    )[1]
+    unclipped = cv2.inRange(gray, _CLIPPED, 255 - _CLIPPED)
+    flat = float(cv2.countNonZero(cv2.bitwise_and(even, unclipped)))
     column = np.zeros((256, 1), np.float32)
     column[inside, 0] = levels[inside]
     smooth = cv2.blur(column, (1, 3), borderType=cv2.BORDER_CONSTANT)
@@ -193,7 +198,7 @@ def flatness(gray: Gray, levels: NDArray[np.float32] | None = None) -> float:
     return math.sqrt(max(flat * peaks, 0.0)) / count
 
 
-def histogram(gray: Gray, where: Gray | None = None) -> NDArray[np.float32]:
-    """Count the pixels of each level, (256,); only those where ``where`` is not zero, if given."""
-    counts = cv2.calcHist([gray], [0], where, [256], [0, 256])
+def histogram(gray: Gray) -> NDArray[np.float32]:
+    """Count the pixels of each level, (256,)."""
+    counts = cv2.calcHist([gray], [0], None, [256], [0, 256])
     return counts.ravel().astype(np.float32, copy=False)

@@ -13,12 +13,11 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import numpy as np
 import PIL
 from PIL import features
 
 from pipeline import png
-from pipeline.images import RGB, ImageError, Photo, new_file, open_photo, reduced_size
+from pipeline.images import RGB, ImageError, Photo, new_file, open_photo, read_bytes, reduced_size
 
 FOLDER = Path(".colorpipe/previews")
 
@@ -28,11 +27,12 @@ LARGE = 500_000
 
 def keep(data: bytes, photo: Photo) -> None:
     """Keep the pixels of ``photo``, which was decoded from ``data`` at less than its size."""
-    if len(data) < LARGE or photo.changes or photo.image.size == photo.size:
+    height, width = photo.pixels.shape[:2]
+    if len(data) < LARGE or photo.changes or (width, height) == photo.size:
         return
     # It only saves time: a full disk is for the stage's own output to report.
-    with contextlib.suppress(OSError), new_file(_path(data, photo.image.size)) as temporary:
-        temporary.write_bytes(png.encode(np.asarray(photo.image)))
+    with contextlib.suppress(OSError), new_file(_path(data, (width, height))) as temporary:
+        temporary.write_bytes(png.encode(photo.pixels))
 
 
 def find(data: bytes, at_least: int) -> RGB | None:
@@ -41,7 +41,7 @@ def find(data: bytes, at_least: int) -> RGB | None:
         return None
     try:
         path = _path(data, reduced_size(data, at_least))
-        return np.asarray(open_photo(path).image) if path.exists() else None
+        return open_photo(read_bytes(path)).pixels if path.exists() else None
     except ImageError:
         return None
 

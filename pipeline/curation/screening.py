@@ -98,6 +98,16 @@ class RawFile:
     misplaced: bool = False
 
 
+@dataclass(frozen=True)
+class _Decided:
+    """The fields of :class:`CleanRow` that say what became of a photo."""
+
+    decision: str
+    reason: str
+    detail: str
+    name: str = ""
+
+
 def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
     """Decode, measure and judge one raw file, and write its photo if it is fit.
 
@@ -116,13 +126,20 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
         photo = open_photo(data, params.max_pixels, at_least=WORKING_SIDE)
     except ImageError as error:
         return Screened(dataclasses.replace(row, reason=UNREADABLE, detail=str(error)))
-    pixels = np.asarray(photo.image)
+    pixels = photo.pixels
     small = working_copy(pixels)
     gray = gray_of(small)
     measures = measure(small, gray)
     width, height = photo.size
+    if folder is not None:
+        previews.keep(data, photo)
+    if problem := _problem(photo, measures, params):
+        decided = _Decided(DROPPED, *problem)
+    else:
+        decided = _accept(raw, photo, data, folder=folder, max_pixels=params.max_pixels)
     row = dataclasses.replace(
         row,
+        **vars(decided),
         format=photo.format,
         width=width,
         height=height,
@@ -130,12 +147,8 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
         bytes=len(data),
         **{name: round(value, 4) for name, value in vars(measures).items()},
     )
-    problem = _problem(photo, measures, params)
-    if problem is not None:
-        return Screened(dataclasses.replace(row, reason=problem[0], detail=problem[1]))
-    row = _accept(raw, row, photo, data, folder=folder, max_pixels=params.max_pixels)
-    if folder is not None:
-        previews.keep(data, photo)
+    if problem:
+        return Screened(row)
     digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
     digest.update(repr(photo.size).encode())
     return Screened(row, perceptual_hash(gray), int.from_bytes(digest.digest()[:8], "big"))
@@ -164,15 +177,9 @@ def _problem(photo: Photo, measures: Measures, params: CleanParams) -> tuple[str
 
 
 def _accept(
-    raw: RawFile,
-    row: CleanRow,
-    photo: Photo,
-    data: bytes,
-    *,
-    folder: Path | None,
-    max_pixels: int,
-) -> CleanRow:
-    """Write a photo that is fit, as it was found if possible; return its row."""
+    raw: RawFile, photo: Photo, data: bytes, *, folder: Path | None, max_pixels: int
+) -> _Decided:
+    """Write a photo that is fit, as it was found if possible."""
     changes = list(photo.changes)
     if photo.frames > 1:
         changes.append(f"first of {photo.frames} frames")
@@ -184,7 +191,7 @@ def _accept(
         stem += "_" + hashlib.sha256(data).hexdigest()[:8]
     name = stem + extension
     if folder is not None:
-        target = folder / raw.category / name
+        target = folder.joinpath(raw.category, name)
         if not changes:
             target.write_bytes(data)
         else:
@@ -196,4 +203,4 @@ def _accept(
     decision = CONVERTED if changes else KEPT
     if SUFFIX_FORMATS.get(raw.path.suffix.lower()) != photo.format:
         changes.append(f"in truth {photo.format}")
-    return dataclasses.replace(row, decision=decision, detail="; ".join(changes), name=name)
+    return _Decided(decision, "", "; ".join(changes), name)

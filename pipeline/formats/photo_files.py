@@ -26,7 +26,7 @@ from pipeline.colorizing.gray_photo import (
 )
 from pipeline.formats import gif_files, jpeg_files, png_files, tiff_files
 from pipeline.formats.profiles import icc_for_colours, read_profile, srgb_icc
-from pipeline.images import DEFAULT_MAX_PIXELS, ImageError, luma_of, open_photo, reading
+from pipeline.images import DEFAULT_MAX_PIXELS, ImageError, open_photo, reading
 
 FormatName = Literal["jpg", "png", "webp", "tif", "bmp", "gif"]
 
@@ -170,7 +170,7 @@ def _read_any(file: bytes, image: Image.Image, max_pixels: int) -> PhotoFile:
     icc = icc_for_colours(icc)
     if image.mode in {"I", "F", "CMYK", "LAB", "YCbCr", "HSV"}:
         # Rare, and none holds sRGB: taken as the cleaning takes them, in sRGB and upright.
-        upright = GrayPhoto(luma_of(open_photo(file, max_pixels).image))
+        upright = GrayPhoto(color.luma(open_photo(file, max_pixels).pixels))
         photo = as_stored(upright, _orientation(exif))
         icc = srgb_icc() if icc else None
         color_space_stays = False

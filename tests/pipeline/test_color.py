@@ -161,3 +161,10 @@ def test_expanded_chroma_stays_finite() -> None:
     assert float(expanded.detach().norm()) < 1e9
     assert wild.grad is not None
     assert bool(wild.grad.isfinite().all())
+
+
+def test_lab_of_few_pixels_is_that_of_the_formulas() -> None:
+    photo = skimage.data.astronaut()[100:140, 200:250].copy()
+    photo[:4, :4] = np.array([0, 0, 0], np.uint8)
+    photo[4:8, :4] = np.array([255, 255, 255], np.uint8)
+    assert np.abs(color.few_to_lab(photo) - rgb2lab(photo)).max() < 0.01

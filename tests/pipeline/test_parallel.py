@@ -59,6 +59,20 @@ def test_inputs_are_read_a_bounded_number_ahead() -> None:
     assert read <= 5 * CHUNK + 2 * AHEAD * CHUNK + parallel.FEW + CHUNK
 
 
+def test_slow_inputs_are_handed_over_one_at_a_time(tmp_path: Path) -> None:
+    list(map_in_order(_log_turn, [(tmp_path, n) for n in range(80)], workers=2))
+    turns = sorted(tmp_path.iterdir(), key=lambda path: int(path.name))
+    workers = [path.read_text() for path in turns[-8:]]
+    # In chunks of more, one worker would do all of these while the other has nothing to do.
+    assert len(set(workers)) == 2
+
+
+def _log_turn(turn: tuple[Path, int]) -> None:
+    folder, number = turn
+    (folder / str(number)).write_text(str(os.getpid()))
+    time.sleep(0.04)
+
+
 def test_an_error_in_a_worker_arrives_as_it_is() -> None:
     with pytest.raises(OSError, match="No space left") as caught:
         list(map_in_order(_fail_at_100, range(1000), workers=2))

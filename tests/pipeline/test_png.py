@@ -38,3 +38,28 @@ def test_rgb_is_told_from_other_files() -> None:
         Image.fromarray(scene(1)).convert(mode).save(stream, format_)
         assert not png.is_rgb(stream.getvalue())
     assert not png.is_rgb(b"")
+
+
+def test_what_was_written_is_read_back_and_nothing_else() -> None:
+    pixels = scene(2, 31, 47)
+    data = png.encode(pixels)
+    got = png.decode(data, 10_000)
+    assert got is not None
+    assert np.array_equal(got, pixels)
+    assert png.decode(data, 31 * 47 - 1) is None
+    assert png.decode(png.encode(pixels[..., 0]), 10_000) is None
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    assert png.decode(stream.getvalue(), 10_000) is None
+    for cut in (1, 4, 12, 13, 100, len(data) - 30, len(data)):
+        assert png.decode(data[:-cut], 10_000) is None
+
+
+def test_damage_to_a_file_is_noticed() -> None:
+    data = png.encode(scene(3, 20, 20))
+    for place in [*range(60), *range(60, len(data), 97), *range(len(data) - 30, len(data))]:
+        damaged = bytearray(data)
+        damaged[place] ^= 4
+        # Four bytes are checked by no one here: they repeat what the zlib stream's own four say.
+        if not len(data) - 16 <= place < len(data) - 12:
+            assert png.decode(bytes(damaged), 10_000) is None

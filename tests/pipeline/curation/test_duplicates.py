@@ -71,6 +71,29 @@ def test_many_equal_hashes_are_compared_in_parts() -> None:
     assert sum(1 for _ in near_pairs([3] * 700, 2)) == 700 * 699 // 2
 
 
+def test_a_large_collection_is_searched_without_comparing_all_with_all() -> None:
+    draw = random.Random(1)
+    hashes = [draw.getrandbits(64) for _ in range(30_000)]
+    copies = {}
+    for i in range(0, 2000, 100):
+        copies[i] = len(hashes)
+        hashes.append(hashes[i] ^ sum(1 << bit for bit in draw.sample(range(64), 9)))
+    found = set(near_pairs(hashes, 9))
+    assert set(copies.items()) <= found
+    assert all(distance(hashes[i], hashes[j]) <= 9 for i, j in found)
+
+
+def test_of_thousands_of_copies_one_stays() -> None:
+    # Placeholders and logos come in such numbers; all their pairs would fill the memory.
+    count = 20_000
+    ranks = list(range(count, 0, -1))
+    found = duplicates_of([7] * count, [n % 2 for n in range(count)], ranks, most=6)
+    assert found.pop(count - 2) == (count - 1, 0)
+    assert len(found) == count - 2
+    assert {stays for stays, _ in found.values()} == {count - 1}
+    assert [found[n][1] for n in (0, 1)] == [0, None]
+
+
 def test_the_first_by_rank_stays_and_chains_do_not_swallow_the_rest() -> None:
     a, b, c = 0b0, 0b1111, 0b11111111
     found = duplicates_of([a, b, c], digests=[1, 2, 3], ranks=[0, 1, 2], most=4)

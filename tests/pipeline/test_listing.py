@@ -1,0 +1,30 @@
+from pathlib import Path
+
+from pipeline.listing import files_below, files_in, folders_in
+
+
+def fill(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def test_files_and_folders_come_sorted_and_hidden_files_do_not(tmp_path: Path) -> None:
+    fill(tmp_path, "b.jpg", "a.jpg", ".hidden", "sky/one.jpg", "Sea/one.jpg")
+    assert files_in(tmp_path) == ["a.jpg", "b.jpg"]
+    assert folders_in(tmp_path) == [tmp_path / "Sea", tmp_path / "sky"]
+
+
+def test_files_below_are_found_at_any_depth_in_the_order_of_their_parts(tmp_path: Path) -> None:
+    names = ["a/b.jpg", "a/c/d.jpg", "a.jpg", ".hidden", "z.jpg"]
+    found = list(files_below(str(fill(tmp_path, *names))))
+    assert sorted(found) == sorted(names)
+    assert [tmp_path / name for name in found] == sorted(tmp_path / name for name in names)
+
+
+def test_a_broken_link_is_a_file_and_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
+    fill(tmp_path, "real/photo.jpg")
+    (tmp_path / "real/broken.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "real/round").symlink_to(tmp_path / "real")
+    assert list(files_below(str(tmp_path / "real"))) == ["broken.jpg", "photo.jpg"]
