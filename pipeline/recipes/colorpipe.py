@@ -85,8 +85,9 @@ class Colorpipe(Recipe):
     ``vividness``.
 
     The photos' categories are guessed from the network's innermost level along the way (Iizuka et
-    al. 2016, section 3.3): it then knows what it looks at. The adversarial phase is short, at the
-    end, after NoGAN (DeOldify): by then the generator's colours are in the right places.
+    al. 2016, section 3.3): it then knows what it looks at. Some gray photos are aged, so that it
+    knows old ones too. The adversarial phase is short, at the end, after NoGAN (DeOldify): by then
+    the generator's colours are in the right places.
     """
 
     name: ClassVar[str] = "colorpipe"
