@@ -71,7 +71,7 @@ class ColorpipeSettings(Settings):
         0.3, ge=0, le=1, description="The share of the gray photos made to look like old ones."
     )
     vividness: float = Field(
-        1.4, ge=0, le=2, description="Multiplies the chroma that is predicted; 1 is as learned."
+        1.2, ge=0, le=2, description="Multiplies the chroma that is predicted; 1 is as learned."
     )
 
 

@@ -27,10 +27,10 @@ from stages.train import train
 
 seen = []
 batch = BatchSampler.batch
-def spy(self, step, device, order=0):
+def spy(self, step, device, order=0, size=None):
     chosen = self.chosen(step, order)[self._part]
     seen.append([self.photos.names[i] for i in chosen])
-    return batch(self, step, device, order)
+    return batch(self, step, device, order, size)
 BatchSampler.batch = spy
 
 folder, stop = Path(sys.argv[1]), int(sys.argv[3])
