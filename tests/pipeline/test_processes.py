@@ -114,7 +114,7 @@ def test_the_first_process_alone_writes_and_speaks(one_and_two):
         "curves",
         "generator.safetensors",
     ]
-    assert done.stdout.count("Training heartbeat on 8 photos") == 1
+    assert done.stdout.count("Training heartbeat from scratch on 8 photos") == 1
     assert "2 processes of cpu" in done.stdout
     assert not list((two / ".colorpipe/training").iterdir())
 

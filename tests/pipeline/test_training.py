@@ -176,7 +176,7 @@ def test_cyclegan_gets_gray_photos_that_are_not_those_of_the_colours(data, tmp_p
     for step in range(trainer.steps):
         trainer.step = step
         photo = trainer.recipe.encode(trainer.sampler.batch(trainer.step, trainer.device))
-        batch = trainer._batch()
+        batch = trainer._batch(None)
         assert torch.equal(batch.y, photo.y)
         paired += torch.equal(batch.x, photo.x)
     assert paired <= 2

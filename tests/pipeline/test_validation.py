@@ -27,7 +27,7 @@ class Recall(torch.nn.Module):
 
 
 def look(factor, **options):
-    recipe = get_recipe("colorpipe", {"size": 64})
+    recipe = get_recipe("unet", {"size": 64, "halvings": 6})
     return watch(recipe, Recall(factor), PHOTOS, torch.device("cpu"), torch.float32, **options)
 
 
