@@ -13,10 +13,9 @@ from PIL import Image, ImageOps
 from skimage import data
 
 from pipeline.colorizer import Colorizer
-from pipeline.colorizing.model_choice import find_model
 from pipeline.images import RGB
 from pipeline.report import contact_sheet
-from pipeline.shipped import PRETRAINED
+from pipeline.shipped import shipped_weights
 
 COLOUR = ("coffee", "rocket", "astronaut", "chelsea")
 WITHOUT = ("camera",)
@@ -25,7 +24,7 @@ SIDE = 320
 
 def main() -> None:
     """Put gray, colorized and true pictures of each photo above one another."""
-    colorizer = Colorizer.load(find_model(Path(PRETRAINED)))
+    colorizer = Colorizer.load(shipped_weights())
     grays: list[RGB] = []
     made: list[RGB] = []
     truths: list[RGB] = []

@@ -53,7 +53,9 @@ class ColorpipeSettings(Settings):
     early_share: float = Field(
         0.0, ge=0, le=1, description="The part of the epochs on smaller pictures, at the start."
     )
-    early_size: int = Field(64, ge=32, le=1024, description="Side of those in pixels.")
+    early_size: int = Field(
+        64, ge=32, le=1024, multiple_of=32, description="Side of those in pixels."
+    )
     width: int = Field(32, ge=4, description="Filters of the generator's first layer.")
     adversarial_share: float = Field(
         0.15, ge=0, le=1, description="The part of the epochs that is adversarial, at the end."

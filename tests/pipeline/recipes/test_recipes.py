@@ -262,6 +262,8 @@ def test_a_size_that_the_network_cannot_take_is_refused_with_one_that_it_can():
         get_recipe("pix2pix", {"size": 200})
     with pytest.raises(ColorpipeError, match=r"multiple of 32 px.*train\.size to 192\.$"):
         get_recipe("colorpipe", {"size": 200})
+    with pytest.raises(ColorpipeError, match="'early_size' is 70, but must be a multiple of 32"):
+        get_recipe("colorpipe", {"early_size": 70})
     assert get_recipe("pix2pix", {"size": 128, "halvings": 7}).multiple == 128
 
 
