@@ -37,7 +37,7 @@ from pipeline.curation.screening import (
 )
 from pipeline.errors import ColorpipeError
 from pipeline.images import RGB, ImageError, new_file, new_folder, open_photo, read_bytes
-from pipeline.listing import files_below, folders_in
+from pipeline.listing import files_below, folders_in, stem_and_suffix
 from pipeline.manifest import MANIFEST, REFUSED, write_table
 from pipeline.parallel import map_in_order
 from pipeline.params import CleanParams
@@ -88,14 +88,15 @@ def list_raw(raw: Path) -> Iterator[RawFile]:
     for entry in sorted(raw.iterdir()):
         if not entry.is_dir():
             if entry.name not in {MANIFEST, REFUSED}:
-                yield RawFile(entry, "", entry.name, "", shared_stem=False, misplaced=True)
+                yield RawFile(str(entry), "", entry.name, "", shared_stem=False, misplaced=True)
             continue
-        files = {file: Path(file).stem for file in files_below(str(entry))}
+        folder = str(entry)
+        files = {file: stem_and_suffix(file)[0] for file in files_below(folder)}
         # File systems that do not tell upper from lower case would overwrite one with the other.
         stems = Counter(stem.casefold() for stem in files.values())
         for file, stem in files.items():
             yield RawFile(
-                entry / file,
+                f"{folder}/{file}",
                 entry.name,
                 file,
                 stem,
