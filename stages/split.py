@@ -220,11 +220,11 @@ def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str]) -> None:
     """Move the pairs that are not for training to their sides."""
     for photo, side in zip(paired, sides, strict=True):
         for kind in ("x", "y") if side != TRAIN else ():
-            source = folder.joinpath(f"{TRAIN}_{kind}", photo.file)
+            source = Path(f"{folder}/{TRAIN}_{kind}/{photo.file}")
             if side == LEFT_OUT:
                 source.unlink()
             else:
-                source.rename(folder.joinpath(f"{side}_{kind}", photo.file))
+                source.rename(f"{folder}/{side}_{kind}/{photo.file}")
 
 
 def _write_lock(lock: Path, rows: list[LockRow]) -> None:
