@@ -47,6 +47,7 @@ def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
         not 0 < width * height <= max_pixels
         or not data.startswith(_head(width, height, _RGB))
         or not data.endswith(_END)
+        or end < start
         or data[_HEAD_BYTES:start] != struct.pack(">I4s", end - start, b"IDAT")
     ):
         return None

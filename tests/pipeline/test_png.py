@@ -81,6 +81,12 @@ def test_blocks_cut_elsewhere_are_left_to_other_readers() -> None:
     assert png.decode(data, 10_000) is None
 
 
+def test_a_file_without_pixels_is_left_to_other_readers() -> None:
+    data = png.encode(scene(3, 20, 20))
+    for body in (b"", data[33:40], data[33:49]):
+        assert png.decode(data[:33] + body + data[-12:], 10_000) is None
+
+
 def test_damage_where_blocks_meet_is_noticed() -> None:
     data = png.encode(scene(3, 200, 200))
     meet = 41 + 2 + 5 + 65535
