@@ -40,6 +40,10 @@ from pipeline.validation import MetricName
 CHECKPOINT_INTERVAL = 60.0
 """Seconds between two checkpoints."""
 
+RUN_TO_AVERAGE = 10
+"""The averaged generator reaches back over a run's tenth at most: over all of a short run, it would
+end far behind what was learned."""
+
 READ_EVERY = 10
 """Steps between two looks at the losses on a device that works ahead of the processor."""
 
@@ -140,6 +144,11 @@ class Trainer:
         """How many steps the whole run has."""
         return self.recipe.settings.epochs * self.sampler.steps_per_epoch
 
+    @property
+    def decay(self) -> float:
+        """How much of the averaged generator a step keeps, at most, 0 to 1."""
+        return max(0.0, min(self.recipe.settings.ema, 1 - RUN_TO_AVERAGE / self.steps))
+
     def run(self) -> nn.Module:
         """Train to the end, from the last checkpoint if there is one, and return the generator.
 
@@ -221,9 +230,9 @@ class Trainer:
         while (update := self._next(updates)) is not None:
             self._descend(update, where)
         self.processes.average(list(running_means(self.networks.values())))
-        if decay := self.recipe.settings.ema:
+        if self.average is not self.generator:
             step = None if self.started else self.step
-            move_towards(self.average, self.generator, decay, step)
+            move_towards(self.average, self.generator, self.decay, step)
 
     def _batch(self, size: int | None) -> Batch:
         batch = self.recipe.encode(self.sampler.batch(self.step, self.device, size=size))

@@ -65,7 +65,9 @@ def test_the_wheel_puts_them_where_they_are_looked_for() -> None:
     assert Path(found[2]) == Path("pipeline") / WEIGHTS.relative_to(PROJECT)
 
 
-@pytest.mark.parametrize("name", ["colorpipe.safetensors", "colorpipe.yaml", FIRST.name, "README.md"])
+@pytest.mark.parametrize(
+    "name", ["colorpipe.safetensors", "colorpipe.yaml", FIRST.name, "README.md"]
+)
 def test_git_takes_what_ships_and_leaves_what_is_trained(name: str) -> None:
     told = subprocess.run(
         ["git", "check-ignore", "--no-index", f"models/{name}", "models/generator.safetensors"],

@@ -263,7 +263,9 @@ def test_a_start_is_taken_by_the_generator_and_its_average(data, tmp_path):
 def test_the_average_stays_near_a_start_and_not_near_initial_weights(data, tmp_path):
     def kept(start):
         name = "started" if start else "fresh"
-        trainer = make_trainer(data, Checkpoint(name, tmp_path), options={"start": start}, ema=0.9)
+        trainer = make_trainer(
+            data, Checkpoint(name, tmp_path), options={"start": start}, ema=0.9, epochs=100
+        )
         before = trainer.average.head.weight.clone()
         trainer.advance(2)  # The rate rises from nothing: the first step moves no weight.
         average, generator = (each.head.weight for each in (trainer.average, trainer.generator))
@@ -271,6 +273,16 @@ def test_the_average_stays_near_a_start_and_not_near_initial_weights(data, tmp_p
 
     assert kept(trained(data)) == pytest.approx(0.1, rel=0.01)
     assert kept(None) == pytest.approx(9 / 11, rel=0.01)
+
+
+def test_the_average_reaches_back_over_a_tenth_of_a_short_run_at_most(data, tmp_path):
+    decays = {}
+    for epochs in (1, 50, 1000):
+        trainer = make_trainer(data, Checkpoint(str(epochs), tmp_path), ema=0.98, epochs=epochs)
+        decays[trainer.steps] = trainer.decay
+    short, middle, long = sorted(decays)
+    assert short < 10
+    assert decays == {short: 0, middle: pytest.approx(1 - 10 / middle), long: 0.98}
 
 
 @pytest.mark.parametrize(("costs", "best"), [([9, 10, 11, 12, 13], 0), ([9, 10, 8, 12, 13], 2)])
