@@ -77,7 +77,7 @@ def rgb_to_lab(rgb: NDArray[np.uint8]) -> Float:
 
 def few_to_lab(rgb: NDArray[np.uint8]) -> Float:
     """Convert a few thousand pixels of sRGB (H, W, 3) to CIE Lab by the formulas, at once."""
-    xyz = np.asarray(cv2.transform(_LINEAR[rgb], _XYZ), np.float32)
+    xyz = np.asarray(cv2.transform(cv2.LUT(rgb, _LINEAR), _XYZ), np.float32)
     f = np.where(xyz > _EPSILON, cv2.pow(xyz, 1 / 3), xyz * _SLOPE + _OFFSET)
     return np.asarray(cv2.transform(f.astype(np.float32, copy=False), _LAB_OF_F), np.float32)
 

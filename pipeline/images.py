@@ -225,29 +225,40 @@ def luma_of(image: Image.Image) -> Gray:
     return np.asarray(image.convert("L"))
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path | str) -> bytes:
     """Read a photo's file whole.
 
     Raises:
         ImageError: it is missing, may not be read, or is larger than any photo.
     """
     try:
-        with path.open("rb", buffering=0) as stream:
+        with io.FileIO(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > MAX_BYTES:
                 raise ImageError(f"{size} bytes is more than {MAX_BYTES}, which no photo needs")
-            return stream.read()
+            # One byte more would come if there was one: a second call need not ask for the end.
+            data = stream.read(size + 1)
+            return data if len(data) == size else data + stream.read()
     except FileNotFoundError as error:
         raise ImageError("the file is not there") from error
     except OSError as error:
         raise ImageError(f"the file could not be read ({error.strerror})") from error
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write a file in as few calls of the system as it takes, which for small ones counts."""
+    with io.FileIO(path, "w") as stream:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[stream.write(rest) :]
+
+
+def link_or_copy(source: Path | str, target: Path | str) -> None:
     """Make ``target`` another name of the file ``source``, or a copy where that cannot be."""
     try:
         # DVC may have put a symbolic link there, which must not be what is linked to.
-        target.hardlink_to(source.resolve() if source.is_symlink() else source)
+        path = Path(source)
+        os.link(path.resolve() if path.is_symlink() else path, target)
     except FileExistsError:
         raise
     except OSError:

@@ -21,6 +21,16 @@ def files_in(folder: Path) -> list[str]:
         )
 
 
+def stem_and_suffix(path: str) -> tuple[str, str]:
+    """Cut the name of a file, without its folders, before the last dot, as pathlib does.
+
+    A listing has many names, and a path object of each would cost more than all else in it.
+    """
+    name = path.rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return (stem, dot + ending) if stem else (name, "")
+
+
 def files_below(folder: str, inside: str = "") -> Iterator[str]:
     """Yield the paths of all files at any depth below ``folder``, relative to it, sorted.
 

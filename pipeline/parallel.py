@@ -90,6 +90,9 @@ def map_in_order(
     # when a process forks are waited for in vain by the new one.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    # What is there before the fork is no garbage: to look through it again and again takes time
+    # here, and in a worker it would also copy the memory.
+    gc.freeze()
     pool = ProcessPoolExecutor(workers, _context(), initializer=_start_worker)
     pending: deque[Future[tuple[list[R], float]]] = deque()
     length = FIRST_CHUNK
@@ -109,6 +112,7 @@ def map_in_order(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        gc.unfreeze()
         cv2.setNumThreads(threads)
 
 
@@ -128,9 +132,6 @@ def _start_worker() -> None:
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # What was there before the fork stays as it is; to look through it again and again for garbage
-    # would also copy its memory.
-    gc.freeze()
     _hold_memory()
 
 

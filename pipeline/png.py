@@ -6,9 +6,12 @@ as at writing, which the chain does for every photo several times. Any program r
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
+from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +30,7 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     rows = np.zeros((height, 1 + pixels[0].size), np.uint8)
     rows[:, 1:] = pixels.reshape(height, -1)
     head = _head(width, height, _RGB if pixels.ndim == 3 else _GRAY)
-    return b"".join((head, *_chunk(b"IDAT", *_stored(rows.reshape(-1).data)), _END))
+    return b"".join((head, *_chunk(b"IDAT", *_stored(rows)), _END))
 
 
 def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
@@ -40,25 +43,17 @@ def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
         return None
     width, height = struct.unpack_from(">II", data, 16)
     start, end = _HEAD_BYTES + 8, len(data) - len(_END) - 4
-    size = height * (1 + 3 * width)
     if (
         not 0 < width * height <= max_pixels
         or not data.startswith(_head(width, height, _RGB))
         or not data.endswith(_END)
-        # One chunk, and as little compressed as encode leaves it: nothing can swell.
+        or end < start
         or data[_HEAD_BYTES:start] != struct.pack(">I4s", end - start, b"IDAT")
-        or not size < end - start < size + size // 1000 + 100
     ):
         return None
-    try:
-        # Its own checksum is verified by this; the chunk's would only say the same again.
-        content = zlib.decompress(memoryview(data)[start:end], bufsize=size)
-    except zlib.error:
-        return None
-    if len(content) != size:
-        return None
-    rows = np.frombuffer(content, np.uint8).reshape(height, 1 + 3 * width)
-    return None if rows[:, 0].any() else rows[:, 1:].reshape(height, width, 3)
+    # The zlib stream has a checksum of its own; the chunk's would only say the same again.
+    rows = _unstored(memoryview(data)[start:end], height, 1 + 3 * width)
+    return None if rows is None or rows[:, 0].any() else rows[:, 1:].reshape(height, width, 3)
 
 
 def is_rgb(data: bytes) -> bool:
@@ -66,25 +61,67 @@ def is_rgb(data: bytes) -> bool:
     return data.startswith(_SIGNATURE) and data[24:26] == bytes((8, _RGB))
 
 
+@functools.lru_cache(maxsize=64)
 def _head(width: int, height: int, kind: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
     return b"".join((_SIGNATURE, *_chunk(b"IHDR", header)))
 
 
-def _stored(content: memoryview) -> list[bytes | memoryview]:
+def _stored(rows: NDArray[np.uint8]) -> list[bytes | memoryview]:
     """Cut a zlib stream of uncompressed blocks, which no version of zlib would cut otherwise.
 
     Source: RFC 1950, 2.2 (head and checksum) and RFC 1951, 3.2.4 (blocks).
     """
-    parts: list[bytes | memoryview] = [b"\x78\x01"]
-    for start in range(0, len(content), _BLOCK):
-        block = content[start : start + _BLOCK]
-        last = start + _BLOCK >= len(content)
-        parts += [struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF), block]
-    parts.append(struct.pack(">I", zlib.adler32(content)))
-    return parts
+    content = rows.reshape(-1).data
+    parts: list[bytes | memoryview] = [_ZLIB_HEAD]
+    for start, end, head in _blocks(len(content)):
+        parts += [head, content[start:end]]
+    return [*parts, _adler32(rows)]
 
 
+def _unstored(stream: memoryview, height: int, width: int) -> NDArray[np.uint8] | None:
+    """Return rows (height, width) from a stream of :func:`_stored`; None if it is not of it."""
+    size = height * width
+    blocks = -(-size // _BLOCK)
+    if len(stream) != len(_ZLIB_HEAD) + 5 * blocks + size + 4 or stream[:2] != _ZLIB_HEAD:
+        return None
+    content = np.empty(size, np.uint8)
+    at = len(_ZLIB_HEAD)
+    for start, end, head in _blocks(size):
+        if stream[at : at + len(head)] != head:
+            return None
+        at += len(head)
+        content[start:end] = stream[at : at + end - start]
+        at += end - start
+    rows = content.reshape(height, width)
+    return rows if stream[at:] == _adler32(rows) else None
+
+
+def _blocks(size: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield where each block starts and ends, and its head."""
+    for start in range(0, size, _BLOCK):
+        end = min(start + _BLOCK, size)
+        yield start, end, struct.pack("<BHH", end == size, end - start, (end - start) ^ 0xFFFF)
+
+
+def _adler32(rows: NDArray[np.uint8]) -> bytes:
+    """Return the Adler-32 checksum (RFC 1950, 8.2) of the bytes of ``rows`` (H, W).
+
+    Of its two sums, one adds the bytes and the other adds each as often as there are bytes from it
+    to the end. Both follow from the sums of rows and columns, which OpenCV adds up in a third of
+    the time that zlib takes to go from byte to byte.
+    """
+    height, width = rows.shape
+    down, across = (
+        cv2.reduce(rows, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() for axis in (0, 1)
+    )
+    total = int(across.sum())
+    before = width * int(np.arange(height) @ across) + int(np.arange(width) @ down)
+    one, other = 1 + total, rows.size + rows.size * total - before
+    return struct.pack(">HH", other % 65521, one % 65521)
+
+
+_ZLIB_HEAD = b"\x78\x01"
 _BLOCK = 0xFFFF
 """Bytes that a block holds at most."""
 

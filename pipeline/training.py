@@ -222,7 +222,8 @@ class Trainer:
             self._descend(update, where)
         self.processes.average(list(running_means(self.networks.values())))
         if decay := self.recipe.settings.ema:
-            move_towards(self.average, self.generator, decay, self.step)
+            step = None if self.started else self.step
+            move_towards(self.average, self.generator, decay, step)
 
     def _batch(self, size: int | None) -> Batch:
         batch = self.recipe.encode(self.sampler.batch(self.step, self.device, size=size))

@@ -37,7 +37,7 @@ from pipeline.curation.screening import (
 )
 from pipeline.errors import ColorpipeError
 from pipeline.images import RGB, ImageError, new_file, new_folder, open_photo, read_bytes
-from pipeline.listing import files_below, folders_in
+from pipeline.listing import files_below, folders_in, stem_and_suffix
 from pipeline.manifest import MANIFEST, REFUSED, write_table
 from pipeline.parallel import map_in_order
 from pipeline.params import CleanParams
@@ -88,14 +88,15 @@ def list_raw(raw: Path) -> Iterator[RawFile]:
     for entry in sorted(raw.iterdir()):
         if not entry.is_dir():
             if entry.name not in {MANIFEST, REFUSED}:
-                yield RawFile(entry, "", entry.name, "", shared_stem=False, misplaced=True)
+                yield RawFile(str(entry), "", entry.name, "", shared_stem=False, misplaced=True)
             continue
-        files = {file: Path(file).stem for file in files_below(str(entry))}
+        folder = str(entry)
+        files = {file: stem_and_suffix(file)[0] for file in files_below(folder)}
         # File systems that do not tell upper from lower case would overwrite one with the other.
         stems = Counter(stem.casefold() for stem in files.values())
         for file, stem in files.items():
             yield RawFile(
-                entry / file,
+                f"{folder}/{file}",
                 entry.name,
                 file,
                 stem,
@@ -119,7 +120,7 @@ def _screen_all(
 ) -> dict[int, tuple[str, int | None]]:
     """Screen every file and write the rows to ``spool``; return which are duplicates of what.
 
-    Rows wait in a file and only the hashes in memory, some 30 bytes for each photo.
+    Rows wait in a file and only the hashes in memory, some 40 bytes for each photo.
 
     Returns:
         For the number of a row: the raw file that stays in its place, and the distance of their
@@ -133,13 +134,16 @@ def _screen_all(
     if folder is not None:
         for category in categories:
             (folder / category).mkdir()
-    numbers, sizes, hashes, digests = array("L"), array("Q"), array("Q"), array("Q")
+    numbers, starts = array("L"), array("Q")
+    sizes, hashes, digests = array("Q"), array("Q"), array("Q")
     work = functools.partial(screen, folder=folder, params=params)
     results: Iterator[Screened] = map_in_order(work, list_raw(raw))
     for number, result in enumerate(track(results, "Cleaning", total)):
+        start = spool.tell()
         pickle.dump(result.row, spool)
         if result.row.decision != DROPPED:
             numbers.append(number)
+            starts.append(start)
             sizes.append(result.row.width * result.row.height)
             hashes.append(result.perceptual)
             digests.append(result.pixels)
@@ -152,15 +156,12 @@ def _screen_all(
         ranks[place] = rank
     most = params.duplicate_distance if params.drop_near_duplicates else None
     found = duplicates_of(hashes, digests, ranks, most)
-    staying = {numbers[place] for place, _ in found.values()}
-    labels = {
-        number: f"{row.category}/{row.file}"
-        for number, row in enumerate(_spooled(spool))
-        if number in staying
-    }
-    return {
-        numbers[place]: (labels[numbers[stays]], apart) for place, (stays, apart) in found.items()
-    }
+    labels: dict[int, str] = {}
+    for place in sorted({stays for stays, _ in found.values()}):
+        spool.seek(starts[place])
+        row: CleanRow = pickle.load(spool)
+        labels[place] = f"{row.category}/{row.file}"
+    return {numbers[place]: (labels[stays], apart) for place, (stays, apart) in found.items()}
 
 
 def _decide(

@@ -13,8 +13,8 @@ import numpy as np
 from pipeline import png
 from pipeline.curation import previews
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import RGB, ImageError, new_folder, open_photo, read_bytes
-from pipeline.listing import files_in, folders_in
+from pipeline.images import RGB, ImageError, new_folder, open_photo, read_bytes, write_bytes
+from pipeline.listing import files_in, folders_in, stem_and_suffix
 from pipeline.parallel import map_in_order
 from pipeline.params import ResizeParams
 from pipeline.progress import track
@@ -24,8 +24,10 @@ from pipeline.progress import track
 class Source:
     """A photo to resize."""
 
-    path: Path
+    path: str
     category: str
+    stem: str
+    """Of the name of the resized photo."""
 
 
 def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
@@ -61,7 +63,7 @@ def list_photos(folder: Path) -> Iterator[Source]:
     """Yield the files in the folders of ``folder``, sorted; hidden files are passed over."""
     for category in folders_in(folder):
         for name in files_in(category):
-            yield Source(category / name, category.name)
+            yield Source(f"{category}/{name}", category.name, stem_and_suffix(name)[0])
 
 
 def _check(clean: Path) -> tuple[int, list[str]]:
@@ -72,7 +74,7 @@ def _check(clean: Path) -> tuple[int, list[str]]:
     for category in folders_in(clean):
         stems = set[str]()
         for name in files_in(category):
-            stem = name.rpartition(".")[0] or name
+            stem = stem_and_suffix(name)[0]
             if stem in stems:
                 raise ColorpipeError(
                     f"{category / name} has the same name as another photo of its category, but for"
@@ -97,10 +99,9 @@ def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure |
         if pixels is None:
             pixels = open_photo(data, at_least=params.size).pixels
     except ImageError as error:
-        return Failure(str(source.path), str(error))
+        return Failure(source.path, str(error))
     square = to_square(pixels, params)
-    target = folder.joinpath(source.category, f"{source.path.stem}.png")
-    target.write_bytes(png.encode(square))
+    write_bytes(f"{folder}/{source.category}/{source.stem}.png", png.encode(square))
     return None
 
 

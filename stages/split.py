@@ -27,8 +27,9 @@ from pipeline.images import (
     open_photo,
     read_bytes,
     reading,
+    write_bytes,
 )
-from pipeline.listing import files_in, folders_in
+from pipeline.listing import files_in, folders_in, stem_and_suffix
 from pipeline.manifest import RawPhoto, read_table, write_table
 from pipeline.parallel import map_in_order
 from pipeline.params import SplitParams
@@ -52,8 +53,9 @@ class LockRow:
 class Photo:
     """A resized photo, and what it is called in the split."""
 
-    path: Path
+    path: str
     category: str
+    stem: str
     name: str
 
 
@@ -143,16 +145,17 @@ def list_photos(resized: Path) -> Iterator[Photo]:
     The category of a split photo is what stands before the last "-", so its name has none.
     """
     for category in folders_in(resized):
-        files = {file: _plain(file) for file in files_in(category)}
-        names = Counter(name.casefold() for name in files.values())
-        for file, name in files.items():
+        files = {file: stem_and_suffix(file)[0] for file in files_in(category)}
+        names = Counter(_plain(stem).casefold() for stem in files.values())
+        for file, stem in files.items():
+            name = _plain(stem)
             shared = names[name.casefold()] > 1
             mark = "_" + hashlib.sha256(file.encode()).hexdigest()[:8] if shared else ""
-            yield Photo(category / file, category.name, name + mark)
+            yield Photo(f"{category}/{file}", category.name, stem, name + mark)
 
 
-def _plain(file: str) -> str:
-    return Path(file).stem.replace("-", "_")
+def _plain(stem: str) -> str:
+    return stem.replace("-", "_")
 
 
 def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
@@ -164,19 +167,19 @@ def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
     has hard links: a new file would cost more time than all the rest, and the space twice.
     """
     name = f"{photo.category}-{photo.name}.png"
-    x, y = (folder.joinpath(f"{TRAIN}_{kind}", name) for kind in ("x", "y"))
+    x, y = f"{folder}/{TRAIN}_x/{name}", f"{folder}/{TRAIN}_y/{name}"
     try:
         data = read_bytes(photo.path)
         opened = open_photo(data)
     except ImageError as error:
-        return Failure(str(photo.path), str(error))
+        return Failure(photo.path, str(error))
     gray = luma(opened.pixels)
     if png.is_rgb(data) and not opened.changes:
         link_or_copy(photo.path, y)
     else:
-        y.write_bytes(png.encode(opened.pixels))
-    x.write_bytes(png.encode(gray))
-    return Paired(photo.category, photo.path.stem, name, perceptual_hash(gray))
+        write_bytes(y, png.encode(opened.pixels))
+    write_bytes(x, png.encode(gray))
+    return Paired(photo.category, photo.stem, name, perceptual_hash(gray))
 
 
 def _sides(
@@ -217,11 +220,11 @@ def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str]) -> None:
     """Move the pairs that are not for training to their sides."""
     for photo, side in zip(paired, sides, strict=True):
         for kind in ("x", "y") if side != TRAIN else ():
-            source = folder.joinpath(f"{TRAIN}_{kind}", photo.file)
+            source = Path(f"{folder}/{TRAIN}_{kind}/{photo.file}")
             if side == LEFT_OUT:
                 source.unlink()
             else:
-                source.rename(folder.joinpath(f"{side}_{kind}", photo.file))
+                source.rename(f"{folder}/{side}_{kind}/{photo.file}")
 
 
 def _write_lock(lock: Path, rows: list[LockRow]) -> None:

@@ -67,7 +67,7 @@ def _among_all(values: NDArray[np.uint64], most: int, _flips: Sequence[int]) -> 
     rows = max(1, _COMPARED // max(1, len(values)))
     for start in range(0, len(values) - 1, rows):
         ones, others = values[start : start + rows], values[start + 1 :]
-        near = _count_ones(ones[:, None] ^ others[None, :]) <= most
+        near = np.bitwise_count(ones[:, None] ^ others[None, :]) <= most
         # Row r is position start + r, column c is start + 1 + c: only what lies behind it.
         row, column = np.nonzero(np.triu(near))
         yield start + row, start + 1 + column
@@ -86,14 +86,12 @@ def _by_pieces(values: NDArray[np.uint64], most: int, flips: Sequence[int]) -> _
             starts, counts = edges[wanted], edges[wanted + 1] - edges[wanted]
             for part in _parts(counts):
                 i, j = _pairs_of(order, part, starts[part], counts[part])
-                near = (i < j) & (_count_ones(values[i] ^ values[j]) <= most)
+                near = (i < j) & (np.bitwise_count(values[i] ^ values[j]) <= most)
                 i, j = i[near], j[near]
                 # A pair that an earlier piece brings together was yielded there.
                 new = np.ones(len(i), dtype=bool)
                 for earlier in pieces[:number]:
-                    new &= (
-                        _count_ones((earlier[i] ^ earlier[j]).astype(np.uint64)) > most // _PIECES
-                    )
+                    new &= np.bitwise_count(earlier[i] ^ earlier[j]) > most // _PIECES
                 yield i[new], j[new]
 
 
@@ -127,23 +125,6 @@ def _pairs_of(
     """Pair each of ``ones`` with its bucket: ``counts`` places of ``order`` from ``starts`` on."""
     within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
     return np.repeat(ones, counts), order[np.repeat(starts, counts) + within]
-
-
-def _count_ones(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Count the set bits of each number (NumPy has ``bitwise_count`` only from 2.0 on).
-
-    Source: Warren, "Hacker's Delight" (2nd edition, 2012), figure 5-2, for 64 bits.
-    """
-    pairs, fours, octets = (
-        np.uint64(pattern)
-        for pattern in (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F)
-    )
-    x = x - ((x >> np.uint64(1)) & pairs)
-    x = (x & fours) + ((x >> np.uint64(2)) & fours)
-    x = (x + (x >> np.uint64(4))) & octets
-    # The product adds all octets up in the highest; it wraps around, as it should.
-    ones: NDArray[np.uint64] = (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return ones
 
 
 def duplicates_of(

@@ -29,7 +29,7 @@ _LEVELS = 32
 _CLIPPED = 3
 """Levels at either end that count as black or white in :func:`flatness`."""
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-_PEAK = np.ones((7, 1), np.uint8)
+_PEAK = np.ones((1, 7), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -184,14 +184,13 @@ def flatness(gray: Gray, levels: NDArray[np.float32] | None = None) -> float:
     count = float(levels[inside].sum())
     if count == 0:
         return 0.0
-    even = cv2.threshold(
-        cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _NEIGHBOURS), 1, 1, cv2.THRESH_BINARY_INV
-    )[1]
-    unclipped = cv2.inRange(gray, _CLIPPED, 255 - _CLIPPED)
-    flat = float(cv2.countNonZero(cv2.bitwise_and(even, unclipped)))
-    column = np.zeros((256, 1), np.float32)
-    column[inside, 0] = levels[inside]
-    smooth = cv2.blur(column, (1, 3), borderType=cv2.BORDER_CONSTANT)
+    even = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _NEIGHBOURS) <= 1
+    # Unsigned: what is below the lower end comes out above the upper one.
+    unclipped = gray - np.uint8(_CLIPPED) <= 255 - 2 * _CLIPPED
+    flat = np.count_nonzero(even & unclipped)
+    row = np.zeros((1, 256), np.float32)
+    row[0, inside] = levels[inside]
+    smooth = cv2.blur(row, (3, 1), borderType=cv2.BORDER_CONSTANT)
     # A morphological opening takes away what is narrower than its kernel.
     broad = cv2.morphologyEx(smooth, cv2.MORPH_OPEN, _PEAK)
     peaks = float(smooth.sum() - broad.sum())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from pipeline.images import (
     Photo,
     open_photo,
     read_bytes,
+    write_bytes,
 )
+from pipeline.listing import stem_and_suffix
 from pipeline.params import CleanParams
 
 KEPT, CONVERTED, DROPPED = "kept", "converted", "dropped"
@@ -56,22 +58,22 @@ class CleanRow:
     """Of a dropped photo: one of the reasons above."""
     detail: str
     """The measured value beside its threshold, what was changed, or what the decoder said."""
-    duplicate_of: str
+    duplicate_of: str = ""
     """Of a duplicate: category and name of the raw file that stays in its place."""
-    name: str
+    name: str = ""
     """File name in ``data/clean/<category>``; empty when dropped."""
-    format: str
-    width: int
-    height: int
-    frames: int
-    bytes: int
-    chroma: float
-    chroma_spread: float
-    contrast: float
-    shadow: float
-    highlight: float
-    sharpness: float
-    flatness: float
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    bytes: int = 0
+    chroma: float = 0
+    chroma_spread: float = 0
+    contrast: float = 0
+    shadow: float = 0
+    highlight: float = 0
+    sharpness: float = 0
+    flatness: float = 0
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,14 @@ class Screened:
     row: CleanRow
     perceptual: int = 0
     pixels: int = 0
-    """64 bits of a hash of the pixels."""
+    """64 bits of hashes of the pixels: equal for equal ones, and hardly ever for others."""
 
 
 @dataclass(frozen=True)
 class RawFile:
     """A file to screen, and where its photo goes."""
 
-    path: Path
+    path: str
     category: str
     file: str
     stem: str
@@ -116,16 +118,13 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
         folder: where the clean photo goes, as ``<category>/<name>``; None writes nothing.
         params: the thresholds.
     """
-    row = CleanRow(
-        raw.category, raw.file, DROPPED, "", "", "", "", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-    )
     if raw.misplaced:
-        return Screened(dataclasses.replace(row, reason=MISPLACED))
+        return Screened(CleanRow(raw.category, raw.file, DROPPED, MISPLACED, ""))
     try:
         data = read_bytes(raw.path)
         photo = open_photo(data, params.max_pixels, at_least=WORKING_SIDE)
     except ImageError as error:
-        return Screened(dataclasses.replace(row, reason=UNREADABLE, detail=str(error)))
+        return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error)))
     pixels = photo.pixels
     small = working_copy(pixels)
     gray = gray_of(small)
@@ -137,8 +136,9 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
         decided = _Decided(DROPPED, *problem)
     else:
         decided = _accept(raw, photo, data, folder=folder, max_pixels=params.max_pixels)
-    row = dataclasses.replace(
-        row,
+    row = CleanRow(
+        raw.category,
+        raw.file,
         **vars(decided),
         format=photo.format,
         width=width,
@@ -149,9 +149,20 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
     )
     if problem:
         return Screened(row)
-    digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
-    digest.update(repr(photo.size).encode())
-    return Screened(row, perceptual_hash(gray), int.from_bytes(digest.digest()[:8], "big"))
+    perceptual = perceptual_hash(gray)
+    return Screened(row, perceptual, _fingerprint(photo, perceptual))
+
+
+def _fingerprint(photo: Photo, perceptual: int) -> int:
+    """Return 64 bits by which photos of the same pixels are known.
+
+    Half of them from the perceptual hash: photos that differ in more than details differ there. The
+    other half is a checksum of every pixel, which one in 2^32 of the photos that look the same will
+    share by chance.
+    """
+    start = zlib.crc32(repr(photo.size).encode())
+    exact = zlib.crc32(np.ascontiguousarray(photo.pixels).data, start)
+    return exact << 32 | (perceptual ^ perceptual >> 32) & 0xFFFFFFFF
 
 
 def _problem(photo: Photo, measures: Measures, params: CleanParams) -> tuple[str, str] | None:
@@ -191,9 +202,9 @@ def _accept(
         stem += "_" + hashlib.sha256(data).hexdigest()[:8]
     name = stem + extension
     if folder is not None:
-        target = folder.joinpath(raw.category, name)
+        target = f"{folder}/{raw.category}/{name}"
         if not changes:
-            target.write_bytes(data)
+            write_bytes(target, data)
         else:
             image = open_photo(data, max_pixels).image
             if format_ == "JPEG":
@@ -201,6 +212,6 @@ def _accept(
             else:
                 image.save(target, "PNG")
     decision = CONVERTED if changes else KEPT
-    if SUFFIX_FORMATS.get(raw.path.suffix.lower()) != photo.format:
+    if SUFFIX_FORMATS.get(stem_and_suffix(raw.file)[1].lower()) != photo.format:
         changes.append(f"in truth {photo.format}")
     return _Decided(decision, "", "; ".join(changes), name)

@@ -73,7 +73,7 @@ class ColorpipeSettings(Settings):
         0.3, ge=0, le=1, description="The share of the gray photos made to look like old ones."
     )
     vividness: float = Field(
-        1.2, ge=0, le=2, description="Multiplies the chroma that is predicted; 1 is as learned."
+        1.3, ge=0, le=2, description="Multiplies the chroma that is predicted; 1 is as learned."
     )
 
 
@@ -98,7 +98,11 @@ class Colorpipe(Recipe):
     objective: ClassVar[str] = "distance like CIEDE2000 + categories, then with LSGAN"
     settings_type: ClassVar[type[Settings]] = ColorpipeSettings
     augmentation: ClassVar[Augmentation | None] = CROPS
-    fine_tuning: ClassVar[Mapping[str, Any]] = {"epochs": 20, "learning_rate": 2e-4}
+    fine_tuning: ClassVar[Mapping[str, Any]] = {
+        "epochs": 20,
+        "learning_rate": 2e-4,
+        "size": 160,
+    }
     settings: ColorpipeSettings
 
     def generator(self) -> CompactUNet:

@@ -26,3 +26,9 @@ def test_a_young_average_forgets_its_beginning():
     average, current = network(0), network(10)
     move_towards(average, current, decay=0.999, step=0)
     assert average[0].weight.item() == pytest.approx(9)
+
+
+def test_an_average_of_trained_weights_remembers_them():
+    average, current = network(0), network(10)
+    move_towards(average, current, decay=0.999)
+    assert average[0].weight.item() == pytest.approx(0.01)

@@ -17,6 +17,7 @@ from pipeline.images import (
     open_photo,
     read_bytes,
     reading,
+    write_bytes,
 )
 
 
@@ -252,6 +253,33 @@ def test_linking_falls_back_on_copying(tmp_path: Path, monkeypatch: pytest.Monke
     link_or_copy(source, tmp_path / "copied")
     assert (tmp_path / "copied").read_bytes() == b"bytes"
     assert not (tmp_path / "copied").samefile(source)
+
+
+@pytest.mark.parametrize("size", [0, 1, 200_000])
+def test_bytes_come_back_as_they_were_written(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    path = tmp_path / "file"
+    path.write_bytes(b"what was there before" * 20_000)
+    write_bytes(str(path), data)
+    assert path.read_bytes() == data
+    assert read_bytes(str(path)) == read_bytes(path) == data
+
+
+def test_a_file_longer_than_it_says_is_read_to_its_end() -> None:
+    # The system's own files have a size of 0.
+    if (own := Path("/proc/self/status")).exists():
+        assert read_bytes(own).startswith(b"Name:")
+
+
+def test_a_write_that_takes_a_part_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(io.FileIO):
+        def write(self, data: bytes) -> int:
+            return super().write(memoryview(data)[:1000])
+
+    monkeypatch.setattr(io, "FileIO", Slow)
+    data = os.urandom(3500)
+    write_bytes(tmp_path / "file", data)
+    assert (tmp_path / "file").read_bytes() == data
 
 
 def test_a_decoded_photo_carries_no_metadata(tmp_path):

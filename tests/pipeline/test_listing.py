@@ -1,6 +1,8 @@
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from pipeline.listing import files_below, files_in, folders_in
+import pytest
+
+from pipeline.listing import files_below, files_in, folders_in, stem_and_suffix
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -28,3 +30,10 @@ def test_a_broken_link_is_a_file_and_a_link_to_a_folder_is_not_followed(tmp_path
     (tmp_path / "real/broken.jpg").symlink_to(tmp_path / "gone.jpg")
     (tmp_path / "real/round").symlink_to(tmp_path / "real")
     assert list(files_below(str(tmp_path / "real"))) == ["broken.jpg", "photo.jpg"]
+
+
+@pytest.mark.parametrize(
+    "path", ["a.jpg", "a.tar.gz", "none", ".hidden", ".hidden.png", "sea.d/none", "sea.d/a b.JPEG"]
+)
+def test_a_name_is_cut_as_pathlib_does(path: str) -> None:
+    assert stem_and_suffix(path) == (PurePosixPath(path).stem, PurePosixPath(path).suffix)

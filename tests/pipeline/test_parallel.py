@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import time
@@ -41,6 +42,15 @@ def test_results_come_in_the_order_of_the_inputs(count: int) -> None:
 def test_many_inputs_are_shared_out_and_few_are_not() -> None:
     assert os.getpid() not in {pid for _, pid in map_in_order(_square, range(1000), workers=2)}
     assert {pid for _, pid in map_in_order(_square, range(10), workers=2)} == {os.getpid()}
+
+
+def _frozen(_: int) -> int:
+    return gc.get_freeze_count()
+
+
+def test_nobody_looks_for_garbage_in_what_was_there_before_the_fork() -> None:
+    assert min(map_in_order(_frozen, range(100), workers=2)) > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_inputs_are_read_a_bounded_number_ahead() -> None:

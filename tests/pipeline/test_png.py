@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -9,7 +11,7 @@ from PIL import Image
 from pipeline import png
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (200, 200), (3, 400)])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (200, 200), (3, 400), (400, 900), (3, 21844)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_reader_gets_the_pixels_back(shape: tuple[int, int], channels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, channels), np.uint8)
@@ -53,6 +55,45 @@ def test_what_was_written_is_read_back_and_nothing_else() -> None:
     assert png.decode(stream.getvalue(), 10_000) is None
     for cut in (1, 4, 12, 13, 100, len(data) - 30, len(data)):
         assert png.decode(data[:-cut], 10_000) is None
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_the_checksum_is_zlib_s_of_extreme_pixels_too(level: int) -> None:
+    pixels = np.full((700, 1100, 3), level, np.uint8)
+    data = png.encode(pixels)
+    with Image.open(io.BytesIO(data)) as image:
+        assert np.array_equal(np.asarray(image), pixels)
+    assert np.array_equal(png.decode(data, 1_000_000), pixels)
+
+
+def test_blocks_cut_elsewhere_are_left_to_other_readers() -> None:
+    pixels = scene(4, 20, 20)
+    rows = np.pad(pixels.reshape(20, 60), ((0, 0), (1, 0))).tobytes()
+    stream = b"\x78\x01"
+    for last, part in ((0, rows[:600]), (1, rows[600:])):
+        stream += struct.pack("<BHH", last, len(part), len(part) ^ 0xFFFF) + part
+    stream += struct.pack(">I", zlib.adler32(rows))
+    chunk = b"IDAT" + stream
+    data = png.encode(pixels)[:33] + struct.pack(">I", len(stream)) + chunk
+    data += struct.pack(">I", zlib.crc32(chunk)) + png.encode(pixels)[-12:]
+    with Image.open(io.BytesIO(data)) as image:
+        assert np.array_equal(np.asarray(image), pixels)
+    assert png.decode(data, 10_000) is None
+
+
+def test_a_file_without_pixels_is_left_to_other_readers() -> None:
+    data = png.encode(scene(3, 20, 20))
+    for body in (b"", data[33:40], data[33:49]):
+        assert png.decode(data[:33] + body + data[-12:], 10_000) is None
+
+
+def test_damage_where_blocks_meet_is_noticed() -> None:
+    data = png.encode(scene(3, 200, 200))
+    meet = 41 + 2 + 5 + 65535
+    for place in range(meet - 3, meet + 8):
+        damaged = bytearray(data)
+        damaged[place] ^= 4
+        assert png.decode(bytes(damaged), 100_000) is None
 
 
 def test_damage_to_a_file_is_noticed() -> None:

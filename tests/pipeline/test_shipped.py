@@ -18,6 +18,7 @@ from pipeline.weights import load_generator
 
 WEIGHTS = PROJECT / "models/colorpipe.safetensors"
 PARAMS = PROJECT / "models/colorpipe.yaml"
+FIRST = PROJECT / "models/colorpipe-first.yaml"
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_the_wheel_puts_them_where_they_are_looked_for() -> None:
     assert Path(found[2]) == Path("pipeline") / WEIGHTS.relative_to(PROJECT)
 
 
-@pytest.mark.parametrize("name", ["colorpipe.safetensors", "colorpipe.yaml", "README.md"])
+@pytest.mark.parametrize("name", ["colorpipe.safetensors", "colorpipe.yaml", FIRST.name, "README.md"])
 def test_git_takes_what_ships_and_leaves_what_is_trained(name: str) -> None:
     told = subprocess.run(
         ["git", "check-ignore", "--no-index", f"models/{name}", "models/generator.safetensors"],
@@ -85,7 +86,17 @@ def test_they_are_small_and_of_the_recipe_that_they_are_said_to_be() -> None:
 
 def test_their_settings_are_those_of_the_file_of_parameters_beside_them() -> None:
     params = read_params(PARAMS, required=True).train
-    assert (params.recipe, params.init) == (RECIPE, "scratch")
+    assert params.recipe == RECIPE
     asked = recipe_of(params).options()
     settings = dict(load_generator(WEIGHTS).header["settings"])
     assert settings.items() <= asked.items()
+
+
+def test_the_first_run_starts_from_nothing_and_its_network_fits_the_second() -> None:
+    first, second = (read_params(path, required=True).train for path in (FIRST, PARAMS))
+    assert (first.recipe, first.init) == (RECIPE, "scratch")
+    assert second.init == "models/first.safetensors"
+    asked, there = (recipe_of(params).generator().state_dict() for params in (first, second))
+    assert {name: value.shape for name, value in asked.items()} == {
+        name: value.shape for name, value in there.items()
+    }

@@ -260,6 +260,19 @@ def test_a_start_is_taken_by_the_generator_and_its_average(data, tmp_path):
     assert trainer.average is not trainer.generator
 
 
+def test_the_average_stays_near_a_start_and_not_near_initial_weights(data, tmp_path):
+    def kept(start):
+        name = "started" if start else "fresh"
+        trainer = make_trainer(data, Checkpoint(name, tmp_path), options={"start": start}, ema=0.9)
+        before = trainer.average.head.weight.clone()
+        trainer.advance(2)  # The rate rises from nothing: the first step moves no weight.
+        average, generator = (each.head.weight for each in (trainer.average, trainer.generator))
+        return ((average - before).norm() / (generator - before).norm()).item()
+
+    assert kept(trained(data)) == pytest.approx(0.1, rel=0.01)
+    assert kept(None) == pytest.approx(9 / 11, rel=0.01)
+
+
 @pytest.mark.parametrize(("costs", "best"), [([9, 10, 11, 12, 13], 0), ([9, 10, 8, 12, 13], 2)])
 def test_a_start_is_kept_when_no_epoch_is_better(data, tmp_path, monkeypatch, costs, best):
     left = iter(costs)

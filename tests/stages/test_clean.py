@@ -228,6 +228,18 @@ def test_of_duplicates_the_larger_stays_then_the_first_name(tmp_path: Path) -> N
     assert sorted(state(out)) == ["sea/a.jpg", "sea/b.png", "sea/other.jpg"]
 
 
+def test_photos_that_differ_in_one_bit_are_no_exact_duplicates(tmp_path: Path) -> None:
+    pixels = pixels_of(real_photos(1)[0])
+    other = pixels.copy()
+    other[-1, -1, 2] ^= 1
+    files = {"sea/a.png": png(Image.fromarray(pixels)), "sea/b.png": png(Image.fromarray(other))}
+    _, rows = cleaned(tmp_path, files)
+    assert rows["sea/b.png"]["reason"] == "near duplicate"
+    assert rows["sea/b.png"]["detail"] == "hashes differ in 0 bits"
+    out, _ = cleaned(tmp_path, files, drop_near_duplicates=False)
+    assert sorted(state(out)) == ["sea/a.png", "sea/b.png"]
+
+
 def test_on_several_cores_the_same_files_come_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
