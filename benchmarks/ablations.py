@@ -231,6 +231,7 @@ def _settings(
     facts: dict[str, Any] = {
         name: getattr(options, name) for name in ("images", "size", "batch", "ratio")
     }
+    facts["recipe"] = ColorpipeSettings(**COMMON).model_dump(mode="json")
     facts["trained_on"] = photos.fingerprint
     facts["judged_on"] = {photos.name: len(photos.photos) for photos in sets}
     path = options.out / SETTINGS

@@ -207,11 +207,14 @@ def test_numbers_are_at_least_one(
 
 
 def test_rows_of_other_settings_are_kept_out_of_a_table(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ablate("recipe") == 0
     before = read(folder)
     assert ablate("no average", "--ratio", "0.7") == 2
+    assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
+    monkeypatch.setattr(ablations, "COMMON", {**ablations.COMMON, "lambda_regression": 5.0})
+    assert ablate("no average") == 2
     assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
     assert read(folder) == before
 
