@@ -1,0 +1,231 @@
+"""Variants of the recipe ``colorpipe`` for ``ablations.py``: one change each, and why one might."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pipeline import color
+from pipeline.dataset import resized
+from pipeline.networks.compact_unet import CompactUNet
+from pipeline.recipes import lab
+from pipeline.recipes.base import (
+    CATEGORY_HEAD,
+    GENERATOR,
+    Augmentation,
+    Batch,
+    Networks,
+    Phase,
+    Update,
+)
+from pipeline.recipes.colorpipe import SCALE, SMOOTH, Colorpipe
+
+COMMON: Mapping[str, Any] = {"adversarial_share": 0.0, "balance": 0.3, "vividness": 1.2}
+"""What all variants share besides the recipe's own settings. Regression only, so that each has the
+whole budget for what it changes; the rest as when the weights that ship were begun, from nothing
+too (``models/colorpipe-first.yaml``)."""
+
+BIN = 10.0
+"""Side of a class in units of a* and b* (Zhang et al. 2016, section 2.1)."""
+NEAREST, SPREAD = 5, 5.0
+"""A colour is shared out to so many classes, by a Gaussian of this standard deviation."""
+TEMPERATURE = 0.38
+"""Between the mean of the likely colours, 1, and the likeliest, 0 (section 2.3)."""
+
+
+class OtherRegression(Colorpipe, ABC):
+    """The recipe without its adversarial phase, with another loss of what the generator gives."""
+
+    @abstractmethod
+    def regression(self, output: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
+        """Return the loss of the generator's ``output`` for ``batch``."""
+
+    def updates(
+        self, phase: Phase, step: int, batch: Batch, networks: Networks
+    ) -> Iterator[Update]:
+        """Regression, and the guess of the category as in the recipe."""
+        del phase, step
+        output, features = networks[GENERATOR](batch.x, with_features=True)
+        regression = self.regression(output.float(), batch, networks)
+        losses = {"regression": self.settings.lambda_regression * regression}
+        if CATEGORY_HEAD in networks and batch.categories is not None:
+            guess = networks[CATEGORY_HEAD](features).float()
+            losses["category"] = self.settings.lambda_category * functional.cross_entropy(
+                guess, batch.categories
+            )
+        yield Update(GENERATOR, losses)
+
+
+class SmoothL1(OtherRegression):
+    """Smooth L1 of a* and b* as they are, quadratic below 1 unit (as in Zhang et al. 2017)."""
+
+    def encode(self, rgb: torch.Tensor) -> Batch:
+        """Take the recipe's input, and a* and b* without compression."""
+        return replace(super().encode(rgb), y=color.tensor_rgb_to_lab(rgb)[:, 1:] / SCALE)
+
+    def regression(self, output: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
+        """Return the sum of a*'s loss and b*'s, as a distance has both."""
+        del networks
+        return 2 * functional.smooth_l1_loss(output, batch.y, beta=SMOOTH)
+
+    def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
+        """Predict a* and b* as the recipe does, with nothing to expand."""
+        ab: torch.Tensor = generator(lab.lightness(luma)).float() * SCALE
+        return ab * self.settings.vividness
+
+
+class Classes(OtherRegression):
+    """Colours as classes, rare ones weighing more, and back as an annealed mean.
+
+    Zhang et al. (2016), "Colorful image colorization", section 2, on the recipe's own network.
+    """
+
+    def generator(self) -> CompactUNet:
+        """Build the recipe's U-Net with a class a channel."""
+        return ClassUNet(self.widths, len(self.centres))
+
+    @cached_property
+    def centres(self) -> torch.Tensor:
+        """The classes' a* and b* (classes, 2): the cells of a grid that sRGB has colours in."""
+        levels = torch.linspace(0, 1, 65)
+        cube = torch.stack(torch.meshgrid(levels, levels, levels, indexing="ij"))
+        ab = color.tensor_rgb_to_lab(cube.flatten(2)[None])[0, 1:].flatten(1)
+        cells: torch.Tensor = torch.unique((ab / BIN).round(), dim=1)
+        return cells.T * BIN
+
+    @cached_property
+    def shares(self) -> torch.Tensor:
+        """For each whole a* and b* from -128 on (65536,) its shares of the classes."""
+        whole = torch.arange(-128.0, 128.0)
+        nearest = torch.cdist(torch.cartesian_prod(whole, whole), self.centres).topk(
+            NEAREST, largest=False
+        )
+        weights = (-nearest.values.square() / (2 * SPREAD**2)).softmax(1)
+        return torch.zeros(256 * 256, len(self.centres)).scatter(1, nearest.indices, weights)
+
+    def regression(self, output: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
+        """Return the cross-entropy of logits (N, classes, H/2, W/2), rebalanced."""
+        small = functional.avg_pool2d(batch.y, 2) * SCALE
+        a, b = color.tensor_expand_chroma(small).round().long().add(128).clamp(0, 255).unbind(1)
+        wanted = self.shares.to(output.device)[256 * a + b]
+        seen = networks[GENERATOR].get_buffer("seen")
+        with torch.no_grad():
+            seen += wanted.mean((0, 1, 2))
+        # Section 2.2: the inverse of a half-and-half mixture of the classes' shares with equal
+        # ones, 1 in the mean. The shares are those seen so far, not those of a pass before.
+        prior = seen / seen.sum()
+        weights = 1 / (prior + 1 / len(prior))
+        weights = weights / (prior * weights).sum()
+        loss = -(wanted * output.log_softmax(1).permute(0, 2, 3, 1)).sum(-1)
+        return (weights[wanted.argmax(-1)] * loss).mean()
+
+    def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
+        """Predict a* and b* as the annealed mean of the classes."""
+        logits = generator(lab.lightness(luma)).float()
+        likely = (logits / TEMPERATURE).softmax(1)
+        ab = torch.einsum("nqhw,qc->nchw", likely, self.centres.to(logits.device))
+        ab = functional.interpolate(ab, luma.shape[-2:], mode="bilinear", align_corners=False)
+        return ab * self.settings.vividness
+
+
+class ClassUNet(CompactUNet):
+    """The U-Net with a 1x1 head that gives logits (N, ``classes``, H/2, W/2)."""
+
+    def __init__(self, widths: list[int], classes: int) -> None:
+        super().__init__(widths=widths)
+        # The U-Net brings what its head gives up to full size: features, which are fewer.
+        self.add_module("head", nn.Identity())
+        self.logits = nn.Conv2d(widths[0], classes, 1)
+        self.register_buffer("seen", torch.full((classes,), 1e-6))
+
+    def forward(self, x: torch.Tensor, *, with_features: bool = False) -> Any:
+        """Map lightness to logits, with the innermost features if they are asked for."""
+        outer, features = super().forward(x, with_features=True)
+        logits = self.logits(functional.avg_pool2d(outer, 2))
+        return (logits, features) if with_features else logits
+
+
+class NoContext(Colorpipe):
+    """The U-Net without what the picture as a whole adds to every position."""
+
+    def generator(self) -> CompactUNet:
+        """Build the U-Net and take the context out."""
+        network = super().generator()
+        network.add_module("context", nn.Identity())
+        return network
+
+
+class HalfOwnLightness(Colorpipe):
+    """Half of the photos are given with the L* of their colours, as published systems do."""
+
+    def encode(self, rgb: torch.Tensor) -> Batch:
+        """Take L* of the luma or of the colours, as drawn from torch's generator."""
+        batch = super().encode(rgb)
+        own = color.tensor_rgb_to_lab(rgb)[:, :1] / 50 - 1
+        half = torch.rand(len(rgb), 1, 1, 1, device=rgb.device) < 0.5
+        return replace(batch, x=torch.where(half, own, batch.x))
+
+
+class WideCrops(Colorpipe):
+    """Squares from about a third of a photo's shorter side to all of it."""
+
+    augmentation: ClassVar[Augmentation | None] = Augmentation(0.35, 1.0)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Draw at twice the size: the sampler shrinks no more than its smallest squares allow."""
+        return tuple(replace(phase, size=2 * self.settings.size) for phase in super().phases)
+
+    def encode(self, rgb: torch.Tensor) -> Batch:
+        """Bring the squares to size with antialiasing first."""
+        return super().encode(resized(rgb, self.settings.size))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One change of the recipe."""
+
+    name: str
+    sentence: str
+    """What is changed."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings in place of :data:`COMMON` and the recipe's own."""
+    recipe: type[Colorpipe] = Colorpipe
+    seed: int = 0
+    near_gray: bool = False
+    """Whether it learns from the split in which near-gray photos were left."""
+
+
+VARIANTS = (
+    Variant("recipe", "The recipe as it is, regression only."),
+    Variant("seed 1", "The same with another seed: differences up to this are noise.", seed=1),
+    Variant("smooth L1", "Smooth L1 of a*, b* for the compressed distance.", recipe=SmoothL1),
+    Variant("no categories", "The photo's category is not guessed.", {"lambda_category": 0.0}),
+    Variant("balance 0", "Categories are drawn as they come.", {"balance": 0.0}),
+    Variant("balance 0.6", "Categories are drawn more evenly.", {"balance": 0.6}),
+    Variant("no aged photos", "No gray photo is made to look old.", {"aged": 0.0}),
+    Variant("no context", "The U-Net has no global context.", recipe=NoContext),
+    Variant("no average", "The last weights instead of averaged ones.", {"ema": 0.0}),
+    Variant("own lightness", "Half get their colours' own L* as input.", recipe=HalfOwnLightness),
+    Variant("near-gray photos", "Cleaning leaves gray and tinted photos in.", near_gray=True),
+    Variant("wide crops", "Crops of 0.35 to 1 of the shorter side.", recipe=WideCrops),
+    Variant(
+        "adversarial",
+        "The last 15 % are adversarial, as the recipe has it.",
+        {"adversarial_share": 0.15},
+    ),
+    # Zhang's colours are shown as they are; cross-entropy is several times the distance.
+    Variant(
+        "classes",
+        "Cross-entropy over classes of a*, b*, rebalanced; annealed mean.",
+        {"lambda_regression": 1.0, "vividness": 1.0},
+        Classes,
+    ),
+)

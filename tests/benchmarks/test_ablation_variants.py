@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ablation_variants import (
+    Classes,
+    ClassUNet,
+    HalfOwnLightness,
+    NoContext,
+    OtherRegression,
+    SmoothL1,
+    WideCrops,
+)
+from photos import pixels_of, real_photos
+from torch import nn
+
+from pipeline import color
+from pipeline.dataset import resized, to_tensor
+from pipeline.recipes import lab
+from pipeline.recipes.base import CATEGORY_HEAD, GENERATOR, Batch
+from pipeline.recipes.colorpipe import Colorpipe, ColorpipeSettings, distance
+
+
+def settings(**values: Any) -> ColorpipeSettings:
+    plain = {"size": 32, "width": 4, "aged": 0.0, "adversarial_share": 0.0, "vividness": 1.0}
+    return ColorpipeSettings(**{**plain, **values})
+
+
+@pytest.fixture
+def rgb() -> torch.Tensor:
+    device = torch.device("cpu")
+    photos = [pixels_of(path)[:128, :128] for path in real_photos(8)]
+    return torch.cat([resized(to_tensor(photo[None], device), 32) for photo in photos])
+
+
+def ab_of(rgb: torch.Tensor) -> torch.Tensor:
+    return color.tensor_rgb_to_lab(rgb)[:, 1:]
+
+
+class Always(nn.Module):
+    """A generator that gives what it is told to."""
+
+    def __init__(self, output: torch.Tensor) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.output
+
+
+def losses_of(
+    recipe: Colorpipe, batch: Batch, networks: Mapping[str, nn.Module]
+) -> dict[str, float]:
+    (update,) = recipe.updates(recipe.phases[0], 0, batch, networks)
+    return {name: value.item() for name, value in update.losses.items()}
+
+
+def test_but_for_its_loss_another_regression_is_the_recipe_s(rgb: torch.Tensor) -> None:
+    class Same(OtherRegression):
+        def regression(self, output: torch.Tensor, batch: Batch, networks: Any) -> torch.Tensor:
+            return distance(output, batch.y)
+
+    own, other = Colorpipe(settings()), Same(settings())
+    networks = {GENERATOR: own.generator(), CATEGORY_HEAD: own.category_head(3)}
+    assert networks[CATEGORY_HEAD]
+    networks[CATEGORY_HEAD].eval()  # No dropout.
+    batch = own.encode(rgb)
+    batch = Batch(batch.x, batch.y, torch.arange(len(rgb)) % 3)
+    assert losses_of(other, batch, networks) == losses_of(own, batch, networks)
+    assert losses_of(own, batch, networks).keys() == {"regression", "category"}
+
+
+def test_smooth_l1_learns_plain_colours(rgb: torch.Tensor) -> None:
+    recipe = SmoothL1(settings())
+    batch = recipe.encode(rgb)
+    assert torch.equal(batch.x, Colorpipe(settings()).encode(rgb).x)
+    ab = recipe.predict_ab(Always(batch.y), color.tensor_luma(rgb))
+    torch.testing.assert_close(ab, ab_of(rgb), atol=1e-3, rtol=1e-4)
+    # 40 units too much of a*: linear but for half of the unit within which it is quadratic.
+    off = batch.y + torch.tensor([2.0, 0.0])[None, :, None, None]
+    loss = recipe.regression(off, batch, {})
+    assert loss.item() * 20 == pytest.approx(39.5, abs=0.01)
+
+
+def test_classes_are_the_cells_that_srgb_has_colours_in(rgb: torch.Tensor) -> None:
+    centres = Classes(settings()).centres
+    assert centres.shape == (261, 2)
+    assert len(torch.unique(centres, dim=0)) == len(centres)
+    ab = ab_of(rgb).permute(0, 2, 3, 1).reshape(-1, 2)
+    nearest = (ab[:, None] - centres).abs().amax(2).amin(1)
+    assert nearest.max() < 5.1
+
+
+def test_a_colour_s_shares_of_the_classes_lead_back_to_it(rgb: torch.Tensor) -> None:
+    recipe = Classes(settings())
+    torch.testing.assert_close(recipe.shares.sum(1), torch.ones(256 * 256))
+    ab = ab_of(rgb)[:, :, ::8, ::8]
+    a, b = ab.round().long().add(128).unbind(1)
+    shares = recipe.shares[256 * a + b]
+    logits = shares.clamp(min=1e-9).log().permute(0, 3, 1, 2) * 0.38
+    found = recipe.predict_ab(Always(logits), torch.zeros(len(ab), 1, 4, 4))
+    assert (found - ab).square().sum(1).sqrt().max() < 6
+
+
+def test_the_annealed_mean_lies_between_the_likeliest_class_and_the_mean() -> None:
+    recipe = Classes(settings(vividness=2.0))
+    logits = torch.full((1, 261, 2, 2), -30.0)
+    logits[:, 7], logits[:, 250] = 0.0, -1.0
+    share = 1 / (1 + np.exp(-1 / 0.38))
+    wanted = 2 * (share * recipe.centres[7] + (1 - share) * recipe.centres[250])
+    found = recipe.predict_ab(Always(logits), torch.zeros(1, 1, 4, 4))
+    assert found.shape == (1, 2, 4, 4)
+    torch.testing.assert_close(found[0, :, 1, 2], wanted.float(), atol=1e-3, rtol=1e-4)
+
+
+def test_rare_classes_weigh_more(rgb: torch.Tensor) -> None:
+    recipe = Classes(settings())
+    network = recipe.generator()
+    assert isinstance(network, ClassUNet)
+    spot = torch.full((1, 3, 32, 32), 0.5)
+    spot[:, :, :2, :2] = torch.tensor([0.8, 0.1, 0.1])[None, :, None, None]
+    logits = torch.zeros(1, 261, 16, 16, requires_grad=True)
+    recipe.regression(logits, recipe.encode(spot), {GENERATOR: network}).backward()
+    assert logits.grad is not None
+    pull = logits.grad.abs().sum(1)[0]
+    assert pull[0, 0] > 50 * pull[8, 8]
+    assert network.get_buffer("seen").sum().item() == pytest.approx(1, abs=0.01)
+    # Weights are about 1 in the mean over photos: so is the loss of equal logits about log 261.
+    network = recipe.generator()
+    equal = torch.zeros(len(rgb), 261, 16, 16)
+    loss = recipe.regression(equal, recipe.encode(rgb), {GENERATOR: network})
+    assert loss.item() == pytest.approx(np.log(261), rel=0.2)
+
+
+def test_classes_are_predicted_at_half_the_size_and_brought_up(rgb: torch.Tensor) -> None:
+    recipe = Classes(settings())
+    network = recipe.generator().eval()
+    logits, features = network(recipe.encode(rgb).x, with_features=True)
+    assert logits.shape == (8, 261, 16, 16)
+    assert features.shape == (8, recipe.widths[-1])
+    assert torch.equal(network(recipe.encode(rgb).x), logits)
+    assert recipe.predict_ab(network, color.tensor_luma(rgb)).shape == (8, 2, 32, 32)
+
+
+def test_without_context_a_place_knows_nothing_of_what_is_far_away(rgb: torch.Tensor) -> None:
+    """The receptive field at 32 px spans the picture, so that a larger one is needed."""
+    x = torch.zeros(1, 1, 640, 64)
+    changed = x.clone()
+    changed[:, :, :64] = 1.0
+    for kind, knows in ((Colorpipe, True), (NoContext, False)):
+        torch.manual_seed(0)
+        network = kind(settings()).generator().eval()
+        with torch.no_grad():
+            far = network(x)[..., -32:, :]
+            assert torch.equal(network(changed)[..., -32:, :], far) != knows, kind
+
+
+def test_half_of_the_photos_come_with_the_lightness_of_their_colours(rgb: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    many = rgb.repeat(25, 1, 1, 1)
+    recipe = HalfOwnLightness(settings())
+    batch = recipe.encode(many)
+    own = color.tensor_rgb_to_lab(many)[:, :1] / 50 - 1
+    luma = lab.lightness(color.tensor_luma(many))
+    is_own = torch.tensor([torch.equal(x, y) for x, y in zip(batch.x, own, strict=True)])
+    is_luma = torch.tensor([torch.equal(x, y) for x, y in zip(batch.x, luma, strict=True)])
+    assert bool((is_own ^ is_luma).all())
+    assert 70 < is_own.sum() < 130
+    assert torch.equal(batch.y, Colorpipe(settings()).encode(many).y)
+
+
+def test_wide_crops_are_drawn_large_and_learned_from_at_the_training_size(
+    rgb: torch.Tensor,
+) -> None:
+    recipe = WideCrops(settings(epochs=20, adversarial_share=0.25))
+    assert recipe.augmentation
+    assert (recipe.augmentation.smallest, recipe.augmentation.largest) == (0.35, 1.0)
+    assert [phase.size for phase in recipe.phases] == [64, 64]
+    large = resized(rgb, 64)
+    batch = recipe.encode(large)
+    assert batch.x.shape == (8, 1, 32, 32)
+    assert torch.equal(batch.y, Colorpipe(settings()).encode(resized(large, 32)).y)

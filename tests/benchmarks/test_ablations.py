@@ -1,0 +1,245 @@
+"""The ablations, at a size that takes seconds."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import ablations
+import pytest
+import torch
+from ablation_variants import COMMON, VARIANTS
+from splits import make_split
+
+from pipeline.interruptions import StopRequest
+from pipeline.training import Trainer
+
+SMALL = ("--images", "40", "--size", "32", "--batch", "4", "--photos", "3")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A split whose categories are of different sizes, one with more photos, and photos to judge
+    on; networks are small."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ablations, "COMMON", {**COMMON, "width": 4})
+    make_split(tmp_path / "split", train=20, val=0, test=1)
+    for side in "xy":
+        for category in ("chelsea", "coffee"):
+            for path in sorted((tmp_path / f"split/train_{side}").glob(f"{category}-*"))[1:4]:
+                path.unlink()
+    make_split(tmp_path / "gray", train=24, val=0, test=1)
+    make_split(tmp_path / "held-out", train=24, val=0, test=4)
+    return tmp_path
+
+
+def ablate(*arguments: str) -> int:
+    own = ("--split", "split", "--test", "held-out", "--out", "out")
+    return ablations.main([*own, *SMALL, *arguments])
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    with (folder / "out/table.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def watch_training(monkeypatch: pytest.MonkeyPatch) -> dict[str, Trainer]:
+    """Collect the trainer of each variant."""
+    found: dict[str, Trainer] = {}
+    train = ablations.train
+
+    def watched(variant: Any, photos: Any, options: Any) -> Any:
+        run = Trainer.run
+
+        def noted(self: Trainer) -> Any:
+            found[variant.name] = self
+            return run(self)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Trainer, "run", noted)
+            return train(variant, photos, options)
+
+    monkeypatch.setattr(ablations, "train", watched)
+    return found
+
+
+def test_every_variant_sees_as_many_images_and_learns_something_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainers = watch_training(monkeypatch)
+    assert ablate("--gray-split", "gray") == 0
+    assert list(trainers) == [variant.name for variant in VARIANTS]
+    learned = Counter()
+    for name, trainer in trainers.items():
+        assert trainer.step == trainer.steps == 20, name
+        weights = next(iter(trainer.average.parameters()))
+        assert weights.isfinite().all(), name
+        learned[weights.detach().numpy().tobytes()] += 1
+    assert max(learned.values()) == 1
+    assert len(trainers["near-gray photos"].sampler.photos) == 24
+    phases = [phase.name for phase in trainers["adversarial"].recipe.phases]
+    assert phases == ["regression", "adversarial"]
+    assert not list(Path(".colorpipe/training").glob("*/last.pt"))
+
+    rows = read(folder)
+    assert {row["images"] for row in rows if row["variant"] != "gray"} == {"80"}
+    assert {row["photos"] for row in rows} == {"3", "1"}
+    for variant in VARIANTS:
+        own = [row for row in rows if row["variant"] == variant.name]
+        assert [row["set"] for row in own if row["colours"] == "own"] == ["held-out", "old prints"]
+        assert {row["seed"] for row in own} == {str(variant.seed)}
+        assert all(float(row["ciede2000"]) > 0 and float(row["psnr"]) > 5 for row in own)
+        assert float(own[0]["images_per_second"]) > 0
+
+
+def test_a_variant_is_judged_as_vivid_as_it_is_and_as_vivid_as_all(folder: Path) -> None:
+    assert ablate("recipe", "no average", "--ratio", "0.3") == 0
+    rows = read(folder)
+    gray, *others = [row for row in rows if row["set"] == "held-out"]
+    assert (gray["variant"], float(gray["colourfulness_ratio"])) == ("gray", 0)
+    for own, equal in (others[:2], others[2:]):
+        assert own["variant"] == equal["variant"]
+        assert (own["vividness"], own["colours"], equal["colours"]) == ("1.200", "own", "equal")
+        assert float(equal["colourfulness_ratio"]) == pytest.approx(0.3, abs=0.005)
+        stronger = float(equal["vividness"]) > 1.2
+        assert stronger == (float(own["colourfulness_ratio"]) < 0.3)
+    text = (folder / "out/table.md").read_text()
+    cell = " / ".join(
+        f"{float(others[0][name]):.{digits}f}"
+        for name, digits in (("ciede2000", 2), ("psnr", 2), ("colourfulness_ratio", 2))
+    )
+    first, second = text.split("colourfulness ratio of 0.3 over all photos")
+    assert f"| recipe | {others[0]['images_per_second']} | 1.20 | {cell} / " in first
+    assert "| gray |" in first
+    assert "| gray |" not in second
+    assert "| no average |" in second
+    assert "- no average: The last weights instead of averaged ones." in second
+
+
+def test_colours_that_reach_the_common_vividness_at_no_strength_have_no_row_for_it(
+    folder: Path,
+) -> None:
+    assert ablate("recipe", "--ratio", "50") == 0
+    assert {row["colours"] for row in read(folder)} == {"own"}
+
+
+def test_what_stands_in_the_table_is_not_done_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ablate("recipe") == 0
+    before = read(folder)
+    trainers = watch_training(monkeypatch)
+    assert ablate("no average", "recipe", "seed 1") == 0
+    assert list(trainers) == ["no average", "seed 1"]
+    after = read(folder)
+    assert after[: len(before)] == before
+    # In the order of the variants, whichever came first.
+    assert list(dict.fromkeys(row["variant"] for row in after[len(before) :])) == [
+        "seed 1",
+        "no average",
+    ]
+
+
+def test_a_variant_that_was_stopped_goes_on_to_the_same_figures(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def figures() -> list[dict[str, str]]:
+        return [{**row, "images_per_second": ""} for row in read(folder)]
+
+    assert ablate("recipe") == 0
+    whole = figures()
+    (folder / "out/table.csv").unlink()
+    step = Trainer._train_step
+
+    def stopping(self: Trainer, phase: Any, where: str) -> None:
+        step(self, phase, where)
+        if self.step == 12:
+            request.requested = True
+
+    loop = Trainer._loop
+
+    def watched(self: Trainer, stop: StopRequest, report: Any) -> None:
+        nonlocal request
+        request = stop
+        loop(self, stop, report)
+
+    request = StopRequest()
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Trainer, "_loop", watched)
+        interrupted.setattr(Trainer, "_train_step", stopping)
+        assert ablate("recipe") == 130
+    assert not (folder / "out/table.csv").exists()
+    assert ablate("recipe") == 0
+    assert figures() == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("smooth L2",), "no variant 'smooth L2'; there are recipe, seed 1,"),
+        (("near-gray photos",), "needs a split made with `colorpipe clean --no-drop-gray`"),
+        (("--test", "nowhere"), "The folder nowhere/test_x is missing"),
+        (("--test", "gray/../held-out"), "Two sets of photos to judge on are called held-out"),
+        (("--test", "seen"), "seen/astronaut-000.png is learned from as well"),
+        (("--batch", "50"), "A batch of 50 cannot be drawn from 14 training photos"),
+    ],
+)
+def test_mistakes_are_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    (folder / "seen").mkdir()
+    for side in "xy":
+        (folder / f"seen/test_{side}").symlink_to(folder / f"split/train_{side}")
+    assert ablate(*arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--images", "--size", "--batch", "--photos"])
+def test_numbers_are_at_least_one(
+    folder: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        ablate("recipe", option, "0")
+    assert f"argument {option}: 0 is less than 1" in capsys.readouterr().err
+
+
+def test_rows_of_other_settings_are_kept_out_of_a_table(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ablate("recipe") == 0
+    before = read(folder)
+    assert ablate("no average", "--ratio", "0.7") == 2
+    assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
+    monkeypatch.setattr(ablations, "COMMON", {**ablations.COMMON, "lambda_regression": 5.0})
+    assert ablate("no average") == 2
+    assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
+    assert read(folder) == before
+
+
+def test_epochs_are_short_enough_for_the_shares_of_a_schedule() -> None:
+    assert ablations.schedule(30_000, 32, 14_711) == (20, 47)
+    assert ablations.schedule(1_000_000, 32, 14_711) == (69, 453)
+    assert ablations.schedule(40, 4, 14) == (20, 1)
+    epochs, steps = ablations.schedule(2_000, 4, 14)
+    assert steps <= 14 // 4
+    assert 2_000 <= epochs * steps * 4 < 2_000 + epochs * 4
+
+
+def test_judging_leaves_the_trained_weights_as_they_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = ablations.score
+
+    def compared(variant: Any, trained: Any, *others: Any) -> Any:
+        before = {name: value.clone() for name, value in trained.generator.state_dict().items()}
+        rows = score(variant, trained, *others)
+        after = trained.generator.state_dict()
+        assert before.keys() == after.keys()
+        assert all(torch.equal(value, after[name]) for name, value in before.items())
+        return rows
+
+    monkeypatch.setattr(ablations, "score", compared)
+    assert ablate("recipe") == 0
