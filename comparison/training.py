@@ -28,7 +28,8 @@ NOTES = Path(".colorpipe/comparison")
 """What runs that are under way have to remember."""
 
 _TIMED = 5.0
-"""Seconds of training that tell the speed, at least; the first step, which is slower, is not."""
+"""Seconds of training that tell a phase's speed, at least; its first step, which is slower, does
+not count."""
 
 
 def train_run(comparison: Comparison, run: str) -> None:
@@ -92,11 +93,12 @@ def epochs_for(budget: Budget, params: TrainParams, photos: PhotoSet, note: Path
 
 
 def speed(params: TrainParams, photos: PhotoSet) -> float:
-    """Return the images a second of some steps in the last phase of training."""
+    """Return the images a second of a whole training, from some steps in each of its phases."""
     processes = Processes(params.device)
+    recipe = recipe_of(params)
     with tempfile.TemporaryDirectory(prefix="colorpipe-speed-") as folder:
         trainer = Trainer(
-            recipe_of(params),
+            recipe,
             photos,
             validation=None,
             seed=params.seed,
@@ -104,12 +106,23 @@ def speed(params: TrainParams, photos: PhotoSet) -> float:
             dtype=choose_dtype(processes.device, params.precision),
             checkpoint=Checkpoint("speed", Path(folder)),
         )
+        seconds, epoch, per_epoch = 0.0, 0, trainer.sampler.steps_per_epoch
+        for phase in recipe.phases:
+            trainer.step = epoch * per_epoch
+            epoch += phase.epochs
+            seconds += phase.epochs * _seconds_a_step(trainer, epoch * per_epoch)
+    return epoch * recipe.settings.batch_size / seconds
+
+
+def _seconds_a_step(trainer: Trainer, last: int) -> float:
+    if trainer.step + 1 < last:
         trainer.advance(1)
-        started, steps, seconds = time.perf_counter(), 0, 0.0
-        while seconds < _TIMED and trainer.step < trainer.steps:
-            trainer.advance(1)
-            steps, seconds = steps + 1, time.perf_counter() - started
-    return steps * trainer.recipe.settings.batch_size / seconds
+    started, steps = time.perf_counter(), 0
+    while True:
+        trainer.advance(1)
+        steps, seconds = steps + 1, time.perf_counter() - started
+        if seconds >= _TIMED or trainer.step >= last:
+            return seconds / steps
 
 
 def _peak_memory() -> int:

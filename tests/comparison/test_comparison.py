@@ -20,6 +20,7 @@ from comparison.settings import SPLIT, Budget, read_comparison
 from comparison.table import answers
 from pipeline.dataset import read_photos
 from pipeline.interruptions import StopRequest
+from pipeline.params import override
 from pipeline.recipes import RECIPES, recipe_of
 from pipeline.training import Trainer
 from pipeline.weights import load_generator
@@ -168,6 +169,26 @@ def test_a_budget_in_seconds_goes_by_the_speed_and_is_not_measured_twice(
     assert training.epochs_for(budget, params, photos, note) == 5
     monkeypatch.setattr(training, "speed", lambda *_: 400.0)
     assert training.epochs_for(budget, params, photos, note) == 5
+
+
+def test_the_speed_is_that_of_all_phases_together(
+    project: Path, split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = override(
+        read_comparison().params("unet"),
+        {"recipe": "cgan-pretrained", "epochs": 4, "batch_size": 4},
+    )
+    photos = read_photos(split, "train")
+    seen = []
+
+    def seconds_a_step(trainer: Trainer, last: int) -> float:
+        seen.append((trainer.step, last))
+        return 1.0 if len(seen) == 1 else 3.0
+
+    monkeypatch.setattr(training, "_seconds_a_step", seconds_a_step)
+    half = 2 * (len(photos) // 4)
+    assert training.speed(params, photos) == pytest.approx(4 / 2)
+    assert seen == [(0, half), (half, 2 * half)]
 
 
 @pytest.mark.parametrize("unit", ["images", "seconds"])
