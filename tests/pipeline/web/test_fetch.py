@@ -88,10 +88,11 @@ def test_hostile_answers_are_refused_with_their_reason(
 
 
 def test_a_body_that_is_not_http_is_refused(server: BingServer) -> None:
-    [error] = get(settings(server), bad(server, "bad-chunk"))
+    [error] = get(settings(server, timeout=1), bad(server, "bad-chunk"))
     assert isinstance(error, FetchError)
-    # It depends on what arrives together whether it is the head that does not parse.
-    assert error.reason in {reasons.CUT_OFF, reasons.HTTP_ERROR}
+    # What arrives with the head fails as the head; of what comes later, some versions of aiohttp
+    # tell nobody, and the time that a photo may take is what ends it.
+    assert error.reason in {reasons.CUT_OFF, reasons.HTTP_ERROR, reasons.TIMED_OUT}
 
 
 def test_a_redirect_to_a_photo_is_followed(server: BingServer) -> None:
