@@ -58,7 +58,7 @@ def main() -> None:
             shutil.copyfile(path, target)
         for number, path in enumerate(evenly(paths, options.large)):
             # Each category must fill its test set and have something to train on.
-            target = large / f"category{number // 25}" / f"{number:05}.jpg"
+            target = large / f"category{number % max(1, options.large // 25)}" / f"{number:05}.jpg"
             target.parent.mkdir(parents=True, exist_ok=True)
             enlarge(path, target, seed=number)
         for name, raw in (("small", small), ("12 MP", large)):
