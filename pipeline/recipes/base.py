@@ -31,7 +31,10 @@ class Settings(Section):
     size: int = Field(ge=32, le=1024, description="Side of the training pictures in pixels.")
     learning_rate: float = Field(gt=0, description="The generator's learning rate.")
     ema: float = Field(
-        0.0, ge=0, lt=1, description="Decay per step of the averaged generator; 0 keeps the last."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Decay a step of the averaged generator, less in short runs; 0 averages none.",
     )
     balance: float = Field(
         0.0,

@@ -48,7 +48,10 @@ class ColorpipeSettings(Settings):
     size: int = Field(128, ge=32, le=1024, description="Side of the training crops in pixels.")
     learning_rate: float = Field(1e-3, gt=0, description="The generator's highest learning rate.")
     ema: float = Field(
-        0.99, ge=0, lt=1, description="Decay per step of the averaged generator; 0 keeps the last."
+        0.99,
+        ge=0,
+        lt=1,
+        description="Decay a step of the averaged generator, less in short runs; 0 averages none.",
     )
     early_share: float = Field(
         0.0, ge=0, le=1, description="The part of the epochs on smaller pictures, at the start."
@@ -101,7 +104,7 @@ class Colorpipe(Recipe):
     fine_tuning: ClassVar[Mapping[str, Any]] = {
         "epochs": 20,
         "learning_rate": 2e-4,
-        "size": 160,
+        "size": 160,  # what the weights that ship were trained on last, and colour at
     }
     settings: ColorpipeSettings
 
