@@ -6,16 +6,18 @@ all that its result depends on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import torch
+from filelock import FileLock, Timeout
 
 from pipeline.errors import ColorpipeError
 from pipeline.images import new_file
@@ -33,6 +35,29 @@ class Checkpoint:
 
     def __init__(self, key: str, cache: Path = CACHE) -> None:
         self.path = cache / key / "last.pt"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of this run while the block lasts.
+
+        The lock ends with its process, however that ends.
+
+        Raises:
+            ColorpipeError: another process trains the same, or there is no writing here.
+        """
+        self._make_folder()
+        lock = FileLock(self.path.with_name("lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ColorpipeError(
+                f"Another process trains the very same and holds {lock.lock_file}; let it end, or"
+                " stop it and run the same command again."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def sheet(self, epoch: int) -> Path:
         """Where the contact sheet of an epoch is kept, beside the state, until the run ends."""
@@ -87,20 +112,23 @@ class Checkpoint:
         Raises:
             ColorpipeError: the disk has less room, or may not be written to.
         """
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(self.path.parent).free
-        except OSError as error:
-            raise ColorpipeError(
-                f"Checkpoints cannot be written to {self.path.parent} ({error}); run in a folder"
-                " that may be written to."
-            ) from error
+        self._make_folder()
+        free = shutil.disk_usage(self.path.parent).free
         # While a checkpoint is written, the one before it still is there.
         if free < 2 * size:
             raise ColorpipeError(
                 f"The checkpoints of this run need {2 * size / 1e9:.1f} GB, but {self.path.parent}"
                 f" has {free / 1e9:.1f} GB left; free some space."
             )
+
+    def _make_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ColorpipeError(
+                f"Checkpoints cannot be written to {self.path.parent} ({error}); run in a folder"
+                " that may be written to."
+            ) from error
 
     def remove(self) -> None:
         """Delete the run's folder: it is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import shutil
 from collections.abc import Sequence
@@ -50,7 +51,8 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
         What it took.
 
     Raises:
-        ColorpipeError: the split or a parameter is wrong, training diverged, or memory ran out.
+        ColorpipeError: the split or a parameter is wrong, another process trains the same, training
+            diverged, or memory ran out.
         StoppedError: the user stopped it.
     """
     recipe = recipe_of(params)
@@ -100,10 +102,11 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
             f" photos, {recipe.settings.epochs} epochs, on {_devices(processes)} in"
             f" {str(dtype).removeprefix('torch.')}."
         )
-    generator = trainer.run()
-    if processes.first:
-        _write(trainer, generator, model, curves)
-        checkpoint.remove()
+    with checkpoint.held() if processes.first else contextlib.nullcontext():
+        generator = trainer.run()
+        if processes.first:
+            _write(trainer, generator, model, curves)
+            checkpoint.remove()
     settings = recipe.settings
     return Effort(settings.epochs, trainer.steps * settings.batch_size, trainer.seconds)
 

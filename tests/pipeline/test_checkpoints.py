@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -74,3 +77,38 @@ def test_half_written_sheets_of_a_killed_process_are_passed_over(tmp_path):
         path.write_bytes(b"")
     (checkpoint.sheet(1).parent / ".writing-x.png").write_bytes(b"")
     assert checkpoint.sheets() == [checkpoint.sheet(1), checkpoint.sheet(2)]
+
+
+def test_a_run_that_is_held_is_refused_to_others_until_the_end(tmp_path):
+    with Checkpoint("abc", tmp_path).held():
+        with (
+            pytest.raises(ColorpipeError, match=r"Another process .* holds .*lock; let it end"),
+            Checkpoint("abc", tmp_path).held(),
+        ):
+            pass
+        with Checkpoint("abd", tmp_path).held():
+            pass
+    with Checkpoint("abc", tmp_path).held():
+        pass
+
+
+def test_a_killed_process_holds_no_run(tmp_path):
+    hold = (
+        "import sys; from pathlib import Path; from pipeline.checkpoints import Checkpoint\n"
+        "with Checkpoint('abc', Path(sys.argv[1])).held(): print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(ColorpipeError, match="Another process"),
+            Checkpoint("abc", tmp_path).held(),
+        ):
+            pass
+        holder.kill()
+    with Checkpoint("abc", tmp_path).held():
+        pass

@@ -235,6 +235,28 @@ def test_killed_at_any_moment_it_goes_on_to_the_very_same_bytes(tmp_path):
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
+def test_the_same_run_at_once_is_refused_and_the_first_ends_well(tmp_path):
+    make_split(tmp_path / "split")
+    first = start(tmp_path)
+    while not steps(tmp_path):
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
+    second = subprocess.run(
+        [sys.executable, "-c", TRAIN],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    first.send_signal(signal.SIGCONT)
+    assert second.returncode == 1
+    assert "Another process trains the very same" in second.stderr
+    assert first.wait() == 0
+    assert (tmp_path / "models/generator.safetensors").exists()
+
+
 def start(folder):
     return subprocess.Popen(
         [sys.executable, "-c", TRAIN],
