@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -17,20 +16,29 @@ from pipeline.dataset import resized
 from pipeline.networks.compact_unet import CompactUNet
 from pipeline.recipes import lab
 from pipeline.recipes.base import (
-    CATEGORY_HEAD,
     GENERATOR,
     Augmentation,
     Batch,
     Networks,
     Phase,
-    Update,
 )
 from pipeline.recipes.colorpipe import SCALE, SMOOTH, Colorpipe
 
-COMMON: Mapping[str, Any] = {"adversarial_share": 0.0, "balance": 0.3, "vividness": 1.2}
-"""What all variants share besides the recipe's own settings. Regression only, so that each has the
-whole budget for what it changes; the rest as when the weights that ship were begun, from nothing
-too (``models/colorpipe-first.yaml``)."""
+COMMON: Mapping[str, Any] = {
+    "adversarial_share": 0.0,
+    "aged": 0.3,
+    "balance": 0.3,
+    "dropout": 0.0,
+    "exponent": 1.0,
+    "faint": 0.0,
+    "lambda_regression": 4.0,
+    "luminance": 0.0,
+    "vividness": 1.2,
+    "weight_decay": 0.01,
+}
+"""What all variants share besides the recipe's own settings: those with which the weights that ship
+were begun, from nothing too (``models/colorpipe-first.yaml``), but regression only, so that each
+has the whole budget for what it changes. What the recipe has come to since is a variant, too."""
 
 BIN = 10.0
 """Side of a class in units of a* and b* (Zhang et al. 2016, section 2.1)."""
@@ -40,48 +48,25 @@ TEMPERATURE = 0.38
 """Between the mean of the likely colours, 1, and the likeliest, 0 (section 2.3)."""
 
 
-class OtherRegression(Colorpipe, ABC):
-    """The recipe without its adversarial phase, with another loss of what the generator gives."""
-
-    @abstractmethod
-    def regression(self, output: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
-        """Return the loss of the generator's ``output`` for ``batch``."""
-
-    def updates(
-        self, phase: Phase, step: int, batch: Batch, networks: Networks
-    ) -> Iterator[Update]:
-        """Regression, and the guess of the category as in the recipe."""
-        del phase, step
-        output, features = networks[GENERATOR](batch.x, with_features=True)
-        regression = self.regression(output.float(), batch, networks)
-        losses = {"regression": self.settings.lambda_regression * regression}
-        if CATEGORY_HEAD in networks and batch.categories is not None:
-            guess = networks[CATEGORY_HEAD](features).float()
-            losses["category"] = self.settings.lambda_category * functional.cross_entropy(
-                guess, batch.categories
-            )
-        yield Update(GENERATOR, losses)
-
-
-class SmoothL1(OtherRegression):
+class SmoothL1(Colorpipe):
     """Smooth L1 of a* and b* as they are, quadratic below 1 unit (as in Zhang et al. 2017)."""
 
     def encode(self, rgb: torch.Tensor) -> Batch:
         """Take the recipe's input, and a* and b* without compression."""
         return replace(super().encode(rgb), y=color.tensor_rgb_to_lab(rgb)[:, 1:] / SCALE)
 
-    def regression(self, output: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
+    def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
         """Return the sum of a*'s loss and b*'s, as a distance has both."""
         del networks
-        return 2 * functional.smooth_l1_loss(output, batch.y, beta=SMOOTH)
+        return 2 * functional.smooth_l1_loss(fake, batch.y, beta=SMOOTH)
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
         """Predict a* and b* as the recipe does, with nothing to expand."""
         ab: torch.Tensor = generator(lab.lightness(luma)).float() * SCALE
-        return ab * self.settings.vividness
+        return self.vivid(ab)
 
 
-class Classes(OtherRegression):
+class Classes(Colorpipe):
     """Colours as classes, rare ones weighing more, and back as an annealed mean.
 
     Zhang et al. (2016), "Colorful image colorization", section 2, on the recipe's own network.
@@ -110,11 +95,11 @@ class Classes(OtherRegression):
         weights = (-nearest.values.square() / (2 * SPREAD**2)).softmax(1)
         return torch.zeros(256 * 256, len(self.centres)).scatter(1, nearest.indices, weights)
 
-    def regression(self, output: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
+    def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
         """Return the cross-entropy of logits (N, classes, H/2, W/2), rebalanced."""
         small = functional.avg_pool2d(batch.y, 2) * SCALE
         a, b = color.tensor_expand_chroma(small).round().long().add(128).clamp(0, 255).unbind(1)
-        wanted = self.shares.to(output.device)[256 * a + b]
+        wanted = self.shares.to(fake.device)[256 * a + b]
         seen = networks[GENERATOR].get_buffer("seen")
         with torch.no_grad():
             seen += wanted.mean((0, 1, 2))
@@ -123,7 +108,7 @@ class Classes(OtherRegression):
         prior = seen / seen.sum()
         weights = 1 / (prior + 1 / len(prior))
         weights = weights / (prior * weights).sum()
-        loss = -(wanted * output.log_softmax(1).permute(0, 2, 3, 1)).sum(-1)
+        loss = -(wanted * fake.log_softmax(1).permute(0, 2, 3, 1)).sum(-1)
         return (weights[wanted.argmax(-1)] * loss).mean()
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
@@ -132,7 +117,7 @@ class Classes(OtherRegression):
         likely = (logits / TEMPERATURE).softmax(1)
         ab = torch.einsum("nqhw,qc->nchw", likely, self.centres.to(logits.device))
         ab = functional.interpolate(ab, luma.shape[-2:], mode="bilinear", align_corners=False)
-        return ab * self.settings.vividness
+        return self.vivid(ab)
 
 
 class ClassUNet(CompactUNet):
@@ -160,17 +145,6 @@ class NoContext(Colorpipe):
         network = super().generator()
         network.add_module("context", nn.Identity())
         return network
-
-
-class HalfOwnLightness(Colorpipe):
-    """Half of the photos are given with the L* of their colours, as published systems do."""
-
-    def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* of the luma or of the colours, as drawn from torch's generator."""
-        batch = super().encode(rgb)
-        own = color.tensor_rgb_to_lab(rgb)[:, :1] / 50 - 1
-        half = torch.rand(len(rgb), 1, 1, 1, device=rgb.device) < 0.5
-        return replace(batch, x=torch.where(half, own, batch.x))
 
 
 class WideCrops(Colorpipe):
@@ -204,7 +178,7 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("recipe", "The recipe as it is, regression only."),
+    Variant("recipe", "The recipe as it was at first, regression only."),
     Variant("seed 1", "The same with another seed: differences up to this are noise.", seed=1),
     Variant("smooth L1", "Smooth L1 of a*, b* for the compressed distance.", recipe=SmoothL1),
     Variant("no categories", "The photo's category is not guessed.", {"lambda_category": 0.0}),
@@ -213,7 +187,12 @@ VARIANTS = (
     Variant("no aged photos", "No gray photo is made to look old.", {"aged": 0.0}),
     Variant("no context", "The U-Net has no global context.", recipe=NoContext),
     Variant("no average", "The last weights instead of averaged ones.", {"ema": 0.0}),
-    Variant("own lightness", "Half get their colours' own L* as input.", recipe=HalfOwnLightness),
+    Variant("own lightness", "Half get their colours' own L* as input.", {"luminance": 0.5}),
+    Variant("exponent 1.5", "The distance to the power of 1.5.", {"exponent": 1.5}),
+    Variant("exponent 2", "The square of the distance.", {"exponent": 2.0}),
+    Variant("dropout", "0.3 of the innermost channels are left out.", {"dropout": 0.3}),
+    Variant("weight decay", "1 for 0.01.", {"weight_decay": 1.0}),
+    Variant("faint colours fade", "Predicted chroma below 10 fades.", {"faint": 10.0}),
     Variant("near-gray photos", "Cleaning leaves gray and tinted photos in.", near_gray=True),
     Variant("wide crops", "Crops of 0.35 to 1 of the shorter side.", recipe=WideCrops),
     Variant(

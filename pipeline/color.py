@@ -237,9 +237,8 @@ def tensor_rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
     """Convert sRGB (N, 3, H, W), 0 to 1, to CIE Lab (N, 3, H, W) by the formulas."""
     import torch  # noqa: PLC0415 - costs over a second; only training comes here
 
-    linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     matrix = torch.tensor(_XYZ_FROM_RGB, dtype=rgb.dtype, device=rgb.device)
-    xyz = torch.einsum("ij,njhw->nihw", matrix, linear)
+    xyz = torch.einsum("ij,njhw->nihw", matrix, _tensor_linear(rgb))
     f = torch.where(xyz > _EPSILON, xyz.clamp(min=_EPSILON) ** (1 / 3), xyz * _SLOPE + _OFFSET)
     return torch.cat(
         [
@@ -269,6 +268,14 @@ def tensor_expand_chroma(compressed: torch.Tensor) -> torch.Tensor:
     return compressed * (expanded / (_CHROMA_SLOPE * chroma))
 
 
+def tensor_fade_chroma(ab: torch.Tensor, faint: float) -> torch.Tensor:
+    """Scale colours ``ab`` (N, 2, H, W) of a chroma below ``faint`` by their share of it.
+
+    Half of ``faint`` becomes a quarter; from ``faint`` on colours are as they were.
+    """
+    return ab * (_chroma(ab) / faint).clamp(max=1.0)
+
+
 def _chroma(ab: torch.Tensor) -> torch.Tensor:
     # Not norm(): on a CPU it costs as much as half of a small network. Never quite zero, which
     # has no direction.
@@ -279,8 +286,25 @@ def tensor_lightness(gray: torch.Tensor) -> torch.Tensor:
     """Return L* (N, 1, H, W), 0 to 100, of the neutral grays ``gray`` (N, 1, H, W), 0 to 1."""
     import torch  # noqa: PLC0415
 
-    linear = torch.where(gray <= 0.04045, gray / 12.92, ((gray + 0.055) / 1.055) ** 2.4)
+    linear = _tensor_linear(gray)
     f = torch.where(
         linear > _EPSILON, linear.clamp(min=_EPSILON) ** (1 / 3), linear * _SLOPE + _OFFSET
     )
     return 116 * f - 16
+
+
+def tensor_gray_of(lightness: torch.Tensor) -> torch.Tensor:
+    """Undo :func:`tensor_lightness`: return the neutral grays, 0 to 1, of L*, 0 to 100."""
+    import torch  # noqa: PLC0415
+
+    f = (lightness + 16) / 116
+    linear = torch.where(f > 6 / 29, f * f * f, (f - _OFFSET) / _SLOPE)
+    curved = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(linear <= 0.0031308, linear * 12.92, curved)
+
+
+def _tensor_linear(encoded: torch.Tensor) -> torch.Tensor:
+    """Return the light of sRGB values, both 0 to 1 (IEC 61966-2-1)."""
+    import torch  # noqa: PLC0415
+
+    return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

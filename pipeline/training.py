@@ -119,7 +119,7 @@ class Trainer:
             name: place(network, self.device).train() for name, network in networks.items()
         }
         self.generator = self.networks[GENERATOR]
-        self.started = start is not None
+        self.start = start
         if start is not None:
             self.generator.load_state_dict(start)
         # Averaged weights; without averaging they are the generator's own.
@@ -169,12 +169,13 @@ class Trainer:
             ),
         ):
             # Trained weights may be better than all that comes of them; untrained ones are not.
-            if self.step == 0 and self.started:
+            if self.step == 0 and self.start is not None:
                 self._look(0)
             self._loop(stop, report)
+        result = self._result()
         if best := self.candidates.best:
-            self.average.load_state_dict(best.weights)
-        return self.average.eval()
+            result.load_state_dict(best.weights)
+        return result.eval()
 
     def advance(self, steps: int) -> None:
         """Train for a few steps, without checkpoints, reports or a look at validation photos."""
@@ -231,7 +232,7 @@ class Trainer:
             self._descend(update, where)
         self.processes.average(list(running_means(self.networks.values())))
         if self.average is not self.generator:
-            step = None if self.started else self.step
+            step = self.step if self.start is None else None
             move_towards(self.average, self.generator, self.decay, step)
 
     def _batch(self, size: int | None) -> Batch:
@@ -281,7 +282,21 @@ class Trainer:
 
     def _look(self, epoch: int) -> None:
         if self.processes.first:
-            self.candidates.look(epoch, self.average)
+            self.candidates.look(epoch, self._result())
+
+    def _result(self) -> nn.Module:
+        """Return what training would end with now: the average, with the start's share in it.
+
+        Between the two, nearly all that was learned is there, and less of what was known before is
+        lost (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3).
+        """
+        share = self.recipe.settings.start_share
+        if self.start is None or not share:
+            return self.average
+        mixed = copy.deepcopy(self.average)
+        mixed.load_state_dict(self.start)
+        move_towards(mixed, self.average, share)
+        return mixed
 
     def _detail(self, epoch: int) -> str:
         totals = [name for name in (GENERATOR, DISCRIMINATOR) if name in self.losses.last]

@@ -81,6 +81,8 @@ class CompactUNet(nn.Module):
         channels_in: channels of the input: 1 for lightness.
         channels_out: channels of the output: 2 for a* and b*.
         widths: channels at 1/2, 1/4, 1/8 ... of the input's size.
+        dropout: the share of the innermost channels left out in training, whole (Tompson et al.
+            2015), and half that share one level further out.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class CompactUNet(nn.Module):
         channels_in: int = 1,
         channels_out: int = 2,
         widths: Sequence[int] = (32, 64, 128, 256, 384),
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.multiple = 2 ** len(widths)
@@ -105,6 +108,8 @@ class CompactUNet(nn.Module):
         ]
         self.encoder = nn.ModuleList([stem, *downs])
         self.context = GlobalContext(widths[-1])
+        self.drop_innermost = nn.Dropout2d(dropout)
+        self.drop_next = nn.Dropout2d(dropout / 2)
         # From the inside out: each brings the level below to the width of the level above it.
         self.reducers = nn.ModuleList(
             ConvBlock(inner, outer) for outer, inner in reversed(list(pairwise(widths)))
@@ -135,7 +140,8 @@ class CompactUNet(nn.Module):
         for level in self.encoder:
             x = level(x)
             levels.append(x)
-        x = self.context(levels.pop())
+        x = self.drop_innermost(self.context(levels.pop()))
+        levels.append(self.drop_next(levels.pop()))
         features = x.mean((2, 3))
         for reduce, level in zip(self.reducers, self.decoder, strict=True):
             x = functional.interpolate(reduce(x), scale_factor=2.0, mode="nearest")

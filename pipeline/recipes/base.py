@@ -36,6 +36,12 @@ class Settings(Section):
         lt=1,
         description="Decay a step of the averaged generator, less in short runs; 0 averages none.",
     )
+    start_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the weights that training starts from in those that it ends with.",
+    )
     balance: float = Field(
         0.0,
         ge=0,

@@ -59,6 +59,10 @@ class ColorpipeSettings(Settings):
     early_size: int = Field(
         64, ge=32, le=1024, multiple_of=32, description="Side of those in pixels."
     )
+    dropout: float = Field(
+        0.3, ge=0, lt=1, description="The share of the U-Net's innermost channels left out."
+    )
+    weight_decay: float = Field(0.1, ge=0, description="AdamW's, of generator and category head.")
     width: int = Field(32, ge=4, description="Filters of the generator's first layer.")
     adversarial_share: float = Field(
         0.15, ge=0, le=1, description="The part of the epochs that is adversarial, at the end."
@@ -66,17 +70,36 @@ class ColorpipeSettings(Settings):
     adversarial_rate: float = Field(
         1e-4, gt=0, description="Both learning rates in the adversarial phase."
     )
+    exponent: float = Field(
+        1.5,
+        ge=1,
+        le=2,
+        description="Of the distance of colours: 1 looks for the median of those that are possible,"
+        " which leaves out rare ones; 2 for their mean, which is gray-brown.",
+    )
     lambda_regression: float = Field(
-        4.0, ge=0, description="Weight of the regression; the adversarial loss has weight 1."
+        5.0, ge=0, description="Weight of the regression; the adversarial loss has weight 1."
     )
     lambda_category: float = Field(
         0.3, ge=0, description="Weight of guessing the photo's category; 0 leaves the guess out."
+    )
+    luminance: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="The share of the gray photos made from the light, as on film, not from luma.",
     )
     aged: float = Field(
         0.3, ge=0, le=1, description="The share of the gray photos made to look like old ones."
     )
     vividness: float = Field(
-        1.3, ge=0, le=2, description="Multiplies the chroma that is predicted; 1 is as learned."
+        1.45, ge=0, le=3, description="Multiplies the chroma that is predicted; 1 is as learned."
+    )
+    faint: float = Field(
+        10.0,
+        ge=0,
+        le=60,
+        description="Predicted chroma below it fades, the fainter the more: it is mostly doubt.",
     )
 
 
@@ -85,14 +108,13 @@ class Colorpipe(Recipe):
 
     Input is L* of the neutral gray of the photo's luma, which is all that a black-and-white photo
     gives; output are a* and b* with their chroma compressed, so that the distance that is
-    minimized is nearly CIEDE2000, and not its square: squared, it would ask for the mean of all
-    colours that are possible, which is gray-brown. What is left of timidity is made up for by
-    ``vividness``.
+    minimized is nearly CIEDE2000's. What is left of timidity is made up for by ``vividness``.
 
     The photos' categories are guessed from the network's innermost level along the way (Iizuka et
     al. 2016, section 3.3): it then knows what it looks at. Some gray photos are aged, so that it
-    knows old ones too. The adversarial phase is short, at the end, after NoGAN (DeOldify): by then
-    the generator's colours are in the right places.
+    knows old ones too, and some are made from the photo's light, as on film, in place of luma: to
+    one a red thing is darker than to the other. The adversarial phase is short, at the end, after
+    NoGAN (DeOldify): by then the generator's colours are in the right places.
     """
 
     name: ClassVar[str] = "colorpipe"
@@ -110,7 +132,7 @@ class Colorpipe(Recipe):
 
     def generator(self) -> CompactUNet:
         """Build the U-Net: 7.8 million parameters."""
-        return CompactUNet(widths=self.widths)
+        return CompactUNet(widths=self.widths, dropout=self.settings.dropout)
 
     @property
     def widths(self) -> list[int]:
@@ -157,7 +179,7 @@ class Colorpipe(Recipe):
             GENERATOR: torch.optim.AdamW(
                 [weight for network in colorizing for weight in network.parameters()],
                 settings.learning_rate,
-                weight_decay=0.01,
+                weight_decay=settings.weight_decay,
                 fused=fused,
             ),
             DISCRIMINATOR: torch.optim.Adam(
@@ -187,10 +209,20 @@ class Colorpipe(Recipe):
         return (before + progress * phase.epochs) / sum(epochs)
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* from the photo's luma, some of it aged, and a* and b* from its colours."""
-        gray = aged(color.tensor_luma(rgb), self.settings.aged)
-        ab = color.tensor_compress_chroma(color.tensor_rgb_to_lab(rgb)[:, 1:])
-        return Batch(x=lab.lightness(gray), y=ab / SCALE)
+        """Take L* from the photo as gray, some of it aged, and a* and b* from its colours."""
+        settings = self.settings
+        colours = color.tensor_rgb_to_lab(rgb)
+        gray = color.tensor_luma(rgb)
+        if settings.luminance:
+            chosen = torch.rand(len(rgb), 1, 1, 1, device=rgb.device) < settings.luminance
+            gray = torch.where(chosen, color.tensor_gray_of(colours[:, :1]), gray)
+        ab = color.tensor_compress_chroma(colours[:, 1:])
+        return Batch(x=lab.lightness(aged(gray, settings.aged)), y=ab / SCALE)
+
+    def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
+        """Return the loss of what the generator gave, ``fake`` (N, 2, H, W), for ``batch``."""
+        del networks
+        return distance(fake, batch.y, self.settings.exponent)
 
     def updates(
         self, phase: Phase, step: int, batch: Batch, networks: Networks
@@ -200,7 +232,8 @@ class Colorpipe(Recipe):
         generator = networks[GENERATOR]
         fake, features = generator(batch.x, with_features=True)
         fake = fake.float()
-        losses = {"regression": self.settings.lambda_regression * distance(fake, batch.y)}
+        regression = self.regression(fake, batch, networks)
+        losses = {"regression": self.settings.lambda_regression * regression}
         if CATEGORY_HEAD in networks and batch.categories is not None:
             guess = networks[CATEGORY_HEAD](features).float()
             losses["category"] = self.settings.lambda_category * functional.cross_entropy(
@@ -225,14 +258,25 @@ class Colorpipe(Recipe):
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
         """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1."""
         compressed: torch.Tensor = generator(lab.lightness(luma)).float() * SCALE
-        return color.tensor_expand_chroma(compressed) * self.settings.vividness
+        return self.vivid(color.tensor_expand_chroma(compressed))
+
+    def vivid(self, ab: torch.Tensor) -> torch.Tensor:
+        """Fade faint colours of ``ab`` (N, 2, H, W) and strengthen the others.
+
+        To be as colourful as photos are, what was learned has to be stronger than the closest guess
+        would be. It costs least where colours are known.
+        """
+        settings = self.settings
+        if settings.faint:
+            ab = color.tensor_fade_chroma(ab, settings.faint)
+        return ab * settings.vividness
 
 
-def distance(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """Return the mean distance of colours (N, 2, H, W), smooth where it is under about 1 unit.
+def distance(fake: torch.Tensor, real: torch.Tensor, exponent: float) -> torch.Tensor:
+    """Return the mean of the distances of colours (N, 2, H, W) to the power of ``exponent``.
 
-    Both are a* and b* with compressed chroma, divided by ``SCALE``: where a plain distance is
-    nearly CIEDE2000's.
+    Smooth where they are under about 1 unit. Both are a* and b* with compressed chroma, divided by
+    ``SCALE``: where a plain distance is nearly CIEDE2000's.
     """
     squared = (fake - real).square().sum(dim=1)
-    return (squared + SMOOTH**2).sqrt().mean()
+    return (squared + SMOOTH**2).pow(exponent / 2).mean()

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 from ablation_variants import (
+    COMMON,
     Classes,
     ClassUNet,
-    HalfOwnLightness,
     NoContext,
-    OtherRegression,
     SmoothL1,
     WideCrops,
 )
@@ -20,14 +19,13 @@ from torch import nn
 
 from pipeline import color
 from pipeline.dataset import resized, to_tensor
-from pipeline.recipes import lab
-from pipeline.recipes.base import CATEGORY_HEAD, GENERATOR, Batch
-from pipeline.recipes.colorpipe import Colorpipe, ColorpipeSettings, distance
+from pipeline.recipes.base import GENERATOR, Batch
+from pipeline.recipes.colorpipe import Colorpipe, ColorpipeSettings
 
 
 def settings(**values: Any) -> ColorpipeSettings:
-    plain = {"size": 32, "width": 4, "aged": 0.0, "adversarial_share": 0.0, "vividness": 1.0}
-    return ColorpipeSettings(**{**plain, **values})
+    plain = {"size": 32, "width": 4, "aged": 0.0, "vividness": 1.0}
+    return ColorpipeSettings(**{**COMMON, **plain, **values})
 
 
 @pytest.fixture
@@ -57,21 +55,6 @@ def losses_of(
 ) -> dict[str, float]:
     (update,) = recipe.updates(recipe.phases[0], 0, batch, networks)
     return {name: value.item() for name, value in update.losses.items()}
-
-
-def test_but_for_its_loss_another_regression_is_the_recipe_s(rgb: torch.Tensor) -> None:
-    class Same(OtherRegression):
-        def regression(self, output: torch.Tensor, batch: Batch, networks: Any) -> torch.Tensor:
-            return distance(output, batch.y)
-
-    own, other = Colorpipe(settings()), Same(settings())
-    networks = {GENERATOR: own.generator(), CATEGORY_HEAD: own.category_head(3)}
-    assert networks[CATEGORY_HEAD]
-    networks[CATEGORY_HEAD].eval()  # No dropout.
-    batch = own.encode(rgb)
-    batch = Batch(batch.x, batch.y, torch.arange(len(rgb)) % 3)
-    assert losses_of(other, batch, networks) == losses_of(own, batch, networks)
-    assert losses_of(own, batch, networks).keys() == {"regression", "category"}
 
 
 def test_smooth_l1_learns_plain_colours(rgb: torch.Tensor) -> None:
@@ -157,20 +140,6 @@ def test_without_context_a_place_knows_nothing_of_what_is_far_away(rgb: torch.Te
         with torch.no_grad():
             far = network(x)[..., -32:, :]
             assert torch.equal(network(changed)[..., -32:, :], far) != knows, kind
-
-
-def test_half_of_the_photos_come_with_the_lightness_of_their_colours(rgb: torch.Tensor) -> None:
-    torch.manual_seed(0)
-    many = rgb.repeat(25, 1, 1, 1)
-    recipe = HalfOwnLightness(settings())
-    batch = recipe.encode(many)
-    own = color.tensor_rgb_to_lab(many)[:, :1] / 50 - 1
-    luma = lab.lightness(color.tensor_luma(many))
-    is_own = torch.tensor([torch.equal(x, y) for x, y in zip(batch.x, own, strict=True)])
-    is_luma = torch.tensor([torch.equal(x, y) for x, y in zip(batch.x, luma, strict=True)])
-    assert bool((is_own ^ is_luma).all())
-    assert 70 < is_own.sum() < 130
-    assert torch.equal(batch.y, Colorpipe(settings()).encode(many).y)
 
 
 def test_wide_crops_are_drawn_large_and_learned_from_at_the_training_size(

@@ -119,7 +119,9 @@ def test_tensors_agree_with_scikit_image() -> None:
     assert np.abs(luma[0, 0].numpy() * 255 - color.luma(photo)).max() <= 0.51
     grays = torch.arange(256)[None, None, None].float() / 255
     expected = color.lightness_of_luma(np.arange(256, dtype=np.uint8))
-    assert np.allclose(color.tensor_lightness(grays)[0, 0, 0].numpy(), expected, atol=1e-3)
+    lightness = color.tensor_lightness(grays)
+    assert np.allclose(lightness[0, 0, 0].numpy(), expected, atol=1e-3)
+    assert torch.allclose(color.tensor_gray_of(lightness), grays, atol=1e-4)
 
 
 def _spread_of_lab() -> torch.Tensor:
@@ -137,6 +139,13 @@ def test_chroma_is_compressed_and_expanded_without_a_change_of_hue() -> None:
     assert float(compressed.norm(dim=1).max()) == pytest.approx(39.63, abs=0.01)
     cross = ab[:, 0] * compressed[:, 1] - ab[:, 1] * compressed[:, 0]
     assert float(cross.abs().max()) < 1e-2
+
+
+def test_faint_chroma_fades_and_the_rest_stays() -> None:
+    ab = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, -10.0], [30.0, -40.0]]).T[None, :, None]
+    faded = color.tensor_fade_chroma(ab, 10.0)[0, :, 0].T
+    expected = [[0.0, 0.0], [1.5, 2.0], [0.0, -10.0], [30.0, -40.0]]
+    assert torch.allclose(faded, torch.tensor(expected), atol=1e-5)
 
 
 def test_distances_of_compressed_chroma_are_nearly_ciede2000s() -> None:

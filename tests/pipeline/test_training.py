@@ -285,6 +285,44 @@ def test_the_average_reaches_back_over_a_tenth_of_a_short_run_at_most(data, tmp_
     assert decays == {short: 0, middle: pytest.approx(1 - 10 / middle), long: 0.98}
 
 
+def test_a_start_has_its_share_in_what_is_looked_at_and_in_what_training_ends_with(
+    data, tmp_path, monkeypatch
+):
+    seen = []
+
+    def look(recipe, generator, *arguments, **options):
+        seen.append(weights(generator).clone())
+        return Look({"ciede2000": 1.0, "colourfulness_ratio": 1.0}, [], [])
+
+    monkeypatch.setattr(candidates, "watch", look)
+    start = trained(data)
+
+    def run(share):
+        name = str(share)
+        options = {"start": start}
+        trainer = make_trainer(
+            data, Checkpoint(name, tmp_path), options=options, ema=0.9, start_share=share
+        )
+        return weights(trainer.run()), weights(trainer.average)
+
+    without, average = run(0.0)
+    mixed, same = run(0.25)
+    assert torch.equal(without, average)
+    assert torch.equal(same, average)
+    before = torch.cat([value.flatten().float() for value in start.values()])
+    # Counters of batches are no weights: the last ones stay.
+    moved = average != before
+    expected = torch.where(average == average.round(), average, 0.25 * before + 0.75 * average)
+    assert moved.any()
+    assert torch.allclose(mixed, expected, atol=1e-5)
+    assert torch.equal(seen[-1], mixed)
+
+
+def test_without_a_start_nothing_has_a_share(data, tmp_path):
+    trainer = make_trainer(data, Checkpoint("run", tmp_path), start_share=0.25)
+    assert trainer.run() is trainer.average
+
+
 @pytest.mark.parametrize(("costs", "best"), [([9, 10, 11, 12, 13], 0), ([9, 10, 8, 12, 13], 2)])
 def test_a_start_is_kept_when_no_epoch_is_better(data, tmp_path, monkeypatch, costs, best):
     left = iter(costs)

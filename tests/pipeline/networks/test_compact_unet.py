@@ -43,3 +43,26 @@ def test_it_starts_nearly_without_colour():
     torch.manual_seed(0)
     output = CompactUNet().train()(torch.randn(2, 1, 64, 64))
     assert output.abs().mean() < 0.1
+
+
+def test_dropout_leaves_out_whole_channels_in_training_alone():
+    torch.manual_seed(0)
+    network = CompactUNet(widths=(4, 8, 64), dropout=0.25)
+    left_out = {}
+
+    def look(name):
+        def hook(module, inputs, output):
+            del module, inputs
+            left_out[name] = (output == 0).all(dim=(2, 3)).float().mean().item()
+
+        return hook
+
+    for name in ("drop_innermost", "drop_next"):
+        getattr(network, name).register_forward_hook(look(name))
+    photos = torch.rand(64, 1, 32, 32)
+    network.train()(photos)
+    assert abs(left_out["drop_innermost"] - 0.25) < 0.05
+    assert abs(left_out["drop_next"] - 0.125) < 0.06
+    network.eval()
+    assert torch.equal(network(photos), network(photos))
+    assert left_out["drop_innermost"] < 0.01

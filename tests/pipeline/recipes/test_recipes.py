@@ -6,6 +6,7 @@ import skimage.data
 import torch
 from skimage.color import rgb2lab
 
+from pipeline import color
 from pipeline.errors import ColorpipeError
 from pipeline.params import TrainParams
 from pipeline.recipes import RECIPES, describe_all, get_recipe, init_of, recipe_of
@@ -57,7 +58,7 @@ def test_every_recipe_is_tried_here():
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_target_of_training_is_the_photos_colours(name, photo):
     # What is learned, before colorpipe makes it more vivid.
-    recipe = get_recipe(name, {"vividness": 1.0} if name == "colorpipe" else {})
+    recipe = get_recipe(name, {"vividness": 1.0, "faint": 0.0} if name == "colorpipe" else {})
     batch = recipe.encode(photo)
     ab = recipe.predict_ab(Oracle(batch.y), batch.x)
     truth = rgb2lab(photo[0].permute(1, 2, 0).numpy())[..., 1:]
@@ -155,6 +156,31 @@ def test_phases_fill_the_epochs(name):
         phases = get_recipe(name, {"epochs": epochs}).phases
         assert sum(phase.epochs for phase in phases) == epochs
         assert all(phase.epochs > 0 for phase in phases)
+
+
+def test_colorpipe_fades_faint_colours_and_strengthens_the_others(photo):
+    recipe = get_recipe("colorpipe", {"vividness": 1.5, "faint": 20.0})
+    batch = recipe.encode(photo)
+    learned = rgb2lab(photo[0].permute(1, 2, 0).numpy())[..., 1:]
+    shown = recipe.predict_ab(Oracle(batch.y), batch.x)[0].permute(1, 2, 0).numpy()
+    chroma = np.linalg.norm(learned, axis=-1, keepdims=True)
+    assert np.abs(shown - learned * 1.5 * np.minimum(chroma / 20, 1)).max() < 0.1
+    assert (chroma < 20).any() and (chroma > 20).any()
+
+
+def test_colorpipe_takes_some_grays_from_the_light_instead_of_luma(photo):
+    torch.manual_seed(0)
+    many = torch.nn.functional.interpolate(photo, size=(32, 32)).expand(200, -1, -1, -1)
+    recipe = get_recipe("colorpipe", {"luminance": 0.25, "aged": 0.0})
+    lightness = recipe.encode(many).x * 50 + 50
+    luma = color.tensor_lightness(color.tensor_luma(many))
+    light = color.tensor_rgb_to_lab(many)[:, :1]
+    assert (light - luma).abs().max() > 1
+    of_luma, of_light = (
+        (lightness - each).abs().amax(dim=(1, 2, 3)) < 0.01 for each in (luma, light)
+    )
+    assert (of_luma ^ of_light).all()
+    assert 30 < of_light.sum() < 70
 
 
 @pytest.mark.parametrize("early", [0.0, 0.5])
