@@ -54,6 +54,8 @@ class Checkpoint:
                 f"Another process trains the very same and holds {lock.lock_file}; let it end, or"
                 " stop it and run the same command again."
             ) from error
+        except OSError as error:
+            raise self._unwritable(error) from error
         try:
             yield
         finally:
@@ -125,10 +127,13 @@ class Checkpoint:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ColorpipeError(
-                f"Checkpoints cannot be written to {self.path.parent} ({error}); run in a folder"
-                " that may be written to."
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> ColorpipeError:
+        return ColorpipeError(
+            f"Checkpoints cannot be written to {self.path.parent} ({error}); run in a folder that"
+            " may be written to."
+        )
 
     def remove(self) -> None:
         """Delete the run's folder: it is done."""

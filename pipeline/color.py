@@ -284,27 +284,20 @@ def _chroma(ab: torch.Tensor) -> torch.Tensor:
 
 def tensor_lightness(gray: torch.Tensor) -> torch.Tensor:
     """Return L* (N, 1, H, W), 0 to 100, of the neutral grays ``gray`` (N, 1, H, W), 0 to 1."""
-    import torch  # noqa: PLC0415
-
     linear = _tensor_linear(gray)
-    f = torch.where(
-        linear > _EPSILON, linear.clamp(min=_EPSILON) ** (1 / 3), linear * _SLOPE + _OFFSET
-    )
-    return 116 * f - 16
+    root = linear.clamp(min=_EPSILON) ** (1 / 3)
+    return 116 * root.where(linear > _EPSILON, linear * _SLOPE + _OFFSET) - 16
 
 
 def tensor_gray_of(lightness: torch.Tensor) -> torch.Tensor:
     """Undo :func:`tensor_lightness`: return the neutral grays, 0 to 1, of L*, 0 to 100."""
-    import torch  # noqa: PLC0415
-
     f = (lightness + 16) / 116
-    linear = torch.where(f > 6 / 29, f * f * f, (f - _OFFSET) / _SLOPE)
+    linear = (f * f * f).where(f > 6 / 29, (f - _OFFSET) / _SLOPE)
     curved = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
-    return torch.where(linear <= 0.0031308, linear * 12.92, curved)
+    return curved.where(linear > 0.0031308, linear * 12.92)
 
 
 def _tensor_linear(encoded: torch.Tensor) -> torch.Tensor:
     """Return the light of sRGB values, both 0 to 1 (IEC 61966-2-1)."""
-    import torch  # noqa: PLC0415
-
-    return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    curved = ((encoded + 0.055) / 1.055) ** 2.4
+    return curved.where(encoded > 0.04045, encoded / 12.92)

@@ -92,6 +92,15 @@ def test_a_run_that_is_held_is_refused_to_others_until_the_end(tmp_path):
         pass
 
 
+def test_a_lock_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "abc" / "lock").mkdir(parents=True)
+    with (
+        pytest.raises(ColorpipeError, match="cannot be written to"),
+        Checkpoint("abc", tmp_path).held(),
+    ):
+        pass
+
+
 def test_a_killed_process_holds_no_run(tmp_path):
     hold = (
         "import sys; from pathlib import Path; from pipeline.checkpoints import Checkpoint\n"
