@@ -240,7 +240,7 @@ class TrainParams(Section):
         "auto", description="auto takes CUDA, then MPS, then the CPU."
     )
     precision: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", description="auto takes bfloat16 where the device computes in it."
+        "auto", description="auto takes bfloat16 where it is faster."
     )
     compile: bool = Field(
         False, description="Compile the networks (torch.compile): a slow start, then faster steps."

@@ -4,6 +4,7 @@ import sys
 import pytest
 import torch
 
+from pipeline import runtime
 from pipeline.errors import ColorpipeError
 from pipeline.networks.compact_unet import CompactUNet
 from pipeline.runtime import choose_device, choose_dtype, memory_errors, place
@@ -24,7 +25,26 @@ def test_a_precision_that_is_asked_for_is_taken():
     cpu = torch.device("cpu")
     assert choose_dtype(cpu, "float32") == torch.float32
     assert choose_dtype(cpu, "bfloat16") == torch.bfloat16
-    assert choose_dtype(cpu, "auto") in {torch.float32, torch.bfloat16}
+    assert choose_dtype(cpu) in {torch.float32, torch.bfloat16}
+
+
+INTEL, AMD = "vendor_id\t: GenuineIntel", "vendor_id\t: AuthenticAMD"
+
+
+@pytest.mark.parametrize(
+    ("cpu_info", "expected"),
+    [
+        (f"{AMD}\nflags\t\t: avx512f avx512_bf16 sha_ni\n", torch.bfloat16),
+        (f"{AMD}\nflags\t\t: avx2 sha_ni\n", torch.float32),
+        (f"{INTEL}\nflags\t\t: avx512_bf16 amx_bf16 amx_tile\n", torch.bfloat16),
+        # A virtual machine that hides the matrix unit.
+        (f"{INTEL}\nflags\t\t: avx512_bf16 avx512_fp16\n", torch.float32),
+        ("", torch.float32),
+    ],
+)
+def test_auto_takes_bfloat16_where_the_processor_gains_by_it(monkeypatch, cpu_info, expected):
+    monkeypatch.setattr(runtime, "_cpu_info", lambda: cpu_info)
+    assert choose_dtype(torch.device("cpu"), "auto") == expected
 
 
 def test_placing_orders_weights_and_changes_none():
