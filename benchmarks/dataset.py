@@ -48,7 +48,7 @@ SIZE = (200, 200)
 MEMORY = Path("/dev/shm")
 """A folder in memory, on Linux."""
 ROOM = 6_000_000_000
-"""Bytes that must be free there."""
+"""Bytes that must be free there: what both ways write in a few rounds stays until the end."""
 
 
 def main() -> None:
