@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import shutil
+import stat
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -232,13 +233,19 @@ def read_bytes(path: Path | str) -> bytes:
         ImageError: it is missing, may not be read, or is larger than any photo.
     """
     try:
-        with io.FileIO(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
+        # A file object would ask the system the same again, which for small files counts.
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            size = os.fstat(handle).st_size
             if size > MAX_BYTES:
                 raise ImageError(f"{size} bytes is more than {MAX_BYTES}, which no photo needs")
             # One byte more would come if there was one: a second call need not ask for the end.
-            data = stream.read(size + 1)
-            return data if len(data) == size else data + stream.read()
+            data = os.read(handle, size + 1)
+            if len(data) != size:
+                data += io.FileIO(handle, closefd=False).readall()
+            return data
+        finally:
+            os.close(handle)
     except FileNotFoundError as error:
         raise ImageError("the file is not there") from error
     except OSError as error:
@@ -247,18 +254,21 @@ def read_bytes(path: Path | str) -> bytes:
 
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Write a file in as few calls of the system as it takes, which for small ones counts."""
-    with io.FileIO(path, "w") as stream:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
         rest = memoryview(data)
         while rest:
-            rest = rest[stream.write(rest) :]
+            rest = rest[os.write(handle, rest) :]
+    finally:
+        os.close(handle)
 
 
 def link_or_copy(source: Path | str, target: Path | str) -> None:
     """Make ``target`` another name of the file ``source``, or a copy where that cannot be."""
     try:
         # DVC may have put a symbolic link there, which must not be what is linked to.
-        path = Path(source)
-        os.link(path.resolve() if path.is_symlink() else path, target)
+        linked = stat.S_ISLNK(os.lstat(source).st_mode)
+        os.link(Path(source).resolve() if linked else source, target)
     except FileExistsError:
         raise
     except OSError:

@@ -64,8 +64,10 @@ def read_head(data: bytes) -> PlainJpeg | None:
     if not data.startswith(_JFIF):
         return None
     at, size = 20, None
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
+    while at + 4 <= len(data):
+        start, marker, length = struct.unpack_from(">BBH", data, at)
+        if start != 0xFF:
+            return None
         if marker == _SOS:
             return None if size is None else PlainJpeg(data, size)
         if marker in _FRAMES and size is None and len(data) >= at + 10:
@@ -75,5 +77,5 @@ def read_head(data: bytes) -> PlainJpeg | None:
             size = (width, height)
         elif marker not in _PLAIN:
             return None
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        at += 2 + length
     return None

@@ -27,7 +27,8 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     the filter byte before each row (0, none).
     """
     height, width = pixels.shape[:2]
-    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)
+    rows = np.empty((height, 1 + pixels[0].size), np.uint8)
+    rows[:, 0] = 0
     rows[:, 1:] = pixels.reshape(height, -1)
     head = _head(width, height, _RGB if pixels.ndim == 3 else _GRAY)
     return b"".join((head, *_chunk(b"IDAT", *_stored(rows)), _END))

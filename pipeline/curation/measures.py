@@ -113,8 +113,9 @@ def measure(small: RGB, gray: Gray) -> Measures:
 
 def percentiles(levels: NDArray[np.float32], fractions: Sequence[float]) -> tuple[int, ...]:
     """Return the lowest levels at or below which ``fractions`` of a histogram (256,) lie."""
-    below = levels.cumsum(dtype=np.float64)
-    return tuple(int(below.searchsorted(fraction * below[-1])) for fraction in fractions)
+    # Of float32, which counts to 2^24: a working copy has no more than 2^16 pixels.
+    below = levels.cumsum()
+    return tuple(below.searchsorted(np.multiply(fractions, float(below[-1]))).tolist())
 
 
 def chroma_spread(lab: NDArray[np.float32]) -> float:
@@ -158,11 +159,11 @@ def sharpness(gray: Gray) -> float:
     ):
         # Sums of nine neighbours, in place of their means, keep the numbers whole; and the sums
         # around two neighbours differ by what the one has in front and the other behind.
-        scaled = np.multiply(before, 9, dtype=np.uint16)
-        total = cv2.sumElems(scaled)[0]
-        # Unsigned: the difference stops at zero, as the measure wants it.
-        lost = cv2.sumElems(cv2.subtract(scaled, after.astype(np.uint16)))[0]
-        kept = max(kept, 1 - lost / total if total > 0 else 1.0)
+        total = 9 * cv2.norm(before, cv2.NORM_L1)
+        # What the blur leaves counts up to what was there. It is 255 at most, so that nine times
+        # what was there may stop at 255 too.
+        left = cv2.norm(np.minimum(cv2.convertScaleAbs(before, alpha=9), after), cv2.NORM_L1)
+        kept = max(kept, left / total if total > 0 else 1.0)
     return 1 - kept
 
 
@@ -181,20 +182,19 @@ def flatness(gray: Gray, levels: NDArray[np.float32] | None = None) -> float:
     """
     levels = histogram(gray) if levels is None else levels
     inside = np.s_[_CLIPPED : 256 - _CLIPPED]
-    count = float(levels[inside].sum())
-    if count == 0:
-        return 0.0
-    even = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _NEIGHBOURS) <= 1
-    # Unsigned: what is below the lower end comes out above the upper one.
-    unclipped = gray - np.uint8(_CLIPPED) <= 255 - 2 * _CLIPPED
-    flat = np.count_nonzero(even & unclipped)
     row = np.zeros((1, 256), np.float32)
     row[0, inside] = levels[inside]
+    count = cv2.norm(row, cv2.NORM_L1)
+    if count == 0:
+        return 0.0
+    flat = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _NEIGHBOURS) <= 1
+    # Unsigned: what is below the lower end comes out above the upper one.
+    flat &= gray - np.uint8(_CLIPPED) <= 255 - 2 * _CLIPPED
     smooth = cv2.blur(row, (3, 1), borderType=cv2.BORDER_CONSTANT)
     # A morphological opening takes away what is narrower than its kernel.
     broad = cv2.morphologyEx(smooth, cv2.MORPH_OPEN, _PEAK)
-    peaks = float(smooth.sum() - broad.sum())
-    return math.sqrt(max(flat * peaks, 0.0)) / count
+    peaks = cv2.norm(smooth, broad, cv2.NORM_L1)
+    return math.sqrt(np.count_nonzero(flat) * peaks) / count
 
 
 def histogram(gray: Gray) -> NDArray[np.float32]:

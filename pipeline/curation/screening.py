@@ -139,13 +139,22 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
     row = CleanRow(
         raw.category,
         raw.file,
-        **vars(decided),
+        decided.decision,
+        decided.reason,
+        decided.detail,
+        name=decided.name,
         format=photo.format,
         width=width,
         height=height,
         frames=photo.frames,
         bytes=len(data),
-        **{name: round(value, 4) for name, value in vars(measures).items()},
+        chroma=round(measures.chroma, 4),
+        chroma_spread=round(measures.chroma_spread, 4),
+        contrast=measures.contrast,
+        shadow=measures.shadow,
+        highlight=measures.highlight,
+        sharpness=round(measures.sharpness, 4),
+        flatness=round(measures.flatness, 4),
     )
     if problem:
         return Screened(row)

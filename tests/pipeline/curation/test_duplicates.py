@@ -5,7 +5,7 @@ import cv2
 import imagehash
 import numpy as np
 import pytest
-from photos import pixels_of, real_photos
+from photos import pixels_of, real_photos, scene
 from PIL import Image, ImageEnhance
 
 from pipeline.curation.duplicates import (
@@ -30,6 +30,14 @@ def test_the_hash_is_imagehash_s_but_for_the_resampling() -> None:
         image = Image.fromarray(pixels_of(path))
         theirs = int(str(imagehash.phash(image)), 16)
         assert distance(hash_of(image), theirs) <= 8
+
+
+def test_the_hash_takes_the_lowest_frequencies_of_the_cosine_transform() -> None:
+    # What is 32x32 already is not averaged any more.
+    gray = gray_of(scene(0, 32, 32))
+    low = cv2.dct(gray.astype(np.float32))[:8, :8].ravel()
+    bits = "".join(str(int(value > np.median(low))) for value in low)
+    assert perceptual_hash(gray) == int(bits, 2)
 
 
 def test_edited_copies_are_near_and_other_photos_far() -> None:
