@@ -28,7 +28,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,10 +74,22 @@ def main() -> None:
             target = large / f"category{number % max(1, options.large // 25)}" / f"{number:05}.jpg"
             target.parent.mkdir(parents=True, exist_ok=True)
             enlarge(path, target, seed=number)
-        for way in (plain_pillow, three_stages):
-            run(way, small, Path(folder, f"first-{way.__name__}"))
-        for name, raw in (("small", small), ("12 MP", large)):
-            compare(name, raw, options.rounds, Path(folder))
+        with working_in(Path(folder)):
+            for way in (plain_pillow, three_stages):
+                run(way, small, Path(folder, f"first-{way.__name__}"))
+            for name, raw in (("small", small), ("12 MP", large)):
+                compare(name, raw, options.rounds, Path(folder))
+
+
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Make ``folder`` the current one: there the chain keeps what it makes ahead."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def scratch() -> Path:

@@ -58,6 +58,8 @@ SUFFIXES = frozenset(SUFFIX_FORMATS)
 DEFAULT_MAX_PIXELS = 250_000_000
 MAX_BYTES = 1_000_000_000
 
+_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would translate line ends.
+
 RGB = NDArray[np.uint8]
 """Pixels of shape (height, width, 3), sRGB, 0 to 255."""
 Gray = NDArray[np.uint8]
@@ -234,7 +236,7 @@ def read_bytes(path: Path | str) -> bytes:
     """
     try:
         # A file object would ask the system the same again, which for small files counts.
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY | _BINARY)
         try:
             size = os.fstat(handle).st_size
             if size > MAX_BYTES:
@@ -254,7 +256,7 @@ def read_bytes(path: Path | str) -> bytes:
 
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Write a file in as few calls of the system as it takes, which for small ones counts."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
     try:
         rest = memoryview(data)
         while rest:
