@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ablation_judging import Figures
 
-from pipeline.images import new_file
+from pipeline.outputs import new_file
 from pipeline.report import write_series
 
 OWN, EQUAL = "own", "equal"

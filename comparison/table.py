@@ -10,9 +10,9 @@ from typing import Any
 
 from comparison.settings import COSTS, REPORTS, RESULTS, TABLE, Comparison, Question
 from pipeline.errors import ColorpipeError
-from pipeline.images import new_file
 from pipeline.judging.scorecard import EVERYTHING
 from pipeline.judging.scores import GRAY, METRICS
+from pipeline.outputs import new_file
 from pipeline.report import write_series
 
 SPENT = ("parameters", "epochs", "images", "seconds", "images_per_second", "peak_memory_gb")

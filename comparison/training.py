@@ -15,7 +15,7 @@ from comparison.settings import COSTS, CURVES, MODELS, SPLIT, Budget, Comparison
 from pipeline.checkpoints import Checkpoint, run_key
 from pipeline.dataset import PhotoSet, read_photos
 from pipeline.errors import ColorpipeError
-from pipeline.images import new_file
+from pipeline.outputs import new_file
 from pipeline.params import TrainParams, override
 from pipeline.processes import Processes
 from pipeline.recipes import recipe_of

@@ -13,8 +13,8 @@ from torch import nn
 from pipeline.checkpoints import Checkpoint
 from pipeline.dataset import PhotoSet
 from pipeline.errors import ColorpipeError
-from pipeline.images import new_file
 from pipeline.loss_table import Curve
+from pipeline.outputs import new_file
 from pipeline.recipes.base import Recipe
 from pipeline.validation import COSTS, MetricName, balanced, watch
 

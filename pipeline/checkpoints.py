@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from pipeline.errors import ColorpipeError
-from pipeline.images import new_file
+from pipeline.outputs import new_file
 
 CACHE = Path(".colorpipe/training")
 

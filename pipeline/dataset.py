@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pipeline.errors import ColorpipeError
-from pipeline.images import ImageError, new_file, open_photo, read_bytes
+from pipeline.images import ImageError, open_photo, read_bytes
+from pipeline.outputs import new_file
 from pipeline.progress import track
 
 if TYPE_CHECKING:

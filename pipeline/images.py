@@ -1,4 +1,4 @@
-"""Strangers' bytes to checked pixels, and files that appear whole or not at all.
+"""Strangers' bytes to checked pixels.
 
 The only module that opens an image somebody else made. ``Image.open`` reaches a parser for every
 format Pillow knows; here the list is closed, and the pixel count is checked before decoding.
@@ -9,9 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
-import stat
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from pipeline import plain_jpeg, png
-from pipeline.errors import ColorpipeError
+from pipeline.outputs import BINARY
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Pillow's names of the formats that are opened; MPO (a JPEG with extra frames) comes as JPEG."""
@@ -57,8 +54,6 @@ SUFFIXES = frozenset(SUFFIX_FORMATS)
 
 DEFAULT_MAX_PIXELS = 250_000_000
 MAX_BYTES = 1_000_000_000
-
-_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would translate line ends.
 
 RGB = NDArray[np.uint8]
 """Pixels of shape (height, width, 3), sRGB, 0 to 255."""
@@ -236,7 +231,7 @@ def read_bytes(path: Path | str) -> bytes:
     """
     try:
         # A file object would ask the system the same again, which for small files counts.
-        handle = os.open(path, os.O_RDONLY | _BINARY)
+        handle = os.open(path, os.O_RDONLY | BINARY)
         try:
             size = os.fstat(handle).st_size
             if size > MAX_BYTES:
@@ -252,96 +247,6 @@ def read_bytes(path: Path | str) -> bytes:
         raise ImageError("the file is not there") from error
     except OSError as error:
         raise ImageError(f"the file could not be read ({error.strerror})") from error
-
-
-def write_bytes(path: Path | str, data: bytes) -> None:
-    """Write a file in as few calls of the system as it takes, which for small ones counts."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-    finally:
-        os.close(handle)
-
-
-def link_or_copy(source: Path | str, target: Path | str) -> None:
-    """Make ``target`` another name of the file ``source``, or a copy where that cannot be."""
-    try:
-        # DVC may have put a symbolic link there, which must not be what is linked to.
-        linked = stat.S_ISLNK(os.lstat(source).st_mode)
-        os.link(Path(source).resolve() if linked else source, target)
-    except FileExistsError:
-        raise
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-@contextlib.contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Give the path of a temporary file that becomes ``path`` when the block ends without error.
-
-    The temporary file lies in the same folder, so that the last step is a single rename.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files that only their owner may read.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes ``path`` when the block ends without error.
-
-    What was at ``path`` before is replaced then, and stays untouched when the block fails.
-
-    Raises:
-        ColorpipeError: the disk is full, or something could not be read or written.
-    """
-    try:
-        with _replacement(path) as temporary:
-            yield temporary
-    except OSError as error:
-        raise ColorpipeError(
-            f"{path} was not written, and what was there is unchanged:"
-            f" {error.strerror or error} ({error.filename})."
-        ) from error
-
-
-@contextlib.contextmanager
-def _replacement(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-            path.replace(old / path.name)
-            try:
-                temporary.replace(path)
-            except OSError:
-                (old / path.name).replace(path)
-                raise
-            finally:
-                shutil.rmtree(old)
-        else:
-            temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:

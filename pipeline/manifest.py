@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from pipeline.errors import ColorpipeError
-from pipeline.images import new_file
+from pipeline.outputs import new_file
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

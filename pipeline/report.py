@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.images import RGB, new_file
+from pipeline.images import RGB
+from pipeline.outputs import new_file
 
 _PAPER, _INK = (255, 255, 255), (34, 34, 34)
 _GAP = 6

@@ -19,7 +19,7 @@ from torch import nn
 
 import pipeline
 from pipeline.errors import ColorpipeError
-from pipeline.images import new_file
+from pipeline.outputs import new_file
 from pipeline.recipes import get_recipe
 from pipeline.recipes.base import Recipe
 from pipeline.runtime import place

@@ -36,9 +36,10 @@ from pipeline.curation.screening import (
     screen,
 )
 from pipeline.errors import ColorpipeError
-from pipeline.images import RGB, ImageError, new_file, new_folder, open_photo, read_bytes
+from pipeline.images import RGB, ImageError, open_photo, read_bytes
 from pipeline.listing import files_below, folders_in, stem_and_suffix
 from pipeline.manifest import MANIFEST, REFUSED, write_table
+from pipeline.outputs import new_file, new_folder
 from pipeline.parallel import map_in_order
 from pipeline.params import CleanParams
 from pipeline.progress import track

@@ -16,11 +16,12 @@ from pipeline.colorizer import Colorizer
 from pipeline.colorizing.model_choice import described, find_model
 from pipeline.dataset import category_of, list_pairs
 from pipeline.errors import ColorpipeError
-from pipeline.images import RGB, Gray, ImageError, luma_of, new_folder, open_photo
+from pipeline.images import RGB, Gray, ImageError, luma_of, open_photo
 from pipeline.judging.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
 from pipeline.judging.metrics import MIN_SIDE
 from pipeline.judging.scorecard import FILES, Scorecard
 from pipeline.judging.scores import GRAY, TRUTH, Scores
+from pipeline.outputs import new_folder
 from pipeline.params import EvaluateParams
 from pipeline.progress import track
 from pipeline.report import contact_sheet

@@ -13,8 +13,9 @@ import numpy as np
 from pipeline import png
 from pipeline.curation import previews
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import RGB, ImageError, new_folder, open_photo, read_bytes, write_bytes
+from pipeline.images import RGB, ImageError, open_photo, read_bytes
 from pipeline.listing import files_in, folders_in, stem_and_suffix
+from pipeline.outputs import new_folder, write_bytes
 from pipeline.parallel import map_in_order
 from pipeline.params import ResizeParams
 from pipeline.progress import track

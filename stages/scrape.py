@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import new_folder
 from pipeline.manifest import (
     MANIFEST,
     REFUSED,
@@ -20,6 +19,7 @@ from pipeline.manifest import (
     content_name,
     write_table,
 )
+from pipeline.outputs import new_folder
 from pipeline.params import ScrapeParams
 from pipeline.progress import track
 from pipeline.sources import Offer, Refusal, Shortfall, open_source, reasons

@@ -20,17 +20,10 @@ from pipeline.color import luma
 from pipeline.curation.assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
 from pipeline.curation.duplicates import Groups, near_pairs, perceptual_hash
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import (
-    ImageError,
-    link_or_copy,
-    new_folder,
-    open_photo,
-    read_bytes,
-    reading,
-    write_bytes,
-)
+from pipeline.images import ImageError, open_photo, read_bytes, reading
 from pipeline.listing import files_in, folders_in, stem_and_suffix
 from pipeline.manifest import RawPhoto, read_table, write_table
+from pipeline.outputs import link_or_copy, new_folder, write_bytes
 from pipeline.parallel import map_in_order
 from pipeline.params import SplitParams
 from pipeline.progress import track

@@ -14,8 +14,8 @@ from torch import nn
 
 from pipeline.checkpoints import Checkpoint, run_key
 from pipeline.dataset import PhotoSet, read_photos
-from pipeline.images import new_folder
 from pipeline.loss_table import Curve
+from pipeline.outputs import new_folder
 from pipeline.params import TrainParams
 from pipeline.processes import Processes
 from pipeline.recipes import recipe_of

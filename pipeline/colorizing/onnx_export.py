@@ -19,7 +19,7 @@ from torch import nn
 from pipeline.colorizing.onnx_predictor import INPUT, KEY, OUTPUT
 from pipeline.colorizing.torch_predictor import fold_batch_norm
 from pipeline.errors import ColorpipeError
-from pipeline.images import new_file
+from pipeline.outputs import new_file
 from pipeline.recipes.base import Recipe
 from pipeline.weights import load_generator
 

@@ -24,7 +24,8 @@ from pipeline.colorizing.photo_folders import Job
 from pipeline.errors import Failure
 from pipeline.formats import photo_files
 from pipeline.formats.photo_files import FormatName, PhotoFile
-from pipeline.images import ImageError, new_file
+from pipeline.images import ImageError
+from pipeline.outputs import new_file
 
 PIXELS_UNDER_WAY = 48_000_000
 """A group is taken up while those under way have fewer pixels in all; one is always taken."""

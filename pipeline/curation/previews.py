@@ -17,7 +17,8 @@ import PIL
 from PIL import features
 
 from pipeline import png
-from pipeline.images import RGB, ImageError, Photo, new_file, open_photo, read_bytes, reduced_size
+from pipeline.images import RGB, ImageError, Photo, open_photo, read_bytes, reduced_size
+from pipeline.outputs import new_file
 
 FOLDER = Path(".colorpipe/previews")
 

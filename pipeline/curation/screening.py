@@ -12,16 +12,9 @@ import numpy as np
 from pipeline.curation import previews
 from pipeline.curation.duplicates import perceptual_hash
 from pipeline.curation.measures import WORKING_SIDE, Measures, gray_of, measure, working_copy
-from pipeline.images import (
-    EXTENSIONS,
-    SUFFIX_FORMATS,
-    ImageError,
-    Photo,
-    open_photo,
-    read_bytes,
-    write_bytes,
-)
+from pipeline.images import EXTENSIONS, SUFFIX_FORMATS, ImageError, Photo, open_photo, read_bytes
 from pipeline.listing import stem_and_suffix
+from pipeline.outputs import write_bytes
 from pipeline.params import CleanParams
 
 KEPT, CONVERTED, DROPPED = "kept", "converted", "dropped"

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pipeline.errors import ColorpipeError
-from pipeline.images import new_file
+from pipeline.outputs import new_file
 
 FOLDER = Path(".colorpipe/downloads")
 
