@@ -31,6 +31,9 @@ HOSTILE = (
     "busy",
     "compressed",
     "noai",
+    "noai-no-text",
+    "encoding-no-text",
+    "distant",
     "robots",
     "loop",
     "to-loopback",
@@ -299,6 +302,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _bad_noai(self) -> None:
         self._send(200, self._any_photo(), "image/jpeg", **{"X-Robots-Tag": "noindex, noai"})
+
+    def _bad_noai_no_text(self) -> None:
+        """A header of bytes that are not UTF-8."""
+        self._send(200, self._any_photo(), "image/jpeg", **{"X-Robots-Tag": "noai, caf\xe9"})
+
+    def _bad_encoding_no_text(self) -> None:
+        self._send(200, self._any_photo(), "image/jpeg", **{"Content-Encoding": "\xe9"})
+
+    def _bad_distant(self) -> None:
+        """Busy until a year that no date can hold."""
+        self._send(503, b"", **{"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"})
 
     def _bad_robots(self) -> None:
         self._send(200, self._any_photo(), "image/jpeg")

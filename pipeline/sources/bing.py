@@ -13,6 +13,7 @@ import contextlib
 import html.parser
 import io
 import json
+import re
 import sys
 import urllib.parse
 import urllib.request
@@ -49,6 +50,7 @@ _LICENCES = {
 }
 _RESULT = "murl&quot;:&quot;"
 """Stands once in a page for each result, in front of the photo's URL."""
+_WHOLE_RESULT = re.compile(re.escape(_RESULT) + ".*?&quot;")
 
 
 def bing_source(params: ScrapeParams) -> WebSource:
@@ -157,7 +159,8 @@ class ResultPage:
 
             bing.download_image = collect
             self._run(bing, _answered(text))
-            if not links:
+            # A result that is cut off before its end is none, for us and the library alike.
+            if not links and _WHOLE_RESULT.search(text):
                 raise _unknown_library()
         return Results(links, _pages(text), count)
 
@@ -247,7 +250,8 @@ class _PageParser(html.parser.HTMLParser):
         try:
             result = json.loads(text)
             photo, page = result["murl"], result.get("purl", "")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        # Brackets within brackets, thousands of them, are a RecursionError.
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return
         if isinstance(photo, str) and isinstance(page, str):
             # As the library writes links.
@@ -256,5 +260,8 @@ class _PageParser(html.parser.HTMLParser):
 
 def _pages(text: str) -> dict[str, str]:
     parser = _PageParser()
-    parser.feed(text)
+    # Python's parser has been seen to assert what "<![x[" in a page does not keep. A photo whose
+    # page is not known is a photo all the same.
+    with contextlib.suppress(AssertionError):
+        parser.feed(text)
     return parser.pages

@@ -15,6 +15,8 @@ CUT_OFF = "cut off"
 HTTP_ERROR = "HTTP error"
 REDIRECTS = "too many redirects"
 GIVEN_UP = "host given up"
+UNEXPECTED = "unexpected error"
+"""Of a program's own: its type stands beside it, and it is worth a report."""
 ROBOTS = "robots.txt forbids it"
 NO_AI = "noai header"
 

@@ -76,12 +76,18 @@ class Session:
 
     async def photo(self, url: str) -> Answer:
         """Fetch a photo, or say why not; two categories that ask for one URL share the answer."""
-        known = self._downloads.find(url)
-        if known is not None and self._holds(known):
-            return known
-        if url not in self._under_way:
-            self._under_way[url] = asyncio.create_task(self._fetch(url))
-        return await asyncio.shield(self._under_way[url])
+        try:
+            known = self._downloads.find(url)
+            if known is not None and self._holds(known):
+                return known
+            if url not in self._under_way:
+                self._under_way[url] = asyncio.create_task(self._fetch(url))
+            return await asyncio.shield(self._under_way[url])
+        except ColorpipeError:
+            raise
+        # What nobody thought of costs this photo, not those of a night's run.
+        except Exception as error:  # noqa: BLE001
+            return Answer(reason=reasons.UNEXPECTED, detail=type(error).__name__)
 
     def _holds(self, known: Answer) -> bool:
         """Whether an answer of an earlier run is what this run would get."""
@@ -233,6 +239,12 @@ class WebSource:
                         more = False
                     except UnavailableError as error:
                         category.trouble = error
+                        more = False
+                    except ColorpipeError:
+                        raise
+                    except Exception as error:  # noqa: BLE001
+                        kind = type(error).__name__
+                        category.trouble = UnavailableError(f"{reasons.UNEXPECTED}, {kind}")
                         more = False
                     else:
                         category.tried.append((candidate, Answer()))

@@ -37,6 +37,8 @@ class FetchError(Exception):
     def __init__(
         self, reason: str, detail: str = "", *, lasting: bool = True, status: int | None = None
     ) -> None:
+        # A header's bytes that are no text come from aiohttp as surrogates, which no table takes.
+        detail = detail.encode("utf-8", "replace").decode("utf-8")
         super().__init__(f"{reason} ({detail})" if detail else reason)
         self.reason = reason
         """One of :mod:`pipeline.sources.reasons`."""
@@ -290,5 +292,6 @@ def _retry_after(header: str) -> float | None:
         return float(header)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except (ValueError, TypeError):
+    # A year of eleven digits is an OverflowError.
+    except (ValueError, TypeError, LookupError, ArithmeticError, OSError):
         return None

@@ -149,6 +149,21 @@ def test_strange_pages_are_read_as_far_as_they_go(tmp_path: Path) -> None:
     assert results.pages == {"http://h/c.jpg": "p"}
 
 
+@pytest.mark.parametrize(
+    "mark", ['<a m="' + "[" * 100_000 + '">', "<![x[", "murl&quot;:&quot;never ends\n"]
+)
+def test_what_a_page_s_readers_choke_on_costs_no_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    with BingServer({"sea": SEA, "green hills": []}) as server:
+        honest = server.page
+        monkeypatch.setattr(server, "page", lambda query, first: mark + honest(query, first))
+        found = list(open_source(params(server, tmp_path)))
+        assert [found.reason for found in found if isinstance(found, Refusal)] == []
+        assert len(names(found, "sea")) == 10
+        assert found[-1] == Shortfall("hills", f"{server.host} shows no results for 'green hills'")
+
+
 def test_hostile_results_cost_no_photo_and_reach_nothing(tmp_path: Path) -> None:
     with BingServer(
         {"sea": SEA, "green hills": photos("hill", 20)}, bad=[*HOSTILE, *FOREIGN]

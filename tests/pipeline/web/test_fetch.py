@@ -68,6 +68,9 @@ def test_a_photo_is_fetched_with_an_honest_name(server: BingServer) -> None:
         ("busy", reasons.HTTP_ERROR, "503", False),
         ("compressed", reasons.HTTP_ERROR, "content encoding gzip", True),
         ("noai", reasons.NO_AI, "noindex, noai", True),
+        ("noai-no-text", reasons.NO_AI, "noai, caf?", True),
+        ("encoding-no-text", reasons.HTTP_ERROR, "content encoding ?", True),
+        ("distant", reasons.HTTP_ERROR, "503", False),
         ("robots", reasons.ROBOTS, "127.0.0.1", True),
         ("loop", reasons.REDIRECTS, "more than 5", True),
         ("to-loopback", reasons.PRIVATE, "127.0.0.1", False),
@@ -133,7 +136,14 @@ def test_the_server_says_how_long_to_wait(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("3", 3.0), ("", None), ("soon", None), ("-1", None), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0)],
+    [
+        ("3", 3.0),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+    ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
     assert fetch._retry_after(header) == seconds
