@@ -11,6 +11,11 @@ ROBOTS_BYTES = 500 * 1024
 """Of a robots.txt at least this much must be read (RFC 9309, section 2.5); no more is."""
 
 _NO_AI = frozenset({"noai", "noimageai"})
+# developers.google.com/search/docs/crawling-indexing/robots-meta-tag ("Valid indexing and serving
+# rules"): what else may stand in front of a colon.
+_VALUED = frozenset({"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"})
+_BOT = re.compile(r"\*|[\w.-]*[a-z][\w.-]*")
+"""A crawler's name, rather than a piece of a date: "25 Jun 2030 15" has blanks, "15" no letter."""
 
 
 class RobotsRules:
@@ -33,22 +38,24 @@ class RobotsRules:
 
 def product_token(user_agent: str) -> str:
     """The name that robots.txt and X-Robots-Tag know a crawler by: before the version."""
-    return re.split("[/ ]", user_agent, maxsplit=1)[0].lower()
+    return re.split("[/ ]", user_agent.strip(), maxsplit=1)[0].lower()
 
 
 def forbids_ai(headers: Iterable[str], user_agent: str) -> bool:
     """Whether X-Robots-Tag ``headers`` say ``noai`` or ``noimageai`` to everyone or to us.
 
-    A directive may be addressed: ``otherbot: noai``. One addressed to others does not count.
+    A header has directives with commas between them, some with a value behind a colon. One that is
+    addressed, ``otherbot: noai``, and those behind it in the same header are for that bot alone.
     """
+    addressed = {product_token(user_agent), "*"}
     for header in headers:
-        agent, colon, rest = header.partition(":")
-        if colon and agent.strip().lower() not in {product_token(user_agent), "*"}:
-            # "noarchive, unavailable_after: 25 Jun" has a colon and is addressed to everyone.
-            if "," not in agent and not agent.strip().lower().startswith("unavailable_after"):
-                continue
-            rest = header
-        directives = {part.strip().lower() for part in (rest if colon else header).split(",")}
-        if directives & _NO_AI:
-            return True
+        for_us = True
+        for part in header.lower().split(","):
+            before, colon, rest = (piece.strip() for piece in part.partition(":"))
+            directive, bot = before, before.partition("/")[0]
+            if colon and before not in _VALUED | _NO_AI and _BOT.fullmatch(bot):
+                for_us = bot in addressed
+                directive = rest
+            if for_us and directive in _NO_AI:
+                return True
     return False

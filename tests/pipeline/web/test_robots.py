@@ -39,6 +39,20 @@ def test_robots_txt(content: bytes | None, allowed: bool) -> None:
         (["noai, unavailable_after: 25 Jun 2030 15:00:00 PST"], True),
         (["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"], True),
         (["noaibutmore"], False),
+        (["max-image-preview:large, noai"], True),
+        (["max-snippet: -1, noai"], True),
+        (["Max-Video-Preview: 0, max-snippet:-1, NoAI"], True),
+        (["unavailable_after: Tuesday, 25-Jun-30 15:00:00 PST, noai"], True),
+        (["unavailable_after: Tue, 25 Jun 2030 15:00:00 PST, noai"], True),
+        (["noai: yes"], True),
+        (["max-image-preview: none"], False),
+        (["otherbot: noindex, noai"], False),
+        (["otherbot/2.0: max-snippet: 5, noai"], False),
+        (["noindex, otherbot: noai"], False),
+        (["noai, otherbot: noindex"], True),
+        (["otherbot: noindex, colorpipe: noai"], True),
+        (["otherbot: noai", "noai"], True),
+        (["colorpipe: max-snippet: 5, noai"], True),
     ],
 )
 def test_x_robots_tag(headers: list[str], forbidden: bool) -> None:
@@ -47,3 +61,10 @@ def test_x_robots_tag(headers: list[str], forbidden: bool) -> None:
 
 def test_the_product_token_has_no_version() -> None:
     assert product_token(AGENT) == product_token("Colorpipe") == "colorpipe"
+
+
+def test_a_blank_before_the_name_is_none_of_it() -> None:
+    """Else robots.txt would have no rules for the nameless."""
+    assert product_token(" mybot/1.0") == "mybot"
+    rules = RobotsRules(b"User-agent: mybot\nDisallow: /")
+    assert not rules.allow("http://example.org/a.jpg", " mybot/1.0")
