@@ -48,10 +48,12 @@ def read_urls(path: Path) -> dict[str, list[Candidate]]:
     A ``.csv`` or ``.tsv`` file has a header with a column ``url``, and may have ``category``,
     ``page``, ``query`` and ``licence``: a manifest of an earlier scrape will do. Any other file has
     a URL a line, ``#`` starting a comment line. Without a category a photo belongs to one named
-    like the file.
+    like the file. Categories that differ in nothing but capitals are one, spelled as the first:
+    Windows and macOS would make one folder of them.
 
     Raises:
-        ColorpipeError: the file is missing, is no UTF-8 text, lacks the column or holds no URL.
+        ColorpipeError: the file is missing, is no UTF-8 text, lacks the column or holds no URL, or
+            a row is no CSV, runs into the next or has a category that cannot name a folder.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -66,8 +68,13 @@ def read_urls(path: Path) -> dict[str, list[Candidate]]:
     separator = _SEPARATORS.get(path.suffix.lower())
     rows = _lines(text) if separator is None else _table(path, text, separator)
     lists: dict[str, dict[str, Candidate]] = {}
-    for row in rows:
-        category = folder_name(row.get("category") or path.stem)
+    spelled: dict[str, str] = {}
+    for number, row in rows:
+        try:
+            name = folder_name(row.get("category") or path.stem)
+        except ColorpipeError as error:
+            raise ColorpipeError(f"{path}, line {number}: {error}") from error
+        category = spelled.setdefault(name.casefold(), name)
         candidate = Candidate(
             row["url"], row.get("page") or "", row.get("query") or "", row.get("licence") or ""
         )
@@ -77,18 +84,37 @@ def read_urls(path: Path) -> dict[str, list[Candidate]]:
     return {category: list(candidates.values()) for category, candidates in lists.items()}
 
 
-def _lines(text: str) -> Iterator[dict[str, str]]:
-    for raw in text.splitlines():
+def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield each line's number and what stands in it."""
+    for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
         if line and not line.startswith("#"):
-            yield {"url": line}
+            yield number, {"url": line}
 
 
-def _table(path: Path, text: str, separator: str) -> Iterator[dict[str, str]]:
-    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
-    if "url" not in (reader.fieldnames or ()):
-        raise ColorpipeError(f"{path} has no column 'url' in its first line.")
-    for row in reader:
-        url = (row["url"] or "").strip()
-        if url:
-            yield {**row, "url": url}
+def _table(path: Path, text: str, separator: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number of each row's first line and what stands in its columns."""
+    # A reader that is not strict takes all behind a quote that is never closed for one field.
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+    number = 1
+    try:
+        columns = next(reader, [])
+        if "url" not in columns:
+            raise ColorpipeError(f"{path} has no column 'url' in its first line.")
+        number = reader.line_num + 1
+        for values in reader:
+            row = dict(zip(columns, values, strict=False))
+            url = row.get("url", "").strip()
+            if "\n" in url or "\n" in row.get("category", ""):
+                raise ColorpipeError(
+                    f"{path}, line {number}: the row runs into the next line; close the quote that"
+                    " is open there."
+                )
+            if url:
+                yield number, {**row, "url": url}
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise ColorpipeError(
+            f"{path}, line {number}: the row that begins there is no CSV ({error}); look for a"
+            " quote that is not closed."
+        ) from error

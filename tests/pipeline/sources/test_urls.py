@@ -37,12 +37,34 @@ def test_a_table_may_tell_more(tmp_path: Path) -> None:
         ("a.csv", "", "has no column 'url'"),
         ("a.csv", "http://a/1.jpg\n", "has no column 'url'"),
         ("a.csv", "url\n", "holds no URL"),
+        ("a.csv", 'url\nhttp://a/1.jpg\n"http://a/2.jpg\nhttp://a/3.jpg\n', "line 3: the row"),
+        ("a.csv", 'url\n\n"http://a/2.jpg' + "\n" * 200_000, "a.csv, line 3: the row"),
+        ("a.csv", '"url\nhttp://a/1.jpg\n', "a.csv, line 1: the row"),
+        ("a.csv", 'url,page\n"http://a/1.jpg,p\nx",p\n', "line 2: the row runs into the next"),
+        ("a.csv", 'category,url\n"sea\nsea",u\n', "line 2: the row runs into the next"),
+        ("a.csv", 'category,url\n"a",u\n"b"c,u\n', "line 3: the row"),
+        ("a.csv", "url,category\nhttp://a/1.jpg,sea\nhttp://a/2.jpg,???\n", "line 3: '???' has no"),
+        ("---.txt", "# why\nhttp://a/1.jpg\n", "line 2: '---' has no"),
     ],
 )
 def test_a_file_that_will_not_do_is_told(tmp_path: Path, name: str, text: str, part: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(ColorpipeError, match=part):
+    with pytest.raises(ColorpipeError) as caught:
         open_source(ScrapeParams(source="urls", path=tmp_path / name))
+    assert part in str(caught.value)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_column_that_is_not_read_may_have_lines(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text('url,title\nhttp://a/1.jpg,"two\nlines, ""both"" mine"\nhttp://a/2.jpg,x\n')
+    assert read_urls(path) == {"list": [Candidate("http://a/1.jpg"), Candidate("http://a/2.jpg")]}
+
+
+def test_categories_that_differ_in_capitals_are_one_folder(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("category,url\nBeach,http://a/1.jpg\nbeach,http://a/2.jpg\n")
+    assert read_urls(path) == {"Beach": [Candidate("http://a/1.jpg"), Candidate("http://a/2.jpg")]}
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
