@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,6 +31,10 @@ ARCHIVE = OfficialFile(
 _LICENCE = "not stated by its makers"
 _MAX_BATCH = 64 * 2**20
 """Bytes; the official batches have 31 MB."""
+_MAX_STEPS = 1_000_000
+"""Steps of a batch's pickle; photos' names and labels of a batch take 10,000 to 150,000."""
+_MAX_TUPLE = 1000
+"""Objects in a tuple, those of tuples in it included; an array's state has about ten."""
 _SIDE = 32
 
 
@@ -153,6 +158,54 @@ _STAND_INS: dict[tuple[str, str], Callable[..., object]] = {
 }
 
 
+def _check_steps(data: bytes) -> None:
+    """Refuse a pickle of too many steps, or with a tuple of too many tuples.
+
+    A dictionary asks a key for its hash, and a tuple each of its items, in C and without end: of
+    tuples in tuples, millions deep, Python dies, and of tuples that have the same one twice, fifty
+    deep, it never comes back. So the steps are gone through with sizes in place of objects.
+
+    Raises:
+        pickle.UnpicklingError: it is such a pickle.
+        ValueError, LookupError: it is none.
+    """
+    sizes: list[int] = []
+    """Of what is on the stack: the objects that a hash goes through; 0 is a mark."""
+    memo: dict[object, int] = {}
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(data), start=1):
+        if step > _MAX_STEPS:
+            raise pickle.UnpicklingError(f"it takes more than {_MAX_STEPS} steps")
+        if opcode.name == "MARK":
+            sizes.append(0)
+        elif opcode.name in {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}:
+            memo[len(memo) if opcode.name == "MEMOIZE" else argument] = sizes[-1]
+        elif opcode.name in {"GET", "BINGET", "LONG_BINGET"}:
+            sizes.append(memo[argument])
+        else:
+            taken = _take(sizes, opcode.stack_before)
+            if opcode.name in {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}:
+                size = 1 + sum(taken)
+            else:
+                # What is deepest is doubled, filled or built, and may be a tuple afterwards still:
+                # APPENDS of nothing and BUILD by None look at no type.
+                size = max([1, *taken[-1:]])
+            if size > _MAX_TUPLE:
+                raise pickle.UnpicklingError(f"a tuple holds more than {_MAX_TUPLE} objects")
+            sizes += [size] * len(opcode.stack_after)
+
+
+def _take(sizes: list[int], kinds: Sequence[pickletools.StackObject]) -> list[int]:
+    """Take from the stack what an opcode takes: ``kinds``, of which a mark stands for all to it."""
+    taken: list[int] = []
+    for kind in reversed(kinds):
+        if kind is pickletools.stackslice:
+            continue
+        taken.append(sizes.pop())
+        while kind is pickletools.markobject and taken[-1]:
+            taken.append(sizes.pop())
+    return taken
+
+
 class _Unpickler(pickle.Unpickler):
     """Builds containers, numbers, strings and the stand-ins; refuses every other name."""
 
@@ -174,6 +227,7 @@ def read_pickle(data: bytes, what: str) -> dict[bytes, Any]:
         ColorpipeError: it is no such dictionary, or asks for anything but NumPy's arrays.
     """
     try:
+        _check_steps(data)
         content = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except (
         pickle.UnpicklingError,

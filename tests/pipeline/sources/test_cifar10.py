@@ -113,6 +113,35 @@ def test_what_is_no_pickle_of_a_batch_is_told(data: bytes) -> None:
         read_pickle(data, "data_batch_1")
 
 
+KEY = {
+    "deep": b")" + b"\x85" * 900_000,
+    "deep, by marks": b"(" * 100_000 + b"t" * 100_000,
+    "one twice, again and again": b")" + b"2\x86" * 60,
+    "the same through the memo": b")" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(60)),
+    "deep, but built in between": b")" + (b"\x85" * 900 + b"Nb") * 2,
+    "deep, but filled in between": b")" + (b"\x85" * 900 + b"(e") * 2,
+    "many times the same": b")" + b"q\0(" + b"h\0" * 2000 + b"t",
+}
+
+
+@pytest.mark.parametrize("key", KEY.values(), ids=KEY)
+def test_a_key_whose_hash_has_no_end_is_not_asked_for_it(key: bytes) -> None:
+    with pytest.raises(ColorpipeError, match="a tuple holds more than 1000 objects"):
+        read_pickle(b"\x80\x02}" + key + b"Ns.", "batches.meta")
+
+
+def test_a_pickle_of_endless_steps_is_not_read() -> None:
+    with pytest.raises(ColorpipeError, match="more than 1000000 steps"):
+        read_pickle(b"\x80\x02" + b"]" * 1_000_001 + b".", "batches.meta")
+
+
+@pytest.mark.parametrize("protocol", range(5))
+def test_a_batch_of_the_official_size_is_read(protocol: int) -> None:
+    names = [b"photo_%06d.png" % index for index in range(10_000)]
+    content = {b"labels": [3] * 10_000, b"filenames": names, b"data": np.zeros((1, 3072), np.uint8)}
+    assert read_pickle(pickle.dumps(content, protocol), "x")[b"filenames"] == names
+
+
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
