@@ -23,7 +23,11 @@ from pipeline.outputs import new_folder
 from pipeline.params import ScrapeParams
 from pipeline.progress import track
 from pipeline.sources import Offer, Refusal, Shortfall, open_source, reasons
+from pipeline.web.downloads import FOLDER
 from pipeline.web.media import describe, sniff
+
+_ON_SERVERS = frozenset({"bing", "urls"})
+"""Sources whose refusals are kept for a while (:class:`pipeline.web.downloads.Downloads`)."""
 
 
 def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
@@ -51,6 +55,8 @@ def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
             harvest.take(found)
         harvest.close()
     _print_table(harvest)
+    if harvest.refused and params.source in _ON_SERVERS:
+        print(f"Servers are asked again after a day, or once {FOLDER} is deleted.")
     return harvest.failures
 
 

@@ -92,7 +92,7 @@ class Session:
     def _holds(self, known: Answer) -> bool:
         """Whether an answer of an earlier run is what this run would get."""
         if not known.sha256:
-            return known.terms == self._terms
+            return known.fresh and known.terms == self._terms
         polite_enough = known.terms == self._manners or not self._robots
         return polite_enough and known.bytes <= self._max_bytes
 
@@ -109,7 +109,10 @@ class Session:
         return self._downloads.keep(url, body, self._manners)
 
     async def page(self, url: str, max_bytes: int, worth_keeping: Callable[[bytes], bool]) -> bytes:
-        """Fetch a page of results; a question keeps its answer until the cache is deleted.
+        """Fetch a page of results; a question keeps its answer for a day.
+
+        So a run goes on where it was stopped, and another finds what is new. Where the search can
+        no longer be had, its last answer will do.
 
         Args:
             url: the question.
@@ -120,9 +123,15 @@ class Session:
             FetchError: it cannot be had.
         """
         known = self._downloads.find(url)
-        if known is not None and known.sha256:
-            return self._downloads.read(known)
-        body = await self._fetcher.get_page(url, max_bytes)
+        last = known if known is not None and known.sha256 else None
+        if last is not None and last.fresh:
+            return self._downloads.read(last)
+        try:
+            body = await self._fetcher.get_page(url, max_bytes)
+        except FetchError:
+            if last is None:
+                raise
+            return self._downloads.read(last)
         if worth_keeping(body):
             self._downloads.keep(url, body, "page")
         return body

@@ -1,15 +1,19 @@
 """What was downloaded before: a cache by URL that outlives a kill at any moment.
 
 Bodies are files named by the SHA-256 of their content; an SQLite table tells what each URL gave.
-A body is complete before its row is written, so a row can be trusted. The folder can be deleted at
+A body is complete before its row is written, so a row can be trusted. What the web may think better
+of, a refusal or a page of results, is fresh for a day; a photo stays. The folder can be deleted at
 any time: it saves downloads, nothing else depends on it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import sqlite3
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -25,9 +29,20 @@ CREATE TABLE IF NOT EXISTS answers (
     bytes INTEGER NOT NULL,
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
-    terms TEXT NOT NULL
+    terms TEXT NOT NULL,
+    given REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID
 """
+# For a folder of a colorpipe that knew no ages: what it was refused is asked for again.
+_UPGRADE = "ALTER TABLE answers ADD COLUMN given REAL NOT NULL DEFAULT 0"
+_FIND = "SELECT sha256, bytes, reason, detail, terms, given FROM answers WHERE url = ?"
+_WRITE = """
+INSERT OR REPLACE INTO answers (url, sha256, bytes, reason, detail, terms, given)
+VALUES (:url, :sha256, :bytes, :reason, :detail, :terms, :given)
+"""
+
+FRESH = 24 * 60 * 60
+"""Seconds: long enough to go on after an interruption, short enough to follow a change of mind."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +57,13 @@ class Answer:
     detail: str = ""
     terms: str = ""
     """What the asker promised or demanded; whether it still holds is for the asker to say."""
+    given: float = field(default=0.0, compare=False)
+    """When it was remembered, in seconds since 1970."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is no older than :data:`FRESH`; what a wrong clock dated ahead is not."""
+        return 0 <= time.time() - self.given < FRESH
 
 
 class Downloads:
@@ -68,6 +90,11 @@ class Downloads:
             self._table.execute("PRAGMA journal_mode=WAL")
             self._table.execute("PRAGMA synchronous=NORMAL")
             self._table.execute(_SCHEMA)
+            columns = {row[1] for row in self._table.execute("PRAGMA table_info(answers)")}
+            if "given" not in columns:
+                # Another process may have added it meanwhile.
+                with contextlib.suppress(sqlite3.OperationalError):
+                    self._table.execute(_UPGRADE)
         except (OSError, sqlite3.Error) as error:
             raise self._broken(error) from error
 
@@ -85,9 +112,7 @@ class Downloads:
     def find(self, url: str) -> Answer | None:
         """What ``url`` gave; None when it is not known, or its body is no longer there."""
         try:
-            row = self._table.execute(
-                "SELECT sha256, bytes, reason, detail, terms FROM answers WHERE url = ?", (url,)
-            ).fetchone()
+            row = self._table.execute(_FIND, (url,)).fetchone()
         except sqlite3.Error as error:
             raise self._broken(error) from error
         if row is None:
@@ -101,7 +126,8 @@ class Downloads:
         Raises:
             ColorpipeError: it could not be written.
         """
-        answer = Answer(sha256=hashlib.sha256(body).hexdigest(), bytes=len(body), terms=terms)
+        digest = hashlib.sha256(body).hexdigest()
+        answer = Answer(sha256=digest, bytes=len(body), terms=terms, given=time.time())
         if not self._whole(answer):
             try:
                 with new_file(self.path(answer)) as temporary:
@@ -113,7 +139,7 @@ class Downloads:
 
     def refuse(self, url: str, reason: str, detail: str, terms: str) -> Answer:
         """Remember a refusal that another run would meet again."""
-        answer = Answer(reason=reason, detail=detail, terms=terms)
+        answer = Answer(reason=reason, detail=detail, terms=terms, given=time.time())
         self._write(url, answer)
         return answer
 
@@ -141,10 +167,9 @@ class Downloads:
             return False
 
     def _write(self, url: str, answer: Answer) -> None:
-        row = (url, answer.sha256, answer.bytes, answer.reason, answer.detail, answer.terms)
         try:
             with self._table:
-                self._table.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+                self._table.execute(_WRITE, {"url": url, **dataclasses.asdict(answer)})
         except sqlite3.Error as error:
             raise self._broken(error) from error
 

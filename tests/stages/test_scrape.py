@@ -152,6 +152,7 @@ def test_hostile_servers_get_nowhere(
     table = capsys.readouterr().out
     for reason in {row.reason for row in refused}:
         assert reason in table
+    assert ".colorpipe/downloads is deleted" in table
 
 
 def test_a_failure_leaves_what_was_there() -> None:

@@ -5,6 +5,7 @@ import errno
 import gc
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
@@ -215,6 +216,40 @@ def test_a_second_run_asks_for_nothing_and_a_higher_limit_for_the_difference(
         assert names(more, "sea")[:10] == names(first, "sea")
         counts = {path: n for path, n in server.asked.items() if path != "/robots.txt"}
         assert set(counts.values()) == {1}
+
+
+def test_after_a_day_a_refusal_and_a_search_are_asked_about_again_and_a_photo_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    with BingServer({"sea": SEA[:5], "green hills": []}, bad=["forbidden"]) as server:
+        settings = params(server, tmp_path)
+        first = list(open_source(settings))
+        assert isinstance(first[0], Refusal)
+        # The host thinks better of it, and the search finds one more.
+        monkeypatch.setattr("bing_server._Handler._bad_forbidden", lambda self: self._bad_robots())
+        monkeypatch.setattr("time.time", lambda: now + 23 * 3600)
+        assert list(open_source(settings)) == first
+        server.photos = {"sea": SEA[1:7], "green hills": []}
+        monkeypatch.setattr("time.time", lambda: now + 25 * 3600)
+        later = list(open_source(settings))
+        assert later[0] == Offer(
+            "sea",
+            f"http://{server.host}/bad/forbidden",
+            SEA[1],
+            f"http://{server.host}/page/0?a=1&b=2",
+            "sea",
+            "Bing's filter: any",
+        )
+        assert names(later, "sea") == ["forbidden", *(f"{index}.jpg" for index in range(6))]
+        photos = {path: n for path, n in server.asked.items() if path.startswith("/photo/")}
+        assert photos == {f"/photo/sea/{index}.jpg": 1 for index in range(6)}
+    # The server is gone, and its last answers will do.
+    monkeypatch.setattr("time.time", lambda: now + 100 * 3600)
+    gone = list(open_source(settings))
+    assert names(gone, "sea") == names(later, "sea")
+    assert isinstance(gone[-1], Shortfall)
+    assert gone[-1].category == "hills"
 
 
 def test_stricter_terms_are_asked_about_again(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ColorpipeError
 from pipeline.sources import reasons
-from pipeline.web.downloads import Downloads
+from pipeline.web.downloads import FRESH, Downloads
 
 URL = "http://example.org/a.jpg"
 
@@ -28,6 +30,40 @@ def test_bodies_and_refusals_are_remembered(tmp_path: Path) -> None:
         "404",
         "others",
     )
+
+
+def test_an_answer_is_fresh_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_700_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    with Downloads(tmp_path) as downloads:
+        downloads.refuse(URL, reasons.HTTP_ERROR, "403", "")
+    for passed, fresh in {0: True, FRESH - 1: True, FRESH: False, -60: False}.items():
+        monkeypatch.setattr("time.time", lambda passed=passed: now + passed)
+        with Downloads(tmp_path) as downloads:
+            answer = downloads.find(URL)
+        assert answer is not None
+        assert answer.fresh is fresh
+
+
+def test_a_folder_that_knew_no_ages_keeps_its_bodies(tmp_path: Path) -> None:
+    with Downloads(tmp_path) as downloads:
+        kept = downloads.keep(URL, b"photo", "terms")
+    columns = "url, sha256, bytes, reason, detail, terms"
+    with contextlib.closing(sqlite3.connect(tmp_path / "answers.sqlite")) as table:
+        table.execute(f"CREATE TABLE old AS SELECT {columns} FROM answers")
+        table.execute("DROP TABLE answers")
+        table.execute(
+            "CREATE TABLE answers (url TEXT PRIMARY KEY, sha256 TEXT NOT NULL, bytes INTEGER NOT"
+            " NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, terms TEXT NOT NULL) WITHOUT ROWID"
+        )
+        table.execute("INSERT INTO answers SELECT * FROM old")
+        table.commit()
+    for _ in range(2):
+        with Downloads(tmp_path) as downloads:
+            found = downloads.find(URL)
+            assert found == kept
+            assert not found.fresh
+            downloads.refuse(URL + "2", reasons.HTTP_ERROR, "403", "")
 
 
 def test_one_content_is_stored_once(tmp_path: Path) -> None:
