@@ -53,7 +53,8 @@ class Member:
 def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[Member]:
     """Yield the files of an archive (or of a folder) whose name is ``wanted``.
 
-    A tar's come in its own order, a zip's and a folder's in the order of their names.
+    A pipe or a device in a folder is passed over: to read one may take for ever. A tar's come in
+    its own order, a zip's and a folder's in the order of their names.
 
     Args:
         path: a tar (plain, gzip, bzip2 or xz), a zip, or a folder.
@@ -66,6 +67,11 @@ def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterat
     if path.is_dir():
         yield from _folder(path, wanted, max_bytes)
         return
+    if path.exists() and not path.is_file():
+        raise ColorpipeError(
+            f"{path} is neither a file nor a folder; name an archive or a folder with --path"
+            " (scrape.path)."
+        )
     try:
         with path.open("rb") as stream:
             start = stream.read(8)
@@ -89,9 +95,12 @@ def _folder(root: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterat
         if not wanted(name) or file.is_dir():
             continue
         try:
-            size = file.stat().st_size
-            if size > max_bytes:
-                yield Member(name, reason=reasons.TOO_LARGE, detail=f"{size} bytes")
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            if status.st_size > max_bytes:
+                detail = f"{status.st_size} bytes"
+                yield Member(name, reason=reasons.TOO_LARGE, detail=detail)
             else:
                 yield Member(name, file.read_bytes())
         except OSError as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import tarfile
 import zipfile
@@ -62,6 +63,15 @@ def test_wanted_files_are_read_whatever_the_archive(tmp_path: Path, kind: str) -
     path = WRITERS[kind](tmp_path, FILES)
     found = sorted(members(path, is_jpg, 1000), key=lambda member: member.name)
     assert found == [Member("a/1.jpg", b"one"), Member("b/2.jpg", b"two")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = write_folder(tmp_path, FILES)
+    os.mkfifo(path / "a" / "0.jpg")
+    assert [member.name for member in members(path, is_jpg, 1000)] == ["a/1.jpg", "b/2.jpg"]
+    with pytest.raises(ColorpipeError, match=r"0\.jpg is neither a file nor a folder"):
+        list(members(path / "a" / "0.jpg", is_jpg, 1000))
 
 
 @pytest.mark.parametrize("kind", WRITERS)
