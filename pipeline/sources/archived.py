@@ -13,7 +13,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
 from pipeline.params import ScrapeParams
 from pipeline.progress import ProgressReport
-from pipeline.sources.base import INBOX, Found, Offer, Refusal
+from pipeline.sources.base import INBOX, Found, Offer, Refusal, is_hidden
 from pipeline.web.archives import Member, members
 from pipeline.web.downloads import FOLDER
 
@@ -148,10 +148,9 @@ class ArchiveSource:
 
 
 def is_photo(name: str) -> bool:
-    """Whether a name inside an archive is a photo's; macOS's shadow files are not."""
+    """Whether a name inside an archive is a photo's (:func:`is_hidden` ones are not)."""
     path = PurePosixPath(name)
-    hidden = path.name.startswith(".") or "__MACOSX" in path.parts
-    return path.suffix.lower() in SUFFIXES and not hidden
+    return path.suffix.lower() in SUFFIXES and not is_hidden(path)
 
 
 def offer(member: Member, path: Path, category: str, licence: str) -> Found:

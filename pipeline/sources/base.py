@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 INBOX = Path("data/inbox")
@@ -52,6 +52,18 @@ class Shortfall:
 
 
 Found = Offer | Refusal | Shortfall
+
+
+def is_hidden(path: PurePath) -> bool:
+    """Whether a path, relative to where photos are looked for, is some program's own.
+
+    Thumbnails in a hidden folder, a NAS's in ``@eaDir`` and macOS's shadow files in ``__MACOSX``
+    have a photo's name and are none that anyone took.
+    """
+    return any(
+        (part.startswith(".") and part != "..") or part in {"@eaDir", "__MACOSX"}
+        for part in path.parts
+    )
 
 
 class Source(Protocol):

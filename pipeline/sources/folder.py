@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
 from pipeline.sources import reasons
-from pipeline.sources.base import Found, Offer, Refusal, Shortfall
+from pipeline.sources.base import Found, Offer, Refusal, Shortfall, is_hidden
 from pipeline.sources.categories import folder_name
 
 
 class FolderSource:
-    """Yields the photos of a folder, sub-folders of a category included.
+    """Yields the photos of a folder, sub-folders of a category included, hidden ones left out.
 
     Args:
         root: the folder. Photos that lie directly in it belong to a category of its own name.
@@ -48,7 +48,11 @@ class FolderSource:
             )
 
     def _categories(self) -> Iterator[tuple[str, list[Path]]]:
-        folders = sorted(p for p in self.root.iterdir() if p.is_dir() and not _hidden(p))
+        try:
+            inside = sorted(self.root.iterdir())
+        except OSError as error:
+            raise ColorpipeError(f"{self.root} could not be read ({error.strerror}).") from error
+        folders = [path for path in inside if path.is_dir() and not is_hidden(Path(path.name))]
         owners: dict[str, Path] = {}
         for folder in folders:
             category = folder_name(folder.name)
@@ -58,8 +62,8 @@ class FolderSource:
                     f"{other} and {folder} would both become the category '{category}';"
                     " rename one of them."
                 )
-            yield category, _photos(folder.rglob("*"))
-        loose = _photos(self.root.iterdir())
+            yield category, self._photos(folder.rglob("*"))
+        loose = self._photos(inside)
         if loose:
             category = folder_name(self.root.resolve().name)
             if category.casefold() in owners:
@@ -78,12 +82,11 @@ class FolderSource:
         except OSError as error:
             return Shortfall(category, f"{file} could not be read ({error.strerror})")
 
-
-def _photos(paths: Iterator[Path]) -> list[Path]:
-    return sorted(
-        p for p in paths if p.suffix.lower() in SUFFIXES and not _hidden(p) and p.is_file()
-    )
-
-
-def _hidden(path: Path) -> bool:
-    return path.name.startswith(".")
+    def _photos(self, paths: Iterable[Path]) -> list[Path]:
+        return sorted(
+            path
+            for path in paths
+            if path.suffix.lower() in SUFFIXES
+            and not is_hidden(path.relative_to(self.root))
+            and path.is_file()
+        )

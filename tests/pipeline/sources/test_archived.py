@@ -94,6 +94,8 @@ def test_coco_and_landscapes_are_one_category_each() -> None:
         "coco_sample/train_sample/000000000064.jpg": b"photo",
         "coco_sample/annotations/train_sample.json": b"{}",
         "coco_sample/train_sample/._000000000064.jpg": b"a shadow file of macOS",
+        "coco_sample/.thumbnails/000000000064.jpg": b"a file manager's",
+        "coco_sample/@eaDir/000000000064.jpg/SYNOPHOTO_THUMB_M.jpg": b"a NAS's",
     }
     [offer] = find("coco-sample", write_tar(Path("in/coco_sample.tgz"), files))
     assert isinstance(offer, Offer)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ def write(root: Path, *names: str) -> None:
 
 def test_folders_are_categories_and_paths_their_order(tmp_path: Path) -> None:
     write(tmp_path, "sea/b.JPG", "sea/a/c.webp", "Dos & don'ts/x.png", "sea/notes.txt")
-    write(tmp_path, "sea/.hidden.jpg", ".git/x.jpg")
+    write(tmp_path, "sea/.hidden.jpg", ".git/x.jpg", "sea/.thumbnails/x.jpg", "sea/a/.b/c/x.jpg")
+    write(tmp_path, "sea/@eaDir/x.jpg/SYNOPHOTO_THUMB_M.jpg", "@eaDir/x.jpg", "__MACOSX/sea/x.jpg")
     offers = [offer for offer in find(tmp_path) if isinstance(offer, Offer)]
     assert [(offer.category, offer.url) for offer in offers] == [
         ("Dos-don-ts", "Dos & don'ts/x.png"),
@@ -64,6 +66,22 @@ def test_a_folder_that_will_not_do_is_told(
 ) -> None:
     write(tmp_path, *names)
     with pytest.raises(ColorpipeError, match=part):
+        find(tmp_path)
+
+
+def test_a_hidden_folder_that_is_named_is_meant(tmp_path: Path) -> None:
+    write(tmp_path / ".photos", "sea/a.jpg")
+    assert len(find(tmp_path / ".photos")) == 1
+
+
+def test_a_folder_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(ColorpipeError, match=r"could not be read \(Permission denied\)"):
         find(tmp_path)
 
 
