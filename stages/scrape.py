@@ -22,7 +22,7 @@ from pipeline.manifest import (
 from pipeline.outputs import new_folder
 from pipeline.params import ScrapeParams
 from pipeline.progress import track
-from pipeline.sources import Offer, Refusal, Shortfall, open_source, reasons
+from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source, reasons
 from pipeline.web.downloads import FOLDER
 from pipeline.web.media import describe, sniff
 
@@ -93,8 +93,13 @@ class Harvest:
         """By category, photos that came when the limit was met: neither kept nor refused."""
         self.failures: list[Failure] = []
 
-    def take(self, found: Offer | Refusal | Shortfall) -> None:
+    def take(self, found: Found) -> None:
         """Keep the photo, or note why not."""
+        if isinstance(found, Later | Offer) and self._is_full(found.category):
+            self.beyond[found.category] += 1
+            return
+        if isinstance(found, Later):
+            found = found.read()
         if isinstance(found, Shortfall):
             self.failures.append(Failure(found.category, found.reason))
         elif isinstance(found, Refusal):
@@ -102,11 +107,11 @@ class Harvest:
         else:
             self._keep(found)
 
+    def _is_full(self, category: str) -> bool:
+        return self.limit is not None and len(self.kept[category]) >= self.limit
+
     def _keep(self, offer: Offer) -> None:
         photos = self.kept[offer.category]
-        if self.limit is not None and len(photos) >= self.limit:
-            self.beyond[offer.category] += 1
-            return
         media = sniff(offer.data)
         digest = hashlib.sha256(offer.data).hexdigest()
         if media is None:

@@ -7,9 +7,9 @@ than the sample takes to cut.
 from __future__ import annotations
 
 from pipeline.params import ScrapeParams
-from pipeline.sources.base import Found, Offer, Refusal, Shortfall, Source
+from pipeline.sources.base import Found, Later, Offer, Refusal, Shortfall, Source
 
-__all__ = ["Found", "Offer", "Refusal", "Shortfall", "Source", "open_source"]
+__all__ = ["Found", "Later", "Offer", "Refusal", "Shortfall", "Source", "open_source"]
 
 
 def open_source(params: ScrapeParams) -> Source:

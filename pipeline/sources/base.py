@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Protocol
@@ -51,7 +51,16 @@ class Shortfall:
     """Why, as a phrase that fits behind a colon."""
 
 
-Found = Offer | Refusal | Shortfall
+@dataclass(frozen=True)
+class Later:
+    """A photo that nobody has looked at yet: beyond the limit nobody has to."""
+
+    category: str
+    read: Callable[[], Offer | Refusal | Shortfall]
+    """Looks at it."""
+
+
+Found = Offer | Later | Refusal | Shortfall
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -75,6 +84,8 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Found]:
         """Yield every photo found and every one refused, category by category.
+
+        One that costs something to look at may come as :class:`Later`.
 
         Raises:
             ColorpipeError: nothing at all can be had from the source.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
 from pipeline.sources import reasons
-from pipeline.sources.base import Found, Offer, Refusal, Shortfall, is_hidden
+from pipeline.sources.base import Found, Later, Offer, Refusal, Shortfall, is_hidden
 from pipeline.sources.categories import folder_name
 
 
@@ -40,7 +41,7 @@ class FolderSource:
         for category, files in self._categories():
             for file in files:
                 found = True
-                yield self._read(category, file)
+                yield Later(category, partial(self._read, category, file))
         if not found:
             raise ColorpipeError(
                 f"{self.root} holds no photos; put a folder for each category into it, with files"
@@ -72,7 +73,7 @@ class FolderSource:
                 )
             yield category, loose
 
-    def _read(self, category: str, file: Path) -> Found:
+    def _read(self, category: str, file: Path) -> Offer | Refusal | Shortfall:
         url = file.relative_to(self.root).as_posix()
         try:
             size = file.stat().st_size

@@ -111,6 +111,28 @@ def test_the_limit_holds_for_every_source(capsys: pytest.CaptureFixture[str]) ->
     assert "beyond limit" in capsys.readouterr().out
 
 
+def test_files_beyond_the_limit_are_not_read(
+    tiles: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("photos/sea").mkdir(parents=True)
+    for name, data in zip("abcdef", [b"no", tiles[0], tiles[0], *tiles[1:4]], strict=True):
+        Path(f"photos/sea/{name}.png").write_bytes(data)
+    read: list[str] = []
+    real = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        read.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos"), limit=2))
+    assert read == ["a.png", "b.png", "c.png", "d.png"]
+    rows = read_table(Path("raw") / MANIFEST, RawPhoto)
+    assert {row.url for row in rows} == {"sea/b.png", "sea/d.png"}
+    refused = read_table(Path("raw") / REFUSED, RefusedPhoto)
+    assert [row.url for row in refused] == ["sea/a.png", "sea/c.png"]
+
+
 def test_a_category_of_which_nothing_was_kept_is_a_failure(tiles: list[bytes]) -> None:
     for name, data in {"sea/a.png": tiles[0], "hills/a.jpg": b"no", "hills/b.jpg": b""}.items():
         (Path("photos") / name).parent.mkdir(parents=True, exist_ok=True)
