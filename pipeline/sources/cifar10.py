@@ -171,14 +171,18 @@ def _check_steps(data: bytes) -> None:
     """
     sizes: list[int] = []
     """Of what is on the stack: the objects that a hash goes through; 0 is a mark."""
-    memo: dict[object, int] = {}
+    memo: dict[int | None, int] = {}
     for step, (opcode, argument, _) in enumerate(pickletools.genops(data), start=1):
         if step > _MAX_STEPS:
             raise pickle.UnpicklingError(f"it takes more than {_MAX_STEPS} steps")
         if opcode.name == "MARK":
             sizes.append(0)
         elif opcode.name in {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}:
-            memo[len(memo) if opcode.name == "MEMOIZE" else argument] = sizes[-1]
+            place = len(memo) if opcode.name == "MEMOIZE" else int(argument or 0)
+            if place > _MAX_STEPS:
+                # Python makes room for as many objects, whether they come or not.
+                raise pickle.UnpicklingError(f"it remembers an object at place {place}")
+            memo[place] = sizes[-1]
         elif opcode.name in {"GET", "BINGET", "LONG_BINGET"}:
             sizes.append(memo[argument])
         else:

@@ -11,6 +11,7 @@ import gzip
 import io
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -32,6 +33,9 @@ _DAMAGE = (
     EOFError,
     OSError,
     ValueError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
     NotImplementedError,
     RuntimeError,
 )

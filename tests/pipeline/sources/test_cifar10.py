@@ -135,6 +135,12 @@ def test_a_pickle_of_endless_steps_is_not_read() -> None:
         read_pickle(b"\x80\x02" + b"]" * 1_000_001 + b".", "batches.meta")
 
 
+@pytest.mark.parametrize("put", [b"r\xff\xff\xff\x7f", b"p2147483647\n"])
+def test_a_pickle_that_asks_for_much_memory_does_not_get_it(put: bytes) -> None:
+    with pytest.raises(ColorpipeError, match="at place 2147483647"):
+        read_pickle(b"\x80\x02}" + put + b".", "batches.meta")
+
+
 @pytest.mark.parametrize("protocol", range(5))
 def test_a_batch_of_the_official_size_is_read(protocol: int) -> None:
     names = [b"photo_%06d.png" % index for index in range(10_000)]

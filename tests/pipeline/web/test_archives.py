@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -63,6 +64,15 @@ def test_wanted_files_are_read_whatever_the_archive(tmp_path: Path, kind: str) -
     path = WRITERS[kind](tmp_path, FILES)
     found = sorted(members(path, is_jpg, 1000), key=lambda member: member.name)
     assert found == [Member("a/1.jpg", b"one"), Member("b/2.jpg", b"two")]
+
+
+def test_a_member_without_a_name_is_no_traceback(tmp_path: Path) -> None:
+    path = write_zip(tmp_path, [("a.jpg", b"photo")])
+    # zipfile takes a name to end at its first zero; up to Python 3.11 it then asks for the last
+    # character, which is an IndexError.
+    path.write_bytes(path.read_bytes().replace(b"a.jpg", b"\0.jpg"))
+    with contextlib.suppress(ColorpipeError):
+        assert list(members(path, is_jpg, 1000)) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
