@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -128,8 +129,8 @@ class Harvest:
                 category=offer.category,
                 url=_text(offer.url),
                 page=_text(offer.page),
-                query=offer.query,
-                licence=offer.licence,
+                query=_text(offer.query),
+                licence=_text(offer.licence),
                 media_type=media.type,
                 sha256=digest,
                 bytes=len(offer.data),
@@ -138,7 +139,7 @@ class Harvest:
     def _refuse(self, found: Offer | Refusal, reason: str, detail: str) -> None:
         url, page = _text(found.url), _text(found.page)
         self.refused.append(
-            RefusedPhoto(found.category, url, reason, _text(detail), page, found.query)
+            RefusedPhoto(found.category, url, reason, _text(detail), page, _text(found.query))
         )
 
     def close(self) -> None:
@@ -170,8 +171,12 @@ class Harvest:
 
 
 def _text(strange: str) -> str:
-    """What UTF-8 can hold of a stranger's text: a file's name may be of bytes that are no text."""
-    return strange.encode("utf-8", "replace").decode("utf-8")
+    """What a table can hold of a stranger's text, on one line.
+
+    A file's name may be of bytes that are no text; of a carriage return or a NUL, Python's CSV
+    writer makes what its reader does not take.
+    """
+    return re.sub(r"[\0\r\n]", " ", strange.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _print_table(harvest: Harvest) -> None:

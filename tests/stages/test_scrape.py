@@ -16,10 +16,10 @@ from scratch import PROJECT
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.manifest import MANIFEST, REFUSED, RawPhoto, RefusedPhoto, read_table
 from pipeline.params import ScrapeParams
-from pipeline.sources import reasons
+from pipeline.sources import Offer, Refusal, reasons
 from pipeline.sources.base import INBOX
 from pipeline.sources.sample import SampleSource
-from stages.scrape import scrape
+from stages.scrape import Harvest, scrape
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +151,18 @@ def test_names_that_are_no_text_do_not_stop_the_rest(tiles: list[bytes]) -> None
     assert scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos"))) == []
     [row] = read_table(Path("raw") / MANIFEST, RawPhoto)
     assert row.url.startswith("sea/caf")
+
+
+def test_a_row_stays_on_its_line_whatever_a_stranger_writes(tiles: list[bytes]) -> None:
+    strange = "a\r\n\0b"
+    harvest = Harvest(Path(), None)
+    harvest.take(Offer("sea", strange, tiles[0], strange, strange, strange))
+    harvest.take(Refusal("sea", strange, reasons.DAMAGED, strange, strange, strange))
+    harvest.close()
+    [row] = read_table(Path(MANIFEST), RawPhoto)
+    assert (row.url, row.page, row.query, row.licence) == ("a   b",) * 4
+    [refused] = read_table(Path(REFUSED), RefusedPhoto)
+    assert (refused.url, refused.detail, refused.page, refused.query) == ("a   b",) * 4
 
 
 def test_hostile_servers_get_nowhere(
