@@ -68,18 +68,19 @@ def _parse(line: str, where: str) -> Category:
     if colon and not (name and query):
         missing = "query behind" if name else "name before"
         raise ColorpipeError(f"{where}: there is no {missing} the colon in '{line}'.")
-    try:
-        return Category(folder_name(name), query or name)
-    except ColorpipeError as error:
-        raise ColorpipeError(f"{where}: {error}") from error
+    return Category(folder_name(name, where), query or name)
 
 
-def folder_name(text: str) -> str:
+def folder_name(text: str, where: str) -> str:
     """Make a folder name of ``text`` that is safe and the same on every system.
 
     Accents are dropped, symbols such as emoji become their Unicode name and other letters outside
     ASCII their code point; everything else but ``-`` and ``_`` becomes ``-``. A Windows device
     name gets ``_`` behind it.
+
+    Args:
+        text: what to name the folder by.
+        where: the file, line or folder it comes from, for the error.
 
     Raises:
         ColorpipeError: nothing of ``text`` can stand in a name.
@@ -87,7 +88,7 @@ def folder_name(text: str) -> str:
     spelled = "".join(_spell(character) for character in unicodedata.normalize("NFKD", text))
     name = re.sub(r"[^A-Za-z0-9_]+", "-", spelled)[:MAX_LENGTH].strip("-")
     if not name:
-        raise ColorpipeError(f"'{text}' has no letter or digit to name a folder with.")
+        raise ColorpipeError(f"{where}: '{text}' has no letter or digit to name a folder with.")
     return f"{name}_" if _DEVICES.fullmatch(name) else name
 
 

@@ -88,7 +88,8 @@ def _categories(meta: dict[bytes, Any], path: Path) -> list[str]:
     names = meta.get(b"label_names")
     if not isinstance(names, list) or not all(isinstance(name, bytes) for name in names):
         raise ColorpipeError(f"{path}: batches.meta has no list of label_names.")
-    return [folder_name(name.decode("ascii", "replace")) for name in names]
+    where = f"{path}: batches.meta"
+    return [folder_name(name.decode("ascii", "replace"), where) for name in names]
 
 
 def _photos(batch: dict[bytes, Any], what: str, classes: int) -> tuple[RGB, list[int]]:

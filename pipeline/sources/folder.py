@@ -56,7 +56,7 @@ class FolderSource:
         folders = [path for path in inside if path.is_dir() and not is_hidden(Path(path.name))]
         owners: dict[str, Path] = {}
         for folder in folders:
-            category = folder_name(folder.name)
+            category = folder_name(folder.name, str(folder))
             other = owners.setdefault(category.casefold(), folder)
             if other is not folder:
                 raise ColorpipeError(
@@ -66,7 +66,7 @@ class FolderSource:
             yield category, self._photos(folder.rglob("*"))
         loose = self._photos(inside)
         if loose:
-            category = folder_name(self.root.resolve().name)
+            category = folder_name(self.root.resolve().name, str(self.root))
             if category.casefold() in owners:
                 raise ColorpipeError(
                     f"{loose[0]} lies outside a category's folder; move it into one."

@@ -60,7 +60,7 @@ def _category_of(categories: dict[str, str]) -> Callable[[str], str | None]:
         # data_256/a/apartment_building/outdoor/00000001.jpg
         for index, part in enumerate(path.parts[:-2]):
             if len(part) == 1 and part.isalpha():
-                return folder_name("-".join(path.parts[index + 1 : -1]))
+                return folder_name("-".join(path.parts[index + 1 : -1]), name)
         return None if categories else "places365"
 
     return category
@@ -94,10 +94,11 @@ def read_labels(lists: Path) -> dict[str, str]:
 
 
 def _labels(labels: bytes, classes: bytes, origin: Path) -> dict[str, str]:
+    where = f"{origin}: {_CLASSES}"
     try:
         # "/a/apartment_building/outdoor 8" and "Places365_val_00000001.jpg 165".
         names = {
-            number: folder_name(name.strip("/").partition("/")[2].replace("/", "-"))
+            number: folder_name(name.strip("/").partition("/")[2].replace("/", "-"), where)
             for name, number in (line.split() for line in classes.decode().splitlines())
         }
         return {

@@ -70,10 +70,7 @@ def read_urls(path: Path) -> dict[str, list[Candidate]]:
     lists: dict[str, dict[str, Candidate]] = {}
     spelled: dict[str, str] = {}
     for number, row in rows:
-        try:
-            name = folder_name(row.get("category") or path.stem)
-        except ColorpipeError as error:
-            raise ColorpipeError(f"{path}, line {number}: {error}") from error
+        name = folder_name(row.get("category") or path.stem, f"{path}, line {number}")
         category = spelled.setdefault(name.casefold(), name)
         candidate = Candidate(
             row["url"], row.get("page") or "", row.get("query") or "", row.get("licence") or ""

@@ -78,6 +78,16 @@ def test_places365_training_photos_lie_in_folders_of_their_class() -> None:
     assert categories(find("places365", path)) == ["airfield", "apartment_building-outdoor"]
 
 
+def test_a_class_without_a_name_is_told_with_its_place() -> None:
+    path = write_tar(Path("in/train.tar"), {"data_256/a/!!!/1.jpg": b"photo"})
+    with pytest.raises(ColorpipeError, match=r"^data_256/a/!!!/1\.jpg: '!!!' has no letter"):
+        find("places365", path)
+    lists = {**LISTS, "categories_places365.txt": b"/a/!!! 0\n"}
+    write_tar(Path("in/filelist_places365-standard.tar"), lists)
+    with pytest.raises(ColorpipeError, match=r"categories_places365\.txt: '!!!' has no letter"):
+        find("places365", path)
+
+
 def test_damaged_lists_are_told() -> None:
     write_tar(Path("in/val_256.tar"), VALIDATION)
     lists = Path("in/filelist_places365-standard.tar")

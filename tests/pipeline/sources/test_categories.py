@@ -79,11 +79,11 @@ def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
 def test_folder_names_are_safe_everywhere(text: str, name: str | None) -> None:
     if name is None:
         with pytest.raises(ColorpipeError):
-            folder_name(text)
+            folder_name(text, "cats.txt")
     else:
-        assert folder_name(text) == name
-        assert folder_name(name) == name
+        assert folder_name(text, "cats.txt") == name
+        assert folder_name(name, "cats.txt") == name
 
 
 def test_a_long_name_is_cut() -> None:
-    assert len(folder_name("x" * 300)) == MAX_LENGTH
+    assert len(folder_name("x" * 300, "cats.txt")) == MAX_LENGTH

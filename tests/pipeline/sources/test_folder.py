@@ -63,6 +63,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path: Path) -> Non
         (("sea/notes.txt",), "holds no photos"),
         (("sea side/a.jpg", "sea-side/b.jpg"), "both become the category 'sea-side'"),
         (("Sea/a.jpg", "sea/b.jpg"), "both become the category"),
+        (("!!!/a.jpg",), "/!!!: '!!!' has no letter"),
     ],
 )
 def test_a_folder_that_will_not_do_is_told(
