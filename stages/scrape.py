@@ -57,7 +57,7 @@ def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
         harvest.close()
     _print_table(harvest)
     if harvest.refused and params.source in _ON_SERVERS:
-        print(f"Servers are asked again after a day, or once {FOLDER} is deleted.")
+        print(f"What servers refused is asked for again in a day, or once {FOLDER} is deleted.")
     return harvest.failures
 
 

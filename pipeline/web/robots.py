@@ -14,7 +14,7 @@ _NO_AI = frozenset({"noai", "noimageai"})
 # developers.google.com/search/docs/crawling-indexing/robots-meta-tag ("Valid indexing and serving
 # rules"): what else may stand in front of a colon.
 _VALUED = frozenset({"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"})
-_BOT = re.compile(r"\*|[\w.-]*[a-z][\w.-]*")
+_BOT = re.compile(r"\*|(?=[\d._-]*[a-z])[\w.-]+")
 """A crawler's name, rather than a piece of a date: "25 Jun 2030 15" has blanks, "15" no letter."""
 
 
