@@ -298,7 +298,12 @@ def evaluate(
 def colorize(
     params: ColorizeParams,
     source: Annotated[Path, typer.Argument(metavar="IN", help="A photo, or a folder of photos.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write to.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="The folder to write to; for one photo also a file's name."
+        ),
+    ],
     *,
     model: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     format: Annotated[

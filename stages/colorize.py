@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.colorizer import Colorizer
 from pipeline.colorizing.model_choice import described, find_model
-from pipeline.colorizing.photo_folders import find_jobs
+from pipeline.colorizing.photo_folders import find_jobs, format_to_write
 from pipeline.colorizing.streaming import Existing, Outcome, colorize_files
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.formats.photo_files import FORMATS, FormatName
@@ -34,7 +34,7 @@ def colorize(
     Args:
         source: a photo or a folder.
         out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo also
-            the name of a file.
+            the name of a file, whose extension chooses the format.
         model: weights that `colorpipe train` wrote; or the name of a recipe, for those that it
             trained in this folder; or "pretrained", for those that ship. None is what was trained
             in this folder, or else what ships. Which it is, is said on standard error.
@@ -54,6 +54,7 @@ def colorize(
         raise ColorpipeError("--overwrite and --skip-existing exclude each other; give one.")
     if format is not None and format not in FORMATS:
         raise ColorpipeError(f"--format is '{format}', but must be one of {', '.join(FORMATS)}.")
+    format = format_to_write(source, out, format)
     existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
     total = sum(1 for _ in find_jobs(source, out, format))
     if not total:

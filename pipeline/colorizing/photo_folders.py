@@ -14,6 +14,9 @@ from pipeline.errors import ColorpipeError, Failure
 from pipeline.formats.photo_files import SUFFIXES_OF, FormatName
 from pipeline.images import SUFFIXES
 
+READ = ", ".join(sorted(SUFFIXES))
+"""The extensions of the files that are read, as a sentence names them."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -31,7 +34,7 @@ def find_jobs(source: Path, out: Path, extension: FormatName | None) -> Iterator
     By their extension photos are told from other files; hidden files and folders, whose names begin
     with a dot, are left alone. Links to folders are followed, though not in circles. Below a folder
     ``out`` repeats the sub-folders of ``source``; for a single photo it is a folder too, unless its
-    name ends like a photo's.
+    name ends like a photo's (:func:`format_to_write` tells which format that asks for).
 
     Raises:
         ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it.
@@ -47,11 +50,40 @@ def find_jobs(source: Path, out: Path, extension: FormatName | None) -> Iterator
         if out.exists() and not out.is_dir():
             raise ColorpipeError(f"{out} is a file; name a folder, since {source} is one.")
         return _below(source, out, extension)
-    names_a_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
+    names_a_file = _names_a_file(out)
+    if out.exists() and not out.is_dir() and not names_a_file:
+        raise ColorpipeError(
+            f"{out} is a file that is not named like a photo; name a folder, or a file that ends"
+            f" in {READ}."
+        )
+    if reason := _unreadable(source):
+        return iter([Failure(source.name, reason)])
     target = out if names_a_file else out / _name(source.name, extension)
     if target.exists() and target.samefile(source):
         raise ColorpipeError(f"{target} is the photo itself; name another file or folder.")
     return iter([Job(source.name, source, target)])
+
+
+def format_to_write(source: Path, out: Path, asked: FormatName | None) -> FormatName | None:
+    """Return the format that a single photo's named file has by its extension, or else ``asked``.
+
+    Raises:
+        ColorpipeError: the two are not the same.
+    """
+    if source.is_dir() or not _names_a_file(out):
+        return asked
+    suffix = out.suffix.lower()
+    named = next(name for name, suffixes in SUFFIXES_OF.items() if suffix in suffixes)
+    if asked not in {None, named}:
+        raise ColorpipeError(
+            f"{out} is to be a file in the format {named}, but --format says {asked}; give only one"
+            " of them, or both alike."
+        )
+    return named
+
+
+def _names_a_file(out: Path) -> bool:
+    return out.suffix.lower() in SUFFIXES and not out.is_dir()
 
 
 def _below(source: Path, out: Path, extension: FormatName | None) -> Iterator[Job | Failure]:

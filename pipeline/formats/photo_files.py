@@ -26,7 +26,7 @@ from pipeline.colorizing.gray_photo import (
 )
 from pipeline.formats import gif_files, jpeg_files, png_files, tiff_files
 from pipeline.formats.profiles import icc_for_colours, read_profile, srgb_icc
-from pipeline.images import DEFAULT_MAX_PIXELS, ImageError, open_photo, reading
+from pipeline.images import DEFAULT_MAX_PIXELS, SUFFIX_FORMATS, ImageError, open_photo, reading
 
 FormatName = Literal["jpg", "png", "webp", "tif", "bmp", "gif"]
 
@@ -41,12 +41,8 @@ FORMATS: dict[FormatName, str] = {
 """What a photo can be written as: extension to Pillow's name."""
 
 SUFFIXES_OF: dict[FormatName, frozenset[str]] = {
-    "jpg": frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}),
-    "png": frozenset({".png"}),
-    "webp": frozenset({".webp"}),
-    "tif": frozenset({".tif", ".tiff"}),
-    "bmp": frozenset({".bmp"}),
-    "gif": frozenset({".gif"}),
+    name: frozenset(suffix for suffix, of in SUFFIX_FORMATS.items() if of == format_)
+    for name, format_ in FORMATS.items()
 }
 """In lower case, the extensions that each format's files have."""
 

@@ -20,6 +20,7 @@ from PIL import Image
 from pipeline.colorizing.photo_folders import find_jobs
 from pipeline.errors import ColorpipeError
 from pipeline.formats import png_files
+from pipeline.images import SUFFIX_FORMATS
 from pipeline.params import ColorizeParams
 from pipeline.shipped import shipped_weights
 from stages.colorize import colorize
@@ -93,6 +94,34 @@ def test_a_single_photo_goes_into_a_folder_or_to_a_file(
     assert colorize(photos / "a.png", tmp_path / "out", model, PARAMS) == []
     assert colorize(photos / "a.png", tmp_path / "named.png", model, PARAMS) == []
     assert (tmp_path / "named.png").read_bytes() == (tmp_path / "out" / "a.png").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIX_FORMATS, ".JPG"])
+def test_a_named_files_extension_chooses_its_format(
+    suffix: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    for number, photo in enumerate(("a.png", "b.jpg")):
+        out = tmp_path / f"{number}{suffix}"
+        assert colorize(photos / photo, out, model, PARAMS) == []
+        with Image.open(out) as result:
+            assert result.format == SUFFIX_FORMATS[suffix.lower()]
+
+
+def test_a_named_files_extension_and_the_format_agree(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    assert colorize(photos / "a.png", tmp_path / "a.jpeg", model, PARAMS, format="jpg") == []
+    with pytest.raises(ColorpipeError, match="in the format jpg, but --format says webp"):
+        colorize(photos / "a.png", tmp_path / "b.jpeg", model, PARAMS, format="webp")
+    assert not (tmp_path / "b.jpeg").exists()
+
+
+def test_a_single_photo_that_is_no_regular_file_is_not_waited_for(
+    model: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (failure,) = colorize(tmp_path / "pipe.jpg", tmp_path / "out", model, PARAMS)
+    assert str(failure) == "pipe.jpg: not a regular file"
 
 
 def test_another_format_and_two_photos_that_would_be_one(
@@ -220,6 +249,7 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
         ({"source": tmp_path / "none"}, "There is no"),
         ({"source": tmp_path / "empty"}, "no photos"),
         ({"out": photos / "a.png"}, "is a file"),
+        ({"source": photos / "a.png", "out": photos / "notes.txt"}, "notes.txt is a file that"),
         ({"overwrite": True, "skip_existing": True}, "exclude each other"),
         ({"format": "psd"}, "must be one of"),
         ({"model": tmp_path / "none"}, "no model"),
