@@ -86,52 +86,78 @@ def _names_a_file(out: Path) -> bool:
     return out.suffix.lower() in SUFFIXES and not out.is_dir()
 
 
+class _OwnFolders:
+    """The folders that the photos lie in, whatever links lead to them: nothing is written there."""
+
+    def __init__(self, source: Path, out: Path) -> None:
+        self.top = out.resolve()
+        self._all = [source.resolve()]
+        # Where ``out`` lies inside ``source``, it is not read, and may be written to.
+        self._spared = self.top not in self._all and self.top.is_relative_to(self._all[0])
+
+    def include(self, folder: Path, place: Path) -> bool:
+        """Take up a folder of photos; return whether ``place``, for their results, is an own one.
+
+        Both are real paths, without links.
+        """
+        if not any(folder.is_relative_to(own) for own in self._all):
+            self._all.append(folder)
+        if self._spared and place != folder and place.is_relative_to(self.top):
+            return False
+        return any(place.is_relative_to(own) for own in self._all)
+
+
 def _below(source: Path, out: Path, extension: FormatName | None) -> Iterator[Job | Failure]:
-    root, top = source.resolve(), out.resolve()
-    # Then a path of ``out`` may be one of ``source``, which is never written to.
-    is_inside_out = root.is_relative_to(top)
+    own = _OwnFolders(source, out)
     # Each with the folders that it lies in, by which a circle of links is noticed.
     waiting: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(Path(), ())]
     while waiting:
         folder, around = waiting.pop()
-        name = folder.as_posix()
         try:
             status = (source / folder).stat()
-            with os.scandir(source / folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+            inner, photos = _listed(source / folder)
         except OSError as error:
-            yield Failure(name, f"the folder could not be read ({error.strerror})")
+            yield Failure(folder.as_posix(), f"the folder could not be read ({error.strerror})")
             continue
         here = (status.st_dev, status.st_ino)
         if here in around:
-            yield Failure(name, "a link to a folder that it lies in; it is not followed")
+            reason = "a link to a folder that it lies in; it is not followed"
+            yield Failure(folder.as_posix(), reason)
             continue
-        if folder.parts and (source / folder).resolve() == top:
+        real = (source / folder).resolve()
+        if folder.parts and real == own.top:
             continue
+        among_photos = own.include(real, (out / folder).resolve())
         written: dict[str, str] = {}
-        inner: list[Path] = []
-        for entry in entries:
-            path = folder / entry.name
-            if entry.name.startswith("."):
-                continue
-            if _is_folder(entry):
-                inner.append(path)
-                continue
-            if path.suffix.lower() not in SUFFIXES:
-                continue
-            target = out / folder / _name(path.name, extension)
+        for name in photos:
+            path = folder / name
+            target = out / folder / _name(name, extension)
             if reason := _unreadable(source / path):
                 yield Failure(path.as_posix(), reason)
             elif target.name in written:
                 reason = f"would be written to the same file as {written[target.name]}"
                 yield Failure(path.as_posix(), reason)
-            elif is_inside_out and target.parent.resolve().is_relative_to(root):
+            elif among_photos:
                 reason = f"would be written among the photos themselves, to {target}"
                 yield Failure(path.as_posix(), reason)
             else:
                 written[target.name] = path.as_posix()
                 yield Job(path.as_posix(), source / path, target)
-        waiting.extend((path, (*around, here)) for path in reversed(inner))
+        waiting.extend((folder / name, (*around, here)) for name in reversed(inner))
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the folders and of the photos in a folder, sorted."""
+    inner, photos = [], []
+    with os.scandir(folder) as listing:
+        for entry in sorted(listing, key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                inner.append(entry.name)
+            elif Path(entry.name).suffix.lower() in SUFFIXES:
+                photos.append(entry.name)
+    return inner, photos
 
 
 def _unreadable(path: Path) -> str:

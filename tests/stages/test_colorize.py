@@ -241,6 +241,29 @@ def test_an_out_around_the_photos_never_reaches_them(tmp_path: Path) -> None:
     assert "among the photos themselves" in second.reason
 
 
+@pytest.mark.parametrize("linked", ["in", "elsewhere", "coloured"])
+def test_a_linked_folder_of_out_never_leads_to_the_photos(
+    linked: str, model: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "in", tmp_path / "out"
+    (photos / "sub").mkdir(parents=True)
+    if linked == "elsewhere":  # the photos' folder is a link itself
+        (photos / "sub").rename(tmp_path / "elsewhere")
+        (photos / "sub").symlink_to(tmp_path / "elsewhere")
+    elif linked == "coloured":
+        out = photos / "coloured"
+    GRAY.save(photos / "a.png")
+    GRAY.save(photos / "sub" / "b.png")
+    out.mkdir()
+    (out / "sub").symlink_to(photos / "sub")
+    before = (photos / "sub" / "b.png").read_bytes()
+    (failure,) = colorize(photos, out, model, PARAMS, overwrite=True)
+    assert failure.what == "sub/b.png"
+    assert "among the photos themselves" in failure.reason
+    assert (photos / "sub" / "b.png").read_bytes() == before
+    assert (out / "a.png").exists()
+
+
 def test_what_cannot_be_done_is_told_in_a_sentence(
     photos: Path, model: Path, tmp_path: Path
 ) -> None:
