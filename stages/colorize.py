@@ -14,6 +14,7 @@ from pipeline.colorizing.photo_folders import find_jobs, format_to_write
 from pipeline.colorizing.streaming import Existing, Outcome, colorize_files
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.formats.photo_files import FORMATS, FormatName
+from pipeline.images import SUFFIXES
 from pipeline.params import ColorizeParams
 from pipeline.progress import ProgressReport
 
@@ -54,6 +55,8 @@ def colorize(
         raise ColorpipeError("--overwrite and --skip-existing exclude each other; give one.")
     if format is not None and format not in FORMATS:
         raise ColorpipeError(f"--format is '{format}', but must be one of {', '.join(FORMATS)}.")
+    if report is not None:
+        _require_report(report, source)
     format = format_to_write(source, out, format)
     existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
     total = sum(1 for _ in find_jobs(source, out, format))
@@ -83,18 +86,40 @@ def colorize(
     return failures
 
 
+def _require_report(report: Path, source: Path) -> None:
+    """Refuse a report that would be written over a photo, before anything is."""
+    if report.is_dir():
+        raise ColorpipeError(
+            f"The report {report} is a folder; name a file, such as {report / 'report.jsonl'}."
+        )
+    # A link is followed when it is written to: what it leads to may be a photo.
+    is_photo = any(path.suffix.lower() in SUFFIXES for path in (report, report.resolve()))
+    if is_photo or (report.exists() and source.exists() and report.samefile(source)):
+        raise ColorpipeError(
+            f"The report {report} is named like a photo, or is one; name another file, such as"
+            f" {report.with_suffix('.jsonl')}."
+        )
+
+
 def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[Outcome]:
     """Write a line of JSON for each outcome as it comes: what is there after a crash holds.
 
     A name that is no Unicode has its odd bytes written as escapes, which JSON has for them.
     """
-    report.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        stream = stack.enter_context(report.open("w", encoding="utf-8", errors="backslashreplace"))
+        try:
+            report.parent.mkdir(parents=True, exist_ok=True)
+            stream = report.open("w", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise ColorpipeError(
+                f"The report {report} could not be written ({error.strerror}); name another file."
+            ) from error
+        stack.enter_context(stream)
         for outcome in outcomes:
             row = {"photo": outcome.name, "status": outcome.status}
             if outcome.output is not None:
-                row["output"] = outcome.output.relative_to(out).as_posix() or outcome.output.name
+                named = outcome.output == out
+                row["output"] = out.name if named else outcome.output.relative_to(out).as_posix()
             if outcome.reason:
                 row["reason"] = outcome.reason
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")

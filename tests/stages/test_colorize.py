@@ -264,6 +264,38 @@ def test_a_linked_folder_of_out_never_leads_to_the_photos(
     assert (out / "a.png").exists()
 
 
+@pytest.mark.parametrize("place", ["photo", "link", "source", "folder", "below a file"])
+def test_a_report_never_takes_the_place_of_a_photo_or_a_folder(
+    place: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link.jsonl").symlink_to(photos / "a.png")
+    scan = photos / "scan.data"
+    scan.write_bytes((photos / "a.png").read_bytes())
+    before = files(photos)
+    source, report = {
+        "photo": (photos, photos / "a.png"),
+        "link": (photos, tmp_path / "link.jsonl"),
+        "source": (scan, scan),
+        "folder": (photos, tmp_path),
+        "below a file": (photos, scan / "report.jsonl"),
+    }[place]
+    with pytest.raises(ColorpipeError, match=r"^The report .* name "):
+        colorize(source, tmp_path / "out", model, PARAMS, report=report)
+    assert files(photos) == before
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["out", "named.png"])
+def test_the_report_names_what_was_written(
+    out: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    colorize(photos / "a.png", tmp_path / out, model, PARAMS, report=report)
+    (row,) = (json.loads(line) for line in report.read_text("utf-8").splitlines())
+    named = "named.png" if out == "named.png" else "a.png"
+    assert row == {"photo": "a.png", "status": "colorized", "output": named}
+
+
 def test_what_cannot_be_done_is_told_in_a_sentence(
     photos: Path, model: Path, tmp_path: Path
 ) -> None:
