@@ -31,6 +31,7 @@ from pipeline.params import (
     Section,
     SplitParams,
     TrainParams,
+    key_values,
     override,
     read_params,
 )
@@ -106,7 +107,7 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
                 given.setdefault("source", "bing")
             with _errors_as_sentences(debug=bool(context.obj)):
                 for key in given.keys() & _mappings(section):
-                    given[key] = _key_values(key, given[key])
+                    given[key] = key_values(key, given[key])
                 file = read_params(params_file or PARAMS_FILE, required=params_file is not None)
                 params = override(getattr(file, name), given)
                 _finish(function(params, **arguments))
@@ -135,19 +136,6 @@ def _mappings(section: type[Section]) -> set[str]:
     """The keys of a section whose values are mappings."""
     fields = section.model_fields.items()
     return {key for key, field in fields if get_origin(field.annotation) is dict}
-
-
-def _key_values(key: str, given: Sequence[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` strings, the values as YAML reads them."""
-    import yaml
-
-    values = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not name or not equals:
-            raise ColorpipeError(f"--{key} takes KEY=VALUE, for example ema=0.9, and not '{item}'.")
-        values[name] = yaml.safe_load(value)
-    return values
 
 
 def _option(key: str, section: type[Section]) -> inspect.Parameter:
@@ -357,8 +345,10 @@ def export(
         # Beside the model it would be a second one of its recipe: no place goes without saying.
         if half and out is None:
             raise ColorpipeError("--half needs --out, the file for the halved weights.")
-        from pipeline.colorizing.model_choice import exported, find_model
+        from pipeline.colorizing.model_choice import exported, find_model, require_export_name
 
+        if out is not None:
+            require_export_name(out, ".safetensors" if half else ".onnx")
         weights = find_model(model, "torch")
         target = out or exported(weights)
         if half:

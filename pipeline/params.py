@@ -7,7 +7,7 @@ them with the reason for each, and a test holds the two together.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -327,6 +327,27 @@ def read_params(path: Path = PARAMS_FILE, *, required: bool = False) -> Params:
     # A section of which every key is commented out reads as None.
     sections = {key: {} if value is None else value for key, value in content.items()}
     return validate(Params, sections, str(path))
+
+
+def key_values(key: str, given: Sequence[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` strings that the option ``key`` was given, the values as YAML reads them.
+
+    Raises:
+        ColorpipeError: one is no such string, or its value is no YAML.
+    """
+    values = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise ColorpipeError(f"--{key} takes KEY=VALUE, for example ema=0.9, and not '{item}'.")
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ColorpipeError(
+                f"--{key} was given '{item}', of which '{value}' is no value as params.yaml has"
+                " them: a number, a word, true or false."
+            ) from error
+    return values
 
 
 def override(section: P, values: Mapping[str, Any]) -> P:

@@ -48,6 +48,20 @@ def exported(weights: Path, folder: Path = MODELS) -> Path:
     return weights.with_suffix(".onnx")
 
 
+def require_export_name(out: Path, suffix: str) -> None:
+    """Refuse a name for an export by which it would not be known again, or is something else's.
+
+    Raises:
+        ColorpipeError: ``out`` is a folder, or does not end in ``suffix``.
+    """
+    if out.is_dir():
+        raise ColorpipeError(
+            f"{out} is a folder; name the file to write, such as {out / f'exported{suffix}'}."
+        )
+    if out.suffix != suffix:
+        raise ColorpipeError(f"This export's file ends in {suffix}, which {out} does not.")
+
+
 def described(weights: Path, recipe: str) -> str:
     """Say which weights these are: "models/generator.safetensors (recipe colorpipe)"."""
     origin = "the weights that ship with colorpipe, " if _is_shipped(weights) else ""

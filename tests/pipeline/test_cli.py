@@ -352,6 +352,21 @@ def test_weights_are_halved_into_the_file_that_is_named(
     assert load_generator(halved).header == load_generator(trained).header
 
 
+def test_an_export_is_not_written_over_what_is_no_export(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("photo.jpg").write_bytes(b"a photo")
+    Path("folder").mkdir()
+    for kind, suffix in (("--half", ".safetensors"), ("--onnx", ".onnx")):
+        assert run("export", kind, "--out", "photo.jpg") == NOTHING_DONE
+        told = f"colorpipe: This export's file ends in {suffix}, which photo.jpg does not.\n"
+        assert capsys.readouterr().err == told
+        assert run("export", kind, "--out", "folder") == NOTHING_DONE
+        told = "colorpipe: folder is a folder; name the file to write, such as"
+        assert told in capsys.readouterr().err
+    assert Path("photo.jpg").read_bytes() == b"a photo"
+
+
 @pytest.mark.parametrize("stage", ["colorize", "evaluate"])
 def test_no_model_is_left_to_the_stage_to_choose(
     run: Run, monkeypatch: pytest.MonkeyPatch, stage: str

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pipeline.errors import ColorpipeError
-from pipeline.params import Params, ResizeParams, TrainParams, override, read_params
+from pipeline.params import Params, ResizeParams, TrainParams, key_values, override, read_params
 
 SECTIONS = {
     name: field.annotation
@@ -112,6 +112,22 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00train")
     with pytest.raises(ColorpipeError, match="could not be read"):
         read_params(path)
+
+
+def test_keys_and_values_of_the_command_line_are_read_as_yaml_reads_them() -> None:
+    given = ["ema=0.5", "halvings=3", "fast=true", "name=a=b"]
+    assert key_values("options", given) == {"ema": 0.5, "halvings": 3, "fast": True, "name": "a=b"}
+
+
+@pytest.mark.parametrize("item", ["ema", "=3"])
+def test_what_has_no_key_or_no_value_is_refused(item: str) -> None:
+    with pytest.raises(ColorpipeError, match=f"--options takes KEY=VALUE.*'{item}'"):
+        key_values("options", [item])
+
+
+def test_a_value_that_is_no_yaml_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ColorpipeError, match=r"given 'ema=\[0.9', of which '\[0.9' is no value"):
+        key_values("options", ["ema=[0.9"])
 
 
 def test_override_checks_and_converts_what_the_command_line_gave() -> None:
