@@ -48,6 +48,22 @@ def exported(weights: Path, folder: Path = MODELS) -> Path:
     return weights.with_suffix(".onnx")
 
 
+def origin_of(network: Path, folder: Path = MODELS) -> Path | None:
+    """Return the weights of which ``network`` would be the export, or None where they are not.
+
+    It is the way back from :func:`exported`.
+    """
+    beside = network.with_suffix(".safetensors")
+    if beside.is_file():
+        return beside
+    try:
+        shipped = shipped_weights()
+    except ColorpipeError:
+        return None
+    # Neither has to be there in the same writing: a folder may be given in full.
+    return shipped if exported(shipped, folder).absolute() == network.absolute() else None
+
+
 def require_export_name(out: Path, suffix: str) -> None:
     """Refuse a name for an export by which it would not be known again, or is something else's.
 
