@@ -140,6 +140,20 @@ def test_alpha_stays(format_: str) -> None:
     assert np.array_equal(np.asarray(result.convert("RGB").convert("L")), np.asarray(GRAY))
 
 
+def test_16_bits_of_gray_keep_the_one_that_is_transparent() -> None:
+    white = DEEP.max()
+    file = saved(Image.fromarray(DEEP), "PNG", transparency=int(white))
+    result = deep_pixels(colorized(file))
+    assert np.array_equal(result[..., 3] == 0, white == DEEP)
+    assert np.array_equal(color.luma(np.ascontiguousarray(result[..., 2::-1])), DEEP)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_damaged_exif_is_no_reason_to_refuse_a_photo(format_: str) -> None:
+    file = saved(GRAY, format_, exif=b"Exif\0\0II*\0\xff")
+    assert is_colourful(colorized(file))
+
+
 def test_a_transparent_palette_entry_stays_transparent() -> None:
     image = COLOR.convert("P")
     file = saved(image, "GIF", transparency=int(np.asarray(image)[150, 200]))
