@@ -31,7 +31,6 @@ from pipeline.params import (
     Section,
     SplitParams,
     TrainParams,
-    key_values,
     override,
     read_params,
 )
@@ -107,6 +106,8 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
                 given.setdefault("source", "bing")
             with _errors_as_sentences(debug=bool(context.obj)):
                 for key in given.keys() & _mappings(section):
+                    from pipeline.key_values import key_values
+
                     given[key] = key_values(key, given[key])
                 file = read_params(params_file or PARAMS_FILE, required=params_file is not None)
                 params = override(getattr(file, name), given)

@@ -7,7 +7,7 @@ them with the reason for each, and a test holds the two together.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -299,6 +299,8 @@ class Params(Section):
     colorize: ColorizeParams = Field(default_factory=ColorizeParams)
 
 
+_INNER = frozenset({"[key]", "float", "int", "bool", "str"})
+
 P = TypeVar("P", bound=Section)
 
 
@@ -329,36 +331,20 @@ def read_params(path: Path = PARAMS_FILE, *, required: bool = False) -> Params:
     return validate(Params, sections, str(path))
 
 
-def key_values(key: str, given: Sequence[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` strings that the option ``key`` was given, the values as YAML reads them.
-
-    Raises:
-        ColorpipeError: one is no such string, or its value is no YAML.
-    """
-    values = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not name or not equals:
-            raise ColorpipeError(f"--{key} takes KEY=VALUE, for example ema=0.9, and not '{item}'.")
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ColorpipeError(
-                f"--{key} was given '{item}', of which '{value}' is no value as params.yaml has"
-                " them: a number, a word, true or false."
-            ) from error
-    return values
-
-
 def override(section: P, values: Mapping[str, Any]) -> P:
     """Return ``section`` with ``values`` (from the command line) in place of its own.
+
+    Of a mapping only the keys that ``values`` has are replaced.
 
     Raises:
         ColorpipeError: a value is not allowed.
     """
     if not values:
         return section
-    return validate(type(section), {**section.model_dump(), **values}, "The command line")
+    merged = section.model_dump()
+    for key, value in values.items():
+        merged[key] = {**merged[key], **value} if isinstance(value, Mapping) else value
+    return validate(type(section), merged, "The command line")
 
 
 def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
@@ -374,9 +360,10 @@ def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
 
 
 def _sentence(model: type[Section], error: ErrorDetails) -> str:
-    parts = [str(part) for part in error["loc"]]
+    # Of a mapping pydantic names what it took for a key or tried as a type of value, too.
+    parts = [str(part) for part in error["loc"] if part not in _INNER]
     key = ".".join(parts)
-    if error["type"] == "extra_forbidden":
+    if error["type"] in {"extra_forbidden", "invalid_key"}:
         parent, known = _parent(model, parts)
         guess = difflib.get_close_matches(parts[-1], known, n=1)
         hint = f" Did you mean '{guess[0]}'?" if guess else ""

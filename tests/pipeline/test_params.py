@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pipeline.errors import ColorpipeError
-from pipeline.params import Params, ResizeParams, TrainParams, key_values, override, read_params
+from pipeline.params import Params, ResizeParams, TrainParams, override, read_params
 
 SECTIONS = {
     name: field.annotation
@@ -81,6 +81,9 @@ def test_an_unknown_section_is_named_with_the_known_ones(tmp_path: Path) -> None
         ("train: {epochs: two}", "'train.epochs' is 'two'", "integer"),
         ("train: {learning_rate: .nan}", "'train.learning_rate' is nan", "finite"),
         ("split: {val_fraction: 1.0}", "'split.val_fraction' is 1.0", "less than 1"),
+        ("train: {options: {ema: [0.9]}}", "'train.options.ema' is [0.9]", "a valid number"),
+        ("train: {options: {1: 2}}", "'train.options.1' is 1", "a valid string"),
+        ("1: 2", "'1' is not a known key", "there are scrape, clean"),
         ("scrape: {source: google}", "'scrape.source' is 'google'", "'bing'"),
     ],
 )
@@ -114,28 +117,18 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         read_params(path)
 
 
-def test_keys_and_values_of_the_command_line_are_read_as_yaml_reads_them() -> None:
-    given = ["ema=0.5", "halvings=3", "fast=true", "name=a=b"]
-    assert key_values("options", given) == {"ema": 0.5, "halvings": 3, "fast": True, "name": "a=b"}
-
-
-@pytest.mark.parametrize("item", ["ema", "=3"])
-def test_what_has_no_key_or_no_value_is_refused(item: str) -> None:
-    with pytest.raises(ColorpipeError, match=f"--options takes KEY=VALUE.*'{item}'"):
-        key_values("options", [item])
-
-
-def test_a_value_that_is_no_yaml_is_refused_in_a_sentence() -> None:
-    with pytest.raises(ColorpipeError, match=r"given 'ema=\[0.9', of which '\[0.9' is no value"):
-        key_values("options", ["ema=[0.9"])
-
-
 def test_override_checks_and_converts_what_the_command_line_gave() -> None:
     section = ResizeParams(size=64, mode="pad")
     assert override(section, {}) is section
     assert override(section, {"size": "32"}) == ResizeParams(size=32, mode="pad")
     with pytest.raises(ColorpipeError, match=r"command line: 'size' is 'big'.*integer"):
         override(section, {"size": "big"})
+
+
+def test_of_a_mapping_the_command_line_replaces_the_keys_that_it_has() -> None:
+    section = TrainParams(options={"clip": 1.0, "ema": 0.9})
+    overridden = override(section, {"options": {"ema": 0.5}, "epochs": "3"})
+    assert overridden == TrainParams(epochs=3, options={"clip": 1.0, "ema": 0.5})
 
 
 def test_sections_cannot_be_changed_after_they_were_checked() -> None:
