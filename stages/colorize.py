@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import takewhile
 from pathlib import Path
 
 from pipeline.colorizer import Colorizer
 from pipeline.colorizing.model_choice import described, find_model
-from pipeline.colorizing.photo_folders import find_jobs, format_to_write
+from pipeline.colorizing.photo_folders import READ, find_jobs, format_to_write
 from pipeline.colorizing.streaming import Existing, Outcome, colorize_files
-from pipeline.errors import ColorpipeError, Failure
+from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.formats.photo_files import FORMATS, FormatName
 from pipeline.images import SUFFIXES
+from pipeline.interruptions import interruptions
 from pipeline.params import ColorizeParams
 from pipeline.progress import ProgressReport
 
@@ -49,6 +52,7 @@ def colorize(
         The photos that failed, for which nothing was written.
 
     Raises:
+        StoppedError: the user stopped it; the photos under way were finished.
         ColorpipeError: there is nothing to read, nowhere to write, or no usable model.
     """
     if overwrite and skip_existing:
@@ -59,9 +63,10 @@ def colorize(
         _require_report(report, source)
     format = format_to_write(source, out, format)
     existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
-    total = sum(1 for _ in find_jobs(source, out, format))
+    passed_over: Counter[str] = Counter()
+    total = sum(1 for _ in find_jobs(source, out, format, passed_over))
     if not total:
-        raise ColorpipeError(f"There are no photos in {source}; see `colorpipe colorize --help`.")
+        raise ColorpipeError(f"There are no photos in {source}: no name there ends in {READ}.")
     weights = find_model(model, params.runtime)
     colorizer = Colorizer.load(
         weights,
@@ -72,17 +77,27 @@ def colorize(
         runtime=params.runtime,
     )
     print(f"Colorizing with {described(weights, colorizer.predictor.recipe)}.", file=sys.stderr)
-    outcomes = colorize_files(
-        colorizer, find_jobs(source, out, format), existing=existing, extension=format
-    )
-    if report is not None:
-        outcomes = _reported(outcomes, report, out)
+    if passed_over:
+        count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
+        print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
     failures = []
-    with ProgressReport("Colorizing", total) as progress:
+    done = 0
+    with interruptions() as stop, ProgressReport("Colorizing", total) as progress:
+        # What is under way is finished and told: what is written stands in the report.
+        jobs = takewhile(lambda _: not stop.requested, find_jobs(source, out, format))
+        outcomes = colorize_files(colorizer, jobs, existing=existing, extension=format)
+        if report is not None:
+            outcomes = _reported(outcomes, report, out)
         for outcome in outcomes:
+            done += 1
             if outcome.status == "failed":
                 failures.append(Failure(outcome.name, outcome.reason))
             progress.advance(detail=f"{len(failures)} failed" if failures else None)
+    if done < total and stop.requested:
+        raise StoppedError(
+            f"Stopped after {done} of {total} photos; the same command with --skip-existing goes on"
+            " from there."
+        )
     return failures
 
 

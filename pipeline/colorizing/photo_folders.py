@@ -6,6 +6,7 @@ Found one after the other, so that a folder may hold any number of them.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +29,20 @@ class Job:
     target: Path
 
 
-def find_jobs(source: Path, out: Path, extension: FormatName | None) -> Iterator[Job | Failure]:
+def find_jobs(
+    source: Path,
+    out: Path,
+    extension: FormatName | None,
+    passed_over: Counter[str] | None = None,
+) -> Iterator[Job | Failure]:
     """Find the photo ``source``, or all photos below it, in the order of their names.
 
     By their extension photos are told from other files; hidden files and folders, whose names begin
     with a dot, are left alone. Links to folders are followed, though not in circles. Below a folder
     ``out`` repeats the sub-folders of ``source``; for a single photo it is a folder too, unless its
     name ends like a photo's (:func:`format_to_write` tells which format that asks for).
+
+    Files that are no photos by their extension are counted by it in ``passed_over``.
 
     Raises:
         ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it.
@@ -49,7 +57,7 @@ def find_jobs(source: Path, out: Path, extension: FormatName | None) -> Iterator
             )
         if out.exists() and not out.is_dir():
             raise ColorpipeError(f"{out} is a file; name a folder, since {source} is one.")
-        return _below(source, out, extension)
+        return _below(source, out, extension, passed_over)
     names_a_file = _names_a_file(out)
     if out.exists() and not out.is_dir() and not names_a_file:
         raise ColorpipeError(
@@ -107,7 +115,9 @@ class _OwnFolders:
         return any(place.is_relative_to(own) for own in self._all)
 
 
-def _below(source: Path, out: Path, extension: FormatName | None) -> Iterator[Job | Failure]:
+def _below(
+    source: Path, out: Path, extension: FormatName | None, passed_over: Counter[str] | None
+) -> Iterator[Job | Failure]:
     own = _OwnFolders(source, out)
     # Each with the folders that it lies in, by which a circle of links is noticed.
     waiting: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(Path(), ())]
@@ -115,7 +125,7 @@ def _below(source: Path, out: Path, extension: FormatName | None) -> Iterator[Jo
         folder, around = waiting.pop()
         try:
             status = (source / folder).stat()
-            inner, photos = _listed(source / folder)
+            inner, photos, others = _listed(source / folder)
         except OSError as error:
             yield Failure(folder.as_posix(), f"the folder could not be read ({error.strerror})")
             continue
@@ -127,6 +137,8 @@ def _below(source: Path, out: Path, extension: FormatName | None) -> Iterator[Jo
         real = (source / folder).resolve()
         if folder.parts and real == own.top:
             continue
+        if passed_over is not None:
+            passed_over.update(Path(name).suffix.lower() or "no extension" for name in others)
         among_photos = own.include(real, (out / folder).resolve())
         written: dict[str, str] = {}
         for name in photos:
@@ -146,9 +158,9 @@ def _below(source: Path, out: Path, extension: FormatName | None) -> Iterator[Jo
         waiting.extend((folder / name, (*around, here)) for name in reversed(inner))
 
 
-def _listed(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the names of the folders and of the photos in a folder, sorted."""
-    inner, photos = [], []
+def _listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Return the names of the folders, of the photos and of the other files in a folder, sorted."""
+    inner, photos, others = [], [], []
     with os.scandir(folder) as listing:
         for entry in sorted(listing, key=lambda entry: entry.name):
             if entry.name.startswith("."):
@@ -157,7 +169,9 @@ def _listed(folder: Path) -> tuple[list[str], list[str]]:
                 inner.append(entry.name)
             elif Path(entry.name).suffix.lower() in SUFFIXES:
                 photos.append(entry.name)
-    return inner, photos
+            else:
+                others.append(entry.name)
+    return inner, photos, others
 
 
 def _unreadable(path: Path) -> str:

@@ -15,10 +15,14 @@ import numpy as np
 import pytest
 import skimage.data
 import stand_ins
+from numpy.typing import NDArray
 from PIL import Image
+from predictors import Rainbow
 
+from pipeline.color import Float
+from pipeline.colorizer import Colorizer
 from pipeline.colorizing.photo_folders import find_jobs
-from pipeline.errors import ColorpipeError
+from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.formats import png_files
 from pipeline.images import SUFFIX_FORMATS
 from pipeline.params import ColorizeParams
@@ -302,7 +306,7 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     (tmp_path / "empty").mkdir()
     cases = [
         ({"source": tmp_path / "none"}, "There is no"),
-        ({"source": tmp_path / "empty"}, "no photos"),
+        ({"source": tmp_path / "empty"}, r"no photos in .*: no name there ends in \.bmp, \.gif"),
         ({"out": photos / "a.png"}, "is a file"),
         ({"source": photos / "a.png", "out": photos / "notes.txt"}, "notes.txt is a file that"),
         ({"overwrite": True, "skip_existing": True}, "exclude each other"),
@@ -328,6 +332,42 @@ def test_a_folder_that_may_not_be_written_to_fails_photo_by_photo(
         "sub folder/deeper/c.JPEG",
     ]
     assert sorted(files(out)) == ["a.png", "b.jpg", "sub folder"]
+
+
+def test_files_of_other_kinds_are_counted_once_and_named(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.heic", "b.heic", "sub folder/c.cr2", ".hidden", "sub folder/README"):
+        (photos / name).write_bytes(b"not read")
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
+    told = "Files of other kinds that are left out: 5 (.cr2, .heic, .txt, no extension).\n"
+    assert capsys.readouterr().err.count(told) == 1
+    assert colorize(photos / "sub folder" / "deeper", tmp_path / "2", model, PARAMS) == []
+    assert "other kinds" not in capsys.readouterr().err
+
+
+def test_stopped_it_ends_what_is_under_way_and_the_report_has_all_that_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, out, report = tmp_path / "in", tmp_path / "out", tmp_path / "report.jsonl"
+    photos.mkdir()
+    for number in range(60):
+        GRAY.save(photos / f"{number:02}.png")
+
+    once = threading.Lock()
+
+    class Stopping(Rainbow):
+        def predict(self, grays: NDArray[np.uint8]) -> Float:
+            if once.acquire(blocking=False):
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().predict(grays)
+
+    monkeypatch.setattr(Colorizer, "load", lambda *_, **__: Colorizer(Stopping()))
+    with pytest.raises(StoppedError, match=r"Stopped after \d+ of 60 photos; .*--skip-existing"):
+        colorize(photos, out, None, PARAMS, report=report)
+    rows = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    assert 0 < len(rows) < 60
+    assert [row["output"] for row in rows] == list(files(out))
 
 
 def test_killed_and_started_again_it_ends_with_the_same_folder(model: Path, tmp_path: Path) -> None:
