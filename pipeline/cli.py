@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import io
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -389,4 +390,8 @@ def recipes() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # A name that the output's encoding lacks must not end a command after its work is done.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="colorpipe")
