@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the experiment that comes first, or list all; return the exit code."""
     if not arguments or arguments[0].startswith("-"):
         for path in files():
-            about = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-            print(f"{path.stem:18} {about}")
+            print(f"{path.stem:18} {about(path)}")
         return 0
     name, *others = arguments
     try:
@@ -47,6 +47,14 @@ def main(arguments: Sequence[str]) -> int:
 def files() -> list[Path]:
     """Return the experiments, by name."""
     return sorted(HERE.glob("*.yaml"), key=lambda path: path.stem)
+
+
+def about(path: Path) -> str:
+    """Return the first sentence of the comment that a file begins with."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = takewhile(lambda line: line.startswith("#"), lines)
+    text = " ".join(line.lstrip("# ") for line in comment)
+    return text.partition(". ")[0].removesuffix(".") + "."
 
 
 def options(path: Path) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import io
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +107,9 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
                 given.setdefault("source", "bing")
             with _errors_as_sentences(debug=bool(context.obj)):
                 for key in given.keys() & _mappings(section):
-                    given[key] = _key_values(key, given[key])
+                    from pipeline.key_values import key_values
+
+                    given[key] = key_values(key, given[key])
                 file = read_params(params_file or PARAMS_FILE, required=params_file is not None)
                 params = override(getattr(file, name), given)
                 _finish(function(params, **arguments))
@@ -135,19 +138,6 @@ def _mappings(section: type[Section]) -> set[str]:
     """The keys of a section whose values are mappings."""
     fields = section.model_fields.items()
     return {key for key, field in fields if get_origin(field.annotation) is dict}
-
-
-def _key_values(key: str, given: Sequence[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` strings, the values as YAML reads them."""
-    import yaml
-
-    values = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not name or not equals:
-            raise ColorpipeError(f"--{key} takes KEY=VALUE, for example ema=0.9, and not '{item}'.")
-        values[name] = yaml.safe_load(value)
-    return values
 
 
 def _option(key: str, section: type[Section]) -> inspect.Parameter:
@@ -298,7 +288,12 @@ def evaluate(
 def colorize(
     params: ColorizeParams,
     source: Annotated[Path, typer.Argument(metavar="IN", help="A photo, or a folder of photos.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write to.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="The folder to write to; for one photo also a file's name."
+        ),
+    ],
     *,
     model: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     format: Annotated[
@@ -352,8 +347,10 @@ def export(
         # Beside the model it would be a second one of its recipe: no place goes without saying.
         if half and out is None:
             raise ColorpipeError("--half needs --out, the file for the halved weights.")
-        from pipeline.colorizing.model_choice import exported, find_model
+        from pipeline.colorizing.model_choice import exported, find_model, require_export_name
 
+        if out is not None:
+            require_export_name(out, ".safetensors" if half else ".onnx")
         weights = find_model(model, "torch")
         target = out or exported(weights)
         if half:
@@ -393,4 +390,8 @@ def recipes() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # A name that the output's encoding lacks must not end a command after its work is done.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="colorpipe")

@@ -12,15 +12,15 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline import color
 from pipeline.color import Float, Samples
-from pipeline.colorizing.gray_photo import GrayPhoto, Tint, from_image, render
+from pipeline.colorizing.gray_photo import GrayPhoto, Tint, from_image, render, turned_upright
 from pipeline.colorizing.model_choice import Runtime, find_model
 from pipeline.colorizing.upsampling import Method
 from pipeline.errors import ColorpipeError
@@ -61,10 +61,13 @@ class Colorizer:
 
     Args:
         predictor: the network.
-        strength: multiplies a* and b*: 0 is gray, 1 as predicted.
-        size: the network's working size in pixels; None is what it was trained on.
+        strength: multiplies a* and b*: 0 is gray, 1 as predicted; a number of at least 0.
+        size: the network's working size in pixels, at least 1; None is what it was trained on.
         tta: whether to average over the picture and its mirror image, at twice the time.
         upsampling: how colour comes up to the picture's size: ``guided`` follows edges.
+
+    Raises:
+        ValueError: ``strength`` or ``size`` is outside its range.
     """
 
     def __init__(
@@ -76,9 +79,13 @@ class Colorizer:
         tta: bool = False,
         upsampling: Method = "guided",
     ) -> None:
+        if not (math.isfinite(strength) and strength >= 0):
+            raise ValueError(f"strength is {strength}, but must be a number of at least 0.")
+        if size is not None and size < 1:
+            raise ValueError(f"size is {size}, but must be at least 1, or None.")
         self.predictor = predictor
         self.strength = strength
-        self.size = size or predictor.size
+        self.size = predictor.size if size is None else size
         self.tta = tta
         self.upsampling: Method = upsampling
 
@@ -113,6 +120,7 @@ class Colorizer:
         Raises:
             ColorpipeError: the file is missing or not ours, or the device or the runtime is not
                 there.
+            ValueError: see the class.
         """
         path = find_model(None if path is None else Path(path), runtime)
         if runtime == "auto":
@@ -139,8 +147,10 @@ class Colorizer:
                 gray, sRGB or sRGB with alpha.
 
         Returns:
-            For an image an image of mode RGB, or RGBA if it had transparency, with its ``info``;
-            for an array an array (H, W, 3), or (H, W, 4) if it had alpha, of its type.
+            For an image an image of mode RGB, or RGBA if it had transparency, with its ``info``. It
+            is upright: where EXIF told another orientation, the pixels are turned, and the tag is
+            no longer in ``info["exif"]``. For an array an array (H, W, 3), or (H, W, 4) if it had
+            alpha, of its type.
 
         Raises:
             ValueError: an image has no pixels, or an array another shape or type.
@@ -229,8 +239,19 @@ def _image_like(image: Image.Image, photo: GrayPhoto, tint: Tint) -> Image.Image
     """Render as Pillow's image with the ``info`` of ``image``; Pillow has no 16-bit colours."""
     if photo.gray.dtype == np.uint16:
         photo = photo.in_8_bits()
-    result = Image.fromarray(render(photo, tint))
+    result = Image.fromarray(turned_upright(render(photo, tint), photo.orientation))
     result.info = {key: value for key, value in image.info.items() if key != "transparency"}
+    if photo.orientation != 1:
+        result.info = _without_orientation(result.info)
     if "icc_profile" in result.info:
         result.info["icc_profile"] = icc_for_colours(result.info["icc_profile"])
     return result
+
+
+def _without_orientation(
+    info: dict[str | tuple[int, int], Any],
+) -> dict[str | tuple[int, int], Any]:
+    """Take the orientation out of EXIF and XMP, as Pillow does it: on an image, here of a pixel."""
+    pixel = Image.new("L", (1, 1))
+    pixel.info = info
+    return ImageOps.exif_transpose(pixel).info

@@ -299,6 +299,8 @@ class Params(Section):
     colorize: ColorizeParams = Field(default_factory=ColorizeParams)
 
 
+_INNER = frozenset({"[key]", "float", "int", "bool", "str"})
+
 P = TypeVar("P", bound=Section)
 
 
@@ -332,12 +334,17 @@ def read_params(path: Path = PARAMS_FILE, *, required: bool = False) -> Params:
 def override(section: P, values: Mapping[str, Any]) -> P:
     """Return ``section`` with ``values`` (from the command line) in place of its own.
 
+    Of a mapping only the keys that ``values`` has are replaced.
+
     Raises:
         ColorpipeError: a value is not allowed.
     """
     if not values:
         return section
-    return validate(type(section), {**section.model_dump(), **values}, "The command line")
+    merged = section.model_dump()
+    for key, value in values.items():
+        merged[key] = {**merged[key], **value} if isinstance(value, Mapping) else value
+    return validate(type(section), merged, "The command line")
 
 
 def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
@@ -353,9 +360,10 @@ def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
 
 
 def _sentence(model: type[Section], error: ErrorDetails) -> str:
-    parts = [str(part) for part in error["loc"]]
+    # Of a mapping pydantic names what it took for a key or tried as a type of value, too.
+    parts = [str(part) for part in error["loc"] if part not in _INNER]
     key = ".".join(parts)
-    if error["type"] == "extra_forbidden":
+    if error["type"] in {"extra_forbidden", "invalid_key"}:
         parent, known = _parent(model, parts)
         guess = difflib.get_close_matches(parts[-1], known, n=1)
         hint = f" Did you mean '{guess[0]}'?" if guess else ""

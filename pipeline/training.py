@@ -249,8 +249,16 @@ class Trainer:
     def _next(self, updates: Iterator[Update]) -> Update | None:
         # A block of its own each time: autocast keeps weights in bfloat16 for as long as it lasts,
         # and they change from update to update.
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return next(updates, None)
+        try:
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                return next(updates, None)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ColorpipeError(
+                f"The recipe {self.recipe.name} cannot normalize a batch of one picture of this"
+                " size; set train.batch_size to 2 or more, or train.size higher."
+            ) from error
 
     def _descend(self, update: Update, where: str) -> None:
         """Take one step down the sum of the update's losses."""

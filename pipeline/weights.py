@@ -115,6 +115,10 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises:
         ColorpipeError: the file is missing, damaged, or was not written by this project.
     """
+    foreign = (
+        f"{path} is not a file of colorpipe's weights (safetensors with its header), or it is"
+        " damaged."
+    )
     try:
         with safetensors.safe_open(path, framework="pt") as stream:
             header = json.loads((stream.metadata() or {})[KEY])
@@ -124,12 +128,12 @@ def read_header(path: Path) -> dict[str, Any]:
             " with --model."
         ) from error
     except (KeyError, ValueError, OSError, struct.error, safetensors.SafetensorError) as error:
-        raise ColorpipeError(
-            f"{path} is not a file of colorpipe's weights (safetensors with its header), or it is"
-            " damaged."
-        ) from error
+        raise ColorpipeError(foreign) from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ColorpipeError(
             f"{path} was written by another version of colorpipe; train the model again."
         )
+    fields = {"recipe": str, "settings": dict, "size": int}
+    if not all(isinstance(header.get(key), kind) for key, kind in fields.items()):
+        raise ColorpipeError(foreign)
     return header

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import takewhile
 from pathlib import Path
 
 from pipeline.colorizer import Colorizer
 from pipeline.colorizing.model_choice import described, find_model
-from pipeline.colorizing.photo_folders import find_jobs
+from pipeline.colorizing.photo_folders import READ, find_jobs, format_to_write
 from pipeline.colorizing.streaming import Existing, Outcome, colorize_files
-from pipeline.errors import ColorpipeError, Failure
+from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.formats.photo_files import FORMATS, FormatName
+from pipeline.images import SUFFIXES
+from pipeline.interruptions import interruptions
 from pipeline.params import ColorizeParams
 from pipeline.progress import ProgressReport
 
@@ -34,7 +38,7 @@ def colorize(
     Args:
         source: a photo or a folder.
         out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo also
-            the name of a file.
+            the name of a file, whose extension chooses the format.
         model: weights that `colorpipe train` wrote; or the name of a recipe, for those that it
             trained in this folder; or "pretrained", for those that ship. None is what was trained
             in this folder, or else what ships. Which it is, is said on standard error.
@@ -48,16 +52,21 @@ def colorize(
         The photos that failed, for which nothing was written.
 
     Raises:
+        StoppedError: the user stopped it; the photos under way were finished.
         ColorpipeError: there is nothing to read, nowhere to write, or no usable model.
     """
     if overwrite and skip_existing:
         raise ColorpipeError("--overwrite and --skip-existing exclude each other; give one.")
     if format is not None and format not in FORMATS:
         raise ColorpipeError(f"--format is '{format}', but must be one of {', '.join(FORMATS)}.")
+    if report is not None:
+        _require_report(report, source)
+    format = format_to_write(source, out, format)
     existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
-    total = sum(1 for _ in find_jobs(source, out, format))
+    passed_over: Counter[str] = Counter()
+    total = sum(1 for _ in find_jobs(source, out, format, passed_over))
     if not total:
-        raise ColorpipeError(f"There are no photos in {source}; see `colorpipe colorize --help`.")
+        raise ColorpipeError(f"There are no photos in {source}: no name there ends in {READ}.")
     weights = find_model(model, params.runtime)
     colorizer = Colorizer.load(
         weights,
@@ -68,18 +77,43 @@ def colorize(
         runtime=params.runtime,
     )
     print(f"Colorizing with {described(weights, colorizer.predictor.recipe)}.", file=sys.stderr)
-    outcomes = colorize_files(
-        colorizer, find_jobs(source, out, format), existing=existing, extension=format
-    )
-    if report is not None:
-        outcomes = _reported(outcomes, report, out)
+    if passed_over:
+        count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
+        print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
     failures = []
-    with ProgressReport("Colorizing", total) as progress:
+    done = 0
+    with interruptions() as stop, ProgressReport("Colorizing", total) as progress:
+        # What is under way is finished and told: what is written stands in the report.
+        jobs = takewhile(lambda _: not stop.requested, find_jobs(source, out, format))
+        outcomes = colorize_files(colorizer, jobs, existing=existing, extension=format)
+        if report is not None:
+            outcomes = _reported(outcomes, report, out)
         for outcome in outcomes:
+            done += 1
             if outcome.status == "failed":
                 failures.append(Failure(outcome.name, outcome.reason))
             progress.advance(detail=f"{len(failures)} failed" if failures else None)
+    if done < total and stop.requested:
+        raise StoppedError(
+            f"Stopped after {done} of {total} photos; the same command with --skip-existing goes on"
+            " from there."
+        )
     return failures
+
+
+def _require_report(report: Path, source: Path) -> None:
+    """Refuse a report that would be written over a photo, before anything is."""
+    if report.is_dir():
+        raise ColorpipeError(
+            f"The report {report} is a folder; name a file, such as {report / 'report.jsonl'}."
+        )
+    # A link is followed when it is written to: what it leads to may be a photo.
+    is_photo = any(path.suffix.lower() in SUFFIXES for path in (report, report.resolve()))
+    if is_photo or (report.exists() and source.exists() and report.samefile(source)):
+        raise ColorpipeError(
+            f"The report {report} is named like a photo, or is one; name another file, such as"
+            f" {report.with_suffix('.jsonl')}."
+        )
 
 
 def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[Outcome]:
@@ -87,13 +121,20 @@ def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[
 
     A name that is no Unicode has its odd bytes written as escapes, which JSON has for them.
     """
-    report.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        stream = stack.enter_context(report.open("w", encoding="utf-8", errors="backslashreplace"))
+        try:
+            report.parent.mkdir(parents=True, exist_ok=True)
+            stream = report.open("w", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise ColorpipeError(
+                f"The report {report} could not be written ({error.strerror}); name another file."
+            ) from error
+        stack.enter_context(stream)
         for outcome in outcomes:
             row = {"photo": outcome.name, "status": outcome.status}
             if outcome.output is not None:
-                row["output"] = outcome.output.relative_to(out).as_posix() or outcome.output.name
+                named = outcome.output == out
+                row["output"] = out.name if named else outcome.output.relative_to(out).as_posix()
             if outcome.reason:
                 row["reason"] = outcome.reason
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")

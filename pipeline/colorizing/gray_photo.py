@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from pipeline import color
 from pipeline.color import Samples
@@ -34,6 +34,9 @@ _UPRIGHT = {
     7: (True, 3),
     8: (False, 1),
 }
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,7 @@ class GrayPhoto:
         small = shrink(np.asarray(self.on_white().gray, np.uint8), stored)
         if self.profile is not None:
             small = self.profile.grays[small]
-        mirrored, turns = _UPRIGHT[self.orientation]
-        if mirrored:
-            small = small[:, ::-1]
-        return np.ascontiguousarray(np.rot90(small, turns))
+        return turned_upright(small, self.orientation)
 
 
 @dataclass(frozen=True)
@@ -109,29 +109,55 @@ class Tint:
 def from_image(image: Image.Image) -> GrayPhoto:
     """Take the tones of an image that Pillow has opened; its EXIF and ICC profile are heeded.
 
-    16-bit gray keeps its bits; 32-bit and floating point samples are not taken.
+    An orientation in damaged EXIF counts as none. 16-bit gray keeps its bits; 32-bit and floating
+    point samples are not taken.
 
     Raises:
         ValueError: the image has such samples, or no pixels.
     """
     if not image.width or not image.height:
         raise ValueError("the image has no pixels")
+    # Pillow turns a TIFF upright when it is loaded, and only then forgets its orientation.
+    image.load()
     if image.mode in {"I", "F"}:
         raise ValueError(f"samples of mode {image.mode} have no defined white")
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = orientation_of(image)
     icc = image.info.get("icc_profile")
     profile = read_profile(icc) if icc else None
+    alpha: Samples | None = None
     if image.mode.startswith("I;16"):
         gray: Samples = np.asarray(image).astype(np.uint16)
-        return in_own_space(gray, None, orientation, profile)
-    alpha: Samples | None = None
-    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        clear = image.info.get("transparency")
+        if isinstance(clear, int):
+            alpha = np.where(gray == clear, np.uint16(0), np.uint16(65_535))
+        return in_own_space(gray, alpha, orientation, profile)
+    if image.mode == "LAB":
+        image = ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
+        profile = None  # the samples are no longer the profile's
+    elif image.mode == "La":
+        image = image.convert("LA")  # Pillow has no other way from there
+    if image.mode in {"RGBA", "LA", "PA", "RGBa"} or "transparency" in image.info:
         image = image.convert("RGBA")
         alpha = np.asarray(image.getchannel("A"))
         image = image.convert("RGB")
     elif image.mode == "P":
         image = image.convert("RGB")
     return in_own_space(np.asarray(image.convert("L")), alpha, orientation, profile)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return EXIF's number for how a loaded image is turned, 1 to 8; damaged EXIF tells none."""
+    try:
+        return _valid(image.getexif().get(ExifTags.Base.Orientation, 1))
+    # Damaged data make Pillow raise SyntaxError, struct.error and others.
+    except Exception:  # noqa: BLE001
+        return 1
+
+
+def turned_upright(stored: A, orientation: int) -> A:
+    """Turn pixels (H, W, ...) as EXIF's ``orientation``, 1 to 8, tells."""
+    mirrored, turns = _UPRIGHT[orientation]
+    return cast(A, np.ascontiguousarray(np.rot90(stored[:, ::-1] if mirrored else stored, turns)))
 
 
 def as_stored(upright: GrayPhoto, orientation: object) -> GrayPhoto:

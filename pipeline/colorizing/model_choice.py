@@ -48,6 +48,36 @@ def exported(weights: Path, folder: Path = MODELS) -> Path:
     return weights.with_suffix(".onnx")
 
 
+def origin_of(network: Path, folder: Path = MODELS) -> Path | None:
+    """Return the weights of which ``network`` would be the export, or None where they are not.
+
+    It is the way back from :func:`exported`.
+    """
+    beside = network.with_suffix(".safetensors")
+    if beside.is_file():
+        return beside
+    try:
+        shipped = shipped_weights()
+    except ColorpipeError:
+        return None
+    # Neither has to be there in the same writing: a folder may be given in full.
+    return shipped if exported(shipped, folder).absolute() == network.absolute() else None
+
+
+def require_export_name(out: Path, suffix: str) -> None:
+    """Refuse a name for an export by which it would not be known again, or is something else's.
+
+    Raises:
+        ColorpipeError: ``out`` is a folder, or does not end in ``suffix``.
+    """
+    if out.is_dir():
+        raise ColorpipeError(
+            f"{out} is a folder; name the file to write, such as {out / f'exported{suffix}'}."
+        )
+    if out.suffix != suffix:
+        raise ColorpipeError(f"This export's file ends in {suffix}, which {out} does not.")
+
+
 def described(weights: Path, recipe: str) -> str:
     """Say which weights these are: "models/generator.safetensors (recipe colorpipe)"."""
     origin = "the weights that ship with colorpipe, " if _is_shipped(weights) else ""

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from pipeline.colorizing.onnx_predictor import INPUT, KEY, OUTPUT
+from pipeline.colorizing.onnx_predictor import DIGEST, INPUT, KEY, OUTPUT, digest_of
 from pipeline.colorizing.torch_predictor import fold_batch_norm
 from pipeline.errors import ColorpipeError
 from pipeline.outputs import new_file
@@ -57,6 +57,7 @@ def export_onnx(model: Path, out: Path) -> None:
             f"The export needs {error.name}; install it with: pip install 'colorpipe[onnx]'."
         ) from error
     generator = load_generator(model)
+    digest = digest_of(model)
     fold_batch_norm(generator.module)
     network = _Prediction(generator.recipe, generator.module).eval()
     free = torch.export.Dim.DYNAMIC
@@ -83,6 +84,7 @@ def export_onnx(model: Path, out: Path) -> None:
             "recipe": generator.recipe.name,
             "size": generator.size,
             "multiple": generator.recipe.multiple,
+            DIGEST: digest,
         }
         onnx.helper.set_model_props(described, {KEY: json.dumps(header, sort_keys=True)})
         onnx.save(described, temporary)

@@ -6,6 +6,7 @@ Needs ``onnxruntime``, which the extra ``onnx`` brings.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,19 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.color import Float
+from pipeline.colorizing.model_choice import origin_of
 from pipeline.errors import ColorpipeError
 
 KEY = "colorpipe"
 """The key of the file's metadata under which its working size stands, as JSON."""
+DIGEST = "weights_sha256"
+"""The key in there of the digest of the weights that were exported; older files have none."""
 INPUT, OUTPUT = "luma", "ab"
+
+
+def digest_of(weights: Path) -> str:
+    """Return the SHA-256 of a file of weights, in hexadecimal digits."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 class OnnxPredictor:
@@ -28,7 +37,8 @@ class OnnxPredictor:
     Several threads may call it at once.
 
     Raises:
-        ColorpipeError: the file is missing, damaged, or was not written by this project.
+        ColorpipeError: the file is missing, damaged, was not written by this project, or is the
+            export of other weights than those that it lies beside.
     """
 
     batch = 4
@@ -45,10 +55,17 @@ class OnnxPredictor:
             header = json.loads(self._session.get_modelmeta().custom_metadata_map[KEY])
             self.size, self.multiple = int(header["size"]), int(header["multiple"])
             self.recipe = str(header["recipe"])
+            digest = header.get(DIGEST)
         except (KeyError, ValueError, TypeError) as error:
             raise ColorpipeError(
                 f"{path} is an ONNX file, but not one that `colorpipe export` wrote."
             ) from error
+        weights = origin_of(path)
+        if digest is not None and weights is not None and digest != digest_of(weights):
+            raise ColorpipeError(
+                f"{path} was not exported from {weights} as it is now; export it again with"
+                f" `colorpipe export --onnx --model {weights}`."
+            )
 
     def _open(self, threads: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()

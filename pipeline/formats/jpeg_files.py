@@ -19,6 +19,7 @@ import simplejpeg
 from pipeline import color
 from pipeline.colorizing.gray_photo import Tint
 from pipeline.colorizing.upsampling import band_rows
+from pipeline.formats import tiff_files
 from pipeline.images import Gray, ImageError
 
 COMMENT, DQT, SOS, EOI = 0xFE, 0xDB, 0xDA, 0xD9
@@ -131,6 +132,16 @@ def segments_for(
         if data and len(head) + len(data) <= _LARGEST:
             segments.append(Segment(EXIF_OR_XMP, head + data))
     return segments + (icc_segments(icc) if icc else [])
+
+
+def without_thumbnail(segments: Iterable[Segment]) -> list[Segment]:
+    """Return the segments with EXIF that leads to no thumbnail: it would stay gray."""
+    return [
+        Segment(s.marker, EXIF_HEAD + tiff_files.without_thumbnail(s.data[len(EXIF_HEAD) :]))
+        if s.marker == EXIF_OR_XMP and s.data.startswith(EXIF_HEAD)
+        else s
+        for s in segments
+    ]
 
 
 def kept_segments(segments: Iterable[Segment], icc: bytes | None) -> list[Segment]:

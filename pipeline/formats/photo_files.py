@@ -7,6 +7,7 @@ where its format can, the 16 bits of the one that was read.
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,9 +25,9 @@ from pipeline.colorizing.gray_photo import (
     in_own_space,
     render,
 )
-from pipeline.formats import gif_files, jpeg_files, png_files, tiff_files
+from pipeline.formats import gif_files, jpeg_files, png_files, tiff_files, webp_files
 from pipeline.formats.profiles import icc_for_colours, read_profile, srgb_icc
-from pipeline.images import DEFAULT_MAX_PIXELS, ImageError, open_photo, reading
+from pipeline.images import DEFAULT_MAX_PIXELS, SUFFIX_FORMATS, ImageError, open_photo, reading
 
 FormatName = Literal["jpg", "png", "webp", "tif", "bmp", "gif"]
 
@@ -41,16 +42,11 @@ FORMATS: dict[FormatName, str] = {
 """What a photo can be written as: extension to Pillow's name."""
 
 SUFFIXES_OF: dict[FormatName, frozenset[str]] = {
-    "jpg": frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}),
-    "png": frozenset({".png"}),
-    "webp": frozenset({".webp"}),
-    "tif": frozenset({".tif", ".tiff"}),
-    "bmp": frozenset({".bmp"}),
-    "gif": frozenset({".gif"}),
+    name: frozenset(suffix for suffix, of in SUFFIX_FORMATS.items() if of == format_)
+    for name, format_ in FORMATS.items()
 }
 """In lower case, the extensions that each format's files have."""
 
-_WEBP_QUALITY = 90
 _EXIF_HEAD = b"Exif\0\0"
 
 
@@ -139,7 +135,7 @@ def encode(photo_file: PhotoFile, tint: Tint, extension: FormatName | None = Non
 
 
 def _read_jpeg(file: bytes) -> PhotoFile:
-    segments = jpeg_files.read_segments(file)
+    segments = jpeg_files.without_thumbnail(jpeg_files.read_segments(file))
     exif = jpeg_files.exif_of(segments)
     icc = jpeg_files.icc_of(segments)
     profile = read_profile(icc) if icc else None
@@ -153,7 +149,7 @@ def _read_jpeg(file: bytes) -> PhotoFile:
         exif=exif.removeprefix(_EXIF_HEAD) if exif else None,
         xmp=xmp.removeprefix(jpeg_files.XMP_HEAD) if xmp else None,
         icc=icc,
-        dpi=jpeg_files.dpi_of(segments),
+        dpi=_resolution(jpeg_files.dpi_of(segments)),
         quality=jpeg_files.quality_of(segments),
         segments=tuple(jpeg_files.kept_segments(segments, icc)),
     )
@@ -192,8 +188,8 @@ def _read_any(file: bytes, image: Image.Image, max_pixels: int) -> PhotoFile:
         exif=exif,
         xmp=_bytes(image.info.get("xmp")),
         icc=icc,
-        dpi=image.info.get("dpi"),
-        lossless=format_ != "WEBP" or b"VP8L" in file[:4096],
+        dpi=_resolution(image.info.get("dpi")),
+        lossless=format_ != "WEBP" or webp_files.is_lossless(file),
         chunks=chunks,
     )
 
@@ -229,7 +225,14 @@ def _exif_of(file: bytes, image: Image.Image) -> bytes | None:
         exif = tiff_files.descriptive_exif(file)
     else:
         exif = _bytes(image.info.get("exif"))
-    return exif.removeprefix(_EXIF_HEAD) if exif else None
+    return tiff_files.without_thumbnail(exif.removeprefix(_EXIF_HEAD)) if exif else None
+
+
+def _resolution(dpi: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Take a resolution that can be one: files say 0, and TIFFs 0/0, where they know none."""
+    if dpi is None or not all(math.isfinite(value) and value > 0 for value in dpi):
+        return None
+    return dpi
 
 
 def _orientation(exif: bytes | None) -> object:
@@ -258,23 +261,13 @@ def _encode_png(own: PhotoFile, tint: Tint) -> bytes:
 
 
 def _encode_tiff(own: PhotoFile, tint: Tint) -> bytes:
-    return tiff_files.encode(render(own.photo, tint), own.exif, own.icc, own.dpi)
+    return tiff_files.encode(render(own.photo, tint), own.exif, own.icc, own.dpi, own.xmp)
 
 
 def _encode_webp(own: PhotoFile, tint: Tint) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(render(own.photo, tint)).save(
-        stream,
-        "WEBP",
-        lossless=own.lossless,
-        # Lossless, it is how hard to try; 4 is the default, and slow enough.
-        quality=20 if own.lossless else _WEBP_QUALITY,
-        exact=True,
-        exif=_EXIF_HEAD + own.exif if own.exif else b"",
-        xmp=own.xmp or b"",
-        icc_profile=own.icc or b"",
-    )
-    return stream.getvalue()
+    exif = _EXIF_HEAD + own.exif if own.exif else b""
+    pixels = render(own.photo, tint)
+    return webp_files.encode(pixels, own.lossless, exif, own.xmp or b"", own.icc or b"")
 
 
 def _encode_bmp(own: PhotoFile, tint: Tint) -> bytes:

@@ -7,6 +7,7 @@ behind it. Source: TIFF 6.0 (Adobe 1992) and its technical note on Deflate (2002
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.color import Samples
 _ROWS = 64
 """Rows in a strip."""
 _DEFLATE = 8
+_XMP = 700
 
 # Tags that describe the samples and where they lie: new samples have new ones. 254 and 255 say what
 # kind of picture of a series it is, 32781 and up are what scanners' software points into its file.
@@ -53,8 +55,36 @@ def descriptive_exif(file: bytes) -> bytes | None:
     return kept.tobytes() if len(kept) or any(kept.get_ifd(group) for group in _NESTED) else None
 
 
+def without_thumbnail(exif: bytes) -> bytes:
+    """Cut the link to the second directory of EXIF data, which holds the thumbnail.
+
+    Everything else stays byte for byte, since makers point to places that only they know. Damaged
+    data come back as they are.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    link = _directory_end(exif, order, 4) if order else None
+    # A writer may have left the link out: then what is there points to no directory.
+    if link is None or _directory_end(exif, str(order), link) is None:
+        return exif
+    return exif[:link] + bytes(4) + exif[link + 4 :]
+
+
+def _directory_end(data: bytes, order: str, link: int) -> int | None:
+    """Return where the directory ends that the offset at ``link`` leads to, if there is one."""
+    (start,) = struct.unpack_from(f"{order}I", data.ljust(link + 4, b"\0"), link)
+    if not 8 <= start <= len(data) - 2:
+        return None
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    end = int(start + 2 + 12 * count)
+    return end if count and end + 4 <= len(data) else None
+
+
 def encode(
-    pixels: Samples, exif: bytes | None, icc: bytes | None, dpi: tuple[float, float] | None
+    pixels: Samples,
+    exif: bytes | None,
+    icc: bytes | None,
+    dpi: tuple[float, float] | None,
+    xmp: bytes | None = None,
 ) -> bytes:
     """Encode ``pixels`` (H, W, 3 or 4), red first, uint8 or uint16, losslessly compressed."""
     height, width, channels = pixels.shape
@@ -72,6 +102,9 @@ def encode(
         tags[TiffImagePlugin.RESOLUTION_UNIT] = 2
     if icc:
         tags[TiffImagePlugin.ICCPROFILE] = icc
+    if xmp:
+        tags.tagtype[_XMP] = TiffTags.BYTE
+        tags[_XMP] = xmp
     tags[TiffImagePlugin.IMAGEWIDTH] = width
     tags[TiffImagePlugin.IMAGELENGTH] = height
     tags[TiffImagePlugin.BITSPERSAMPLE] = (pixels.itemsize * 8,) * channels

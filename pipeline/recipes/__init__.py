@@ -79,10 +79,15 @@ def recipe_of(params: TrainParams) -> Recipe:
     others.
 
     Raises:
-        ColorpipeError: there is no such recipe, or it has no such setting or value.
+        ColorpipeError: there is no such recipe, it has no such setting or value, or a setting is
+            given twice.
     """
     common = ("epochs", "batch_size", "size", "learning_rate")
     given = {key: getattr(params, key) for key in common if getattr(params, key) is not None}
+    if twice := sorted(given.keys() & params.options.keys()):
+        raise ColorpipeError(
+            f"'{twice[0]}' is given both as a parameter of its own and in options; leave out one."
+        )
     kind = RECIPES.get(params.recipe)
     own = kind.fine_tuning if kind and init_of(params) != SCRATCH else {}
     return get_recipe(params.recipe, {**own, **given, **params.options})

@@ -78,6 +78,8 @@ def test_all_are_listed_with_what_they_are(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [path.stem for path in FILES]
     assert all("System " in line for line in lines)
+    # Whole sentences, the first of each.
+    assert all(line.endswith(".") and ". " not in line for line in lines)
 
 
 def test_one_is_run_from_photos_to_results(project: Scratch, tmp_path: Path) -> None:

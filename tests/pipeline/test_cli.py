@@ -352,6 +352,40 @@ def test_weights_are_halved_into_the_file_that_is_named(
     assert load_generator(halved).header == load_generator(trained).header
 
 
+def test_an_export_is_not_written_over_what_is_no_export(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("photo.jpg").write_bytes(b"a photo")
+    Path("folder").mkdir()
+    for kind, suffix in (("--half", ".safetensors"), ("--onnx", ".onnx")):
+        assert run("export", kind, "--out", "photo.jpg") == NOTHING_DONE
+        told = f"colorpipe: This export's file ends in {suffix}, which photo.jpg does not.\n"
+        assert capsys.readouterr().err == told
+        assert run("export", kind, "--out", "folder") == NOTHING_DONE
+        told = "colorpipe: folder is a folder; name the file to write, such as"
+        assert told in capsys.readouterr().err
+    assert Path("photo.jpg").read_bytes() == b"a photo"
+
+
+def test_names_that_the_output_s_encoding_lacks_are_written_as_escapes(tmp_path: Path) -> None:
+    model = tmp_path / "光.onnx"
+    code = (
+        "import sys\n"
+        "from pipeline import cli\n"
+        "import pipeline.colorizing.onnx_export as onnx_export\n"
+        "onnx_export.export_onnx = lambda *_: None\n"
+        f"sys.argv[1:] = ['export', '--onnx', '--out', {str(model)!r}]\n"
+        "cli.main()\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONIOENCODING": "cp1252"},
+        check=True,
+        capture_output=True,
+    )
+    assert b"\\u5149.onnx; `colorpipe colorize" in told.stdout
+
+
 @pytest.mark.parametrize("stage", ["colorize", "evaluate"])
 def test_no_model_is_left_to_the_stage_to_choose(
     run: Run, monkeypatch: pytest.MonkeyPatch, stage: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import skimage.data
 import stand_ins
 import torch
-from PIL import Image
+from PIL import Image, ImageCms, ImageOps
 from predictors import Rainbow
 from torch import nn
 
@@ -60,20 +61,74 @@ def test_arrays_of_every_layout_and_depth_are_taken() -> None:
     assert np.abs(wide / 257 - expected).mean() < 0.5
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1", "CMYK", "I;16"])
+@pytest.mark.parametrize(
+    "mode",
+    ["L", "RGB", "RGBA", "LA", "P", "1", "CMYK", "I;16", "YCbCr", "HSV", "LAB", "La", "RGBa"],
+)
 def test_pillow_images_of_every_mode_are_taken(mode: str) -> None:
     image = (
         Image.fromarray(GRAY.astype(np.uint16) * 257)
         if mode == "I;16"
-        else Image.fromarray(PHOTO).convert(mode)
+        else converted(Image.fromarray(PHOTO), mode)
     )
     image.info["dpi"] = (300, 300)
     result = Colorizer(Rainbow())(image)
-    assert result.mode == ("RGBA" if mode in {"RGBA", "LA"} else "RGB")
+    assert result.mode == ("RGBA" if mode in {"RGBA", "LA", "La", "RGBa"} else "RGB")
     assert result.size == image.size
     assert result.info["dpi"] == (300, 300)
-    if mode in {"L", "RGB", "RGBA", "LA", "I;16"}:
-        assert np.array_equal(np.asarray(result.convert("RGB").convert("L")), GRAY)
+    tones = np.asarray(result.convert("RGB").convert("L"))
+    if mode in {"L", "RGB", "RGBA", "LA", "I;16", "La", "RGBa"}:
+        assert np.array_equal(tones, GRAY)
+    elif mode not in {"1", "P"}:  # those are dithered
+        assert np.abs(tones.astype(int) - GRAY).mean() < 3
+
+
+def converted(image: Image.Image, mode: str) -> Image.Image:
+    if mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, srgb, lab, outputMode="LAB")
+    # Pillow multiplies colours by alpha on the way from the mode that has them plain only.
+    plain = {"La": "LA", "RGBa": "RGBA"}.get(mode)
+    return (image.convert(plain) if plain else image).convert(mode)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_comes_back_upright_and_says_so(orientation: int, format_: str) -> None:
+    tags = Image.Exif()
+    tags[0x010F], tags[0x0112] = "Maker", orientation
+    stream = io.BytesIO()
+    # A gray picture without detail of its own: what is compared are the colours' places.
+    Image.new("RGB", (96, 160), (128, 128, 128)).save(stream, format_, exif=tags)
+    image = Image.open(stream)
+    result = Colorizer(Rainbow())(image)
+    upright = ImageOps.exif_transpose(Image.open(stream))
+    expected = Colorizer(Rainbow())(np.asarray(upright))
+    assert result.size == upright.size
+    assert np.abs(np.asarray(result).astype(int) - expected).max() <= 4
+    result.save(again := io.BytesIO(), "PNG", exif=result.info.get("exif", b""))
+    saved = Image.open(again).getexif()
+    assert saved.get(0x0112, 1) == 1
+    if format_ != "TIFF":  # of which Pillow has no EXIF in ``info``
+        assert saved[0x010F] == "Maker"
+
+
+def test_damaged_exif_tells_no_orientation() -> None:
+    image = Image.fromarray(GRAY)
+    image.info["exif"] = b"Exif\0\0II*\0\xff"
+    assert np.array_equal(np.asarray(Colorizer(Rainbow())(image).convert("L")), GRAY)
+
+
+@pytest.mark.parametrize("strength", [float("nan"), float("inf"), -1.0])
+def test_a_strength_that_is_none_is_refused(strength: float) -> None:
+    with pytest.raises(ValueError, match=r"strength is .*, but must be a number of at least 0\."):
+        Colorizer(Rainbow(), strength=strength)
+
+
+@pytest.mark.parametrize("size", [0, -4])
+def test_a_size_that_is_none_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=r"size is .*, but must be at least 1"):
+        Colorizer(Rainbow(), size=size)
 
 
 def test_many_pictures_of_many_sizes_come_back_in_order_and_as_when_alone() -> None:

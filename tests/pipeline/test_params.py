@@ -81,6 +81,9 @@ def test_an_unknown_section_is_named_with_the_known_ones(tmp_path: Path) -> None
         ("train: {epochs: two}", "'train.epochs' is 'two'", "integer"),
         ("train: {learning_rate: .nan}", "'train.learning_rate' is nan", "finite"),
         ("split: {val_fraction: 1.0}", "'split.val_fraction' is 1.0", "less than 1"),
+        ("train: {options: {ema: [0.9]}}", "'train.options.ema' is [0.9]", "a valid number"),
+        ("train: {options: {1: 2}}", "'train.options.1' is 1", "a valid string"),
+        ("1: 2", "'1' is not a known key", "there are scrape, clean"),
         ("scrape: {source: google}", "'scrape.source' is 'google'", "'bing'"),
     ],
 )
@@ -120,6 +123,12 @@ def test_override_checks_and_converts_what_the_command_line_gave() -> None:
     assert override(section, {"size": "32"}) == ResizeParams(size=32, mode="pad")
     with pytest.raises(ColorpipeError, match=r"command line: 'size' is 'big'.*integer"):
         override(section, {"size": "big"})
+
+
+def test_of_a_mapping_the_command_line_replaces_the_keys_that_it_has() -> None:
+    section = TrainParams(options={"clip": 1.0, "ema": 0.9})
+    overridden = override(section, {"options": {"ema": 0.5}, "epochs": "3"})
+    assert overridden == TrainParams(epochs=3, options={"clip": 1.0, "ema": 0.5})
 
 
 def test_sections_cannot_be_changed_after_they_were_checked() -> None:

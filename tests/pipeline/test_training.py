@@ -53,6 +53,12 @@ def stop_after(trainer, monkeypatch, steps):
     monkeypatch.setattr(trainer, "_loop", lambda _, report: original(stop, report))
 
 
+def test_a_batch_of_one_that_leaves_nothing_to_normalize_is_refused(data, tmp_path):
+    trainer = make_trainer(data, Checkpoint("one", tmp_path), batch_size=1)
+    with pytest.raises(ColorpipeError, match=r"set train\.batch_size to 2 or more"):
+        trainer.run()
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_others(data, tmp_path):
     runs = [
         weights(make_trainer(data, Checkpoint(str(i), tmp_path), seed).run())

@@ -106,6 +106,16 @@ def test_strangers_files_are_refused_in_a_sentence(saved, tmp_path):
     truncated.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ColorpipeError, match="not a file of colorpipe's weights"):
         load_generator(truncated)
+    for changed in ({"recipe": 3}, {"settings": None}, {"size": "large"}):
+        lacking = tmp_path / "lacking.safetensors"
+        header = {**read_header(path), **changed}
+        lacking_key = {key: value for key, value in header.items() if key not in changed}
+        for each in (header, lacking_key):
+            safetensors.torch.save_file(
+                {"weight": torch.zeros(1)}, lacking, {KEY: json.dumps(each)}
+            )
+            with pytest.raises(ColorpipeError, match="not a file of colorpipe's weights"):
+                load_generator(lacking)
     emptied = tmp_path / "emptied.safetensors"
     safetensors.torch.save_file(
         {"weight": torch.zeros(1)}, emptied, {KEY: json.dumps(read_header(path))}

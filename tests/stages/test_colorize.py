@@ -15,11 +15,16 @@ import numpy as np
 import pytest
 import skimage.data
 import stand_ins
+from numpy.typing import NDArray
 from PIL import Image
+from predictors import Rainbow
 
+from pipeline.color import Float
+from pipeline.colorizer import Colorizer
 from pipeline.colorizing.photo_folders import find_jobs
-from pipeline.errors import ColorpipeError
+from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.formats import png_files
+from pipeline.images import SUFFIX_FORMATS
 from pipeline.params import ColorizeParams
 from pipeline.shipped import shipped_weights
 from stages.colorize import colorize
@@ -93,6 +98,34 @@ def test_a_single_photo_goes_into_a_folder_or_to_a_file(
     assert colorize(photos / "a.png", tmp_path / "out", model, PARAMS) == []
     assert colorize(photos / "a.png", tmp_path / "named.png", model, PARAMS) == []
     assert (tmp_path / "named.png").read_bytes() == (tmp_path / "out" / "a.png").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIX_FORMATS, ".JPG"])
+def test_a_named_files_extension_chooses_its_format(
+    suffix: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    for number, photo in enumerate(("a.png", "b.jpg")):
+        out = tmp_path / f"{number}{suffix}"
+        assert colorize(photos / photo, out, model, PARAMS) == []
+        with Image.open(out) as result:
+            assert result.format == SUFFIX_FORMATS[suffix.lower()]
+
+
+def test_a_named_files_extension_and_the_format_agree(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    assert colorize(photos / "a.png", tmp_path / "a.jpeg", model, PARAMS, format="jpg") == []
+    with pytest.raises(ColorpipeError, match="in the format jpg, but --format says webp"):
+        colorize(photos / "a.png", tmp_path / "b.jpeg", model, PARAMS, format="webp")
+    assert not (tmp_path / "b.jpeg").exists()
+
+
+def test_a_single_photo_that_is_no_regular_file_is_not_waited_for(
+    model: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (failure,) = colorize(tmp_path / "pipe.jpg", tmp_path / "out", model, PARAMS)
+    assert str(failure) == "pipe.jpg: not a regular file"
 
 
 def test_another_format_and_two_photos_that_would_be_one(
@@ -212,14 +245,70 @@ def test_an_out_around_the_photos_never_reaches_them(tmp_path: Path) -> None:
     assert "among the photos themselves" in second.reason
 
 
+@pytest.mark.parametrize("linked", ["in", "elsewhere", "coloured"])
+def test_a_linked_folder_of_out_never_leads_to_the_photos(
+    linked: str, model: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "in", tmp_path / "out"
+    (photos / "sub").mkdir(parents=True)
+    if linked == "elsewhere":  # the photos' folder is a link itself
+        (photos / "sub").rename(tmp_path / "elsewhere")
+        (photos / "sub").symlink_to(tmp_path / "elsewhere")
+    elif linked == "coloured":
+        out = photos / "coloured"
+    GRAY.save(photos / "a.png")
+    GRAY.save(photos / "sub" / "b.png")
+    out.mkdir()
+    (out / "sub").symlink_to(photos / "sub")
+    before = (photos / "sub" / "b.png").read_bytes()
+    (failure,) = colorize(photos, out, model, PARAMS, overwrite=True)
+    assert failure.what == "sub/b.png"
+    assert "among the photos themselves" in failure.reason
+    assert (photos / "sub" / "b.png").read_bytes() == before
+    assert (out / "a.png").exists()
+
+
+@pytest.mark.parametrize("place", ["photo", "link", "source", "folder", "below a file"])
+def test_a_report_never_takes_the_place_of_a_photo_or_a_folder(
+    place: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link.jsonl").symlink_to(photos / "a.png")
+    scan = photos / "scan.data"
+    scan.write_bytes((photos / "a.png").read_bytes())
+    before = files(photos)
+    source, report = {
+        "photo": (photos, photos / "a.png"),
+        "link": (photos, tmp_path / "link.jsonl"),
+        "source": (scan, scan),
+        "folder": (photos, tmp_path),
+        "below a file": (photos, scan / "report.jsonl"),
+    }[place]
+    with pytest.raises(ColorpipeError, match=r"^The report .* name "):
+        colorize(source, tmp_path / "out", model, PARAMS, report=report)
+    assert files(photos) == before
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["out", "named.png"])
+def test_the_report_names_what_was_written(
+    out: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    colorize(photos / "a.png", tmp_path / out, model, PARAMS, report=report)
+    (row,) = (json.loads(line) for line in report.read_text("utf-8").splitlines())
+    named = "named.png" if out == "named.png" else "a.png"
+    assert row == {"photo": "a.png", "status": "colorized", "output": named}
+
+
 def test_what_cannot_be_done_is_told_in_a_sentence(
     photos: Path, model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
     cases = [
         ({"source": tmp_path / "none"}, "There is no"),
-        ({"source": tmp_path / "empty"}, "no photos"),
+        ({"source": tmp_path / "empty"}, r"no photos in .*: no name there ends in \.bmp, \.gif"),
         ({"out": photos / "a.png"}, "is a file"),
+        ({"source": photos / "a.png", "out": photos / "notes.txt"}, "notes.txt is a file that"),
         ({"overwrite": True, "skip_existing": True}, "exclude each other"),
         ({"format": "psd"}, "must be one of"),
         ({"model": tmp_path / "none"}, "no model"),
@@ -243,6 +332,42 @@ def test_a_folder_that_may_not_be_written_to_fails_photo_by_photo(
         "sub folder/deeper/c.JPEG",
     ]
     assert sorted(files(out)) == ["a.png", "b.jpg", "sub folder"]
+
+
+def test_files_of_other_kinds_are_counted_once_and_named(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.heic", "b.heic", "sub folder/c.cr2", ".hidden", "sub folder/README"):
+        (photos / name).write_bytes(b"not read")
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
+    told = "Files of other kinds that are left out: 5 (.cr2, .heic, .txt, no extension).\n"
+    assert capsys.readouterr().err.count(told) == 1
+    assert colorize(photos / "sub folder" / "deeper", tmp_path / "2", model, PARAMS) == []
+    assert "other kinds" not in capsys.readouterr().err
+
+
+def test_stopped_it_ends_what_is_under_way_and_the_report_has_all_that_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, out, report = tmp_path / "in", tmp_path / "out", tmp_path / "report.jsonl"
+    photos.mkdir()
+    for number in range(60):
+        GRAY.save(photos / f"{number:02}.png")
+
+    once = threading.Lock()
+
+    class Stopping(Rainbow):
+        def predict(self, grays: NDArray[np.uint8]) -> Float:
+            if once.acquire(blocking=False):
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().predict(grays)
+
+    monkeypatch.setattr(Colorizer, "load", lambda *_, **__: Colorizer(Stopping()))
+    with pytest.raises(StoppedError, match=r"Stopped after \d+ of 60 photos; .*--skip-existing"):
+        colorize(photos, out, None, PARAMS, report=report)
+    rows = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    assert 0 < len(rows) < 60
+    assert [row["output"] for row in rows] == list(files(out))
 
 
 def test_killed_and_started_again_it_ends_with_the_same_folder(model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from PIL import Image
 from pipeline.colorizer import Colorizer
 from pipeline.colorizing.onnx_export import export_onnx
 from pipeline.errors import ColorpipeError
+from pipeline.shipped import shipped_weights
 from pipeline.weights import load_generator
 
 GRAY = skimage.data.camera()
@@ -80,6 +82,39 @@ def test_an_export_never_leaves_half_a_file(tmp_path: Path) -> None:
     with pytest.raises(ColorpipeError, match="no model at"):
         export_onnx(tmp_path / "none.safetensors", tmp_path / "out.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_export_of_other_weights_than_those_beside_it_is_refused(
+    model: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    network = tmp_path / "generator.onnx"
+    network.write_bytes(model.with_suffix(".onnx").read_bytes())
+    Colorizer.load(network)  # alone, it is all there is
+    retrained = stand_ins.generator(tmp_path / "generator.safetensors", seed=1)
+    for path, runtime in ((retrained, "onnx"), (network, "auto")):
+        with pytest.raises(ColorpipeError, match=r"not exported from .*; export it again with"):
+            Colorizer.load(path, runtime=runtime)
+    older = onnx.load(network)
+    del older.metadata_props[:]
+    header = json.dumps({"recipe": "colorpipe", "size": 128, "multiple": 32})
+    onnx.helper.set_model_props(older, {"colorpipe": header})
+    onnx.save(older, network)
+    Colorizer.load(network)  # written before digests were
+
+
+def test_an_export_of_weights_that_shipped_once_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("models").mkdir()
+    network = Path("models/colorpipe.onnx")
+    network.write_bytes(model.with_suffix(".onnx").read_bytes())
+    with pytest.raises(ColorpipeError, match=r"not exported from .*; export it again with"):
+        Colorizer.load(Path("pretrained"), runtime="onnx")
+    export_onnx(shipped_weights(), network)
+    Colorizer.load(Path("pretrained"), runtime="onnx")
 
 
 def test_other_files_are_refused_in_a_sentence(model: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from predictors import Rainbow
 
 from pipeline import color
@@ -140,6 +140,20 @@ def test_alpha_stays(format_: str) -> None:
     assert np.array_equal(np.asarray(result.convert("RGB").convert("L")), np.asarray(GRAY))
 
 
+def test_16_bits_of_gray_keep_the_one_that_is_transparent() -> None:
+    white = DEEP.max()
+    file = saved(Image.fromarray(DEEP), "PNG", transparency=int(white))
+    result = deep_pixels(colorized(file))
+    assert np.array_equal(result[..., 3] == 0, white == DEEP)
+    assert np.array_equal(color.luma(np.ascontiguousarray(result[..., 2::-1])), DEEP)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_damaged_exif_is_no_reason_to_refuse_a_photo(format_: str) -> None:
+    file = saved(GRAY, format_, exif=b"Exif\0\0II*\0\xff")
+    assert is_colourful(colorized(file))
+
+
 def test_a_transparent_palette_entry_stays_transparent() -> None:
     image = COLOR.convert("P")
     file = saved(image, "GIF", transparency=int(np.asarray(image)[150, 200]))
@@ -215,6 +229,55 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 def test_a_damaged_profile_is_left_out() -> None:
     file = saved(GRAY, "PNG", icc_profile=b"no profile" * 20)
     assert "icc_profile" not in opened(colorized(file)).info
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "bmp", "tif", "webp", "gif"])
+def test_a_resolution_that_is_none_is_no_resolution(extension: photo_files.FormatName) -> None:
+    file = bytearray(saved(GRAY, "TIFF", dpi=(300, 300)))
+    (directory,) = struct.unpack_from("<I", file, 4)
+    (count,) = struct.unpack_from("<H", file, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        tag, _, _, place = struct.unpack_from("<HHII", file, entry)
+        if tag in {282, 283}:
+            file[place : place + 8] = bytes(8)
+    result = opened(colorized(bytes(file), extension))
+    assert result.size == GRAY.size
+    if extension == "png":  # of others Pillow makes one up
+        assert "dpi" not in result.info
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif"])
+def test_a_jpegs_xmp_goes_into_every_format_that_has_it(extension: photo_files.FormatName) -> None:
+    file = saved(GRAY, "JPEG", xmp=b"<x:xmpmeta/>")
+    found = opened(colorized(file, extension)).info["xmp"]
+    assert found == b"<x:xmpmeta/>"
+
+
+def test_a_tiffs_xmp_stays() -> None:
+    file = colorized(saved(GRAY, "JPEG", xmp=b"<x:xmpmeta/>"), "tif")
+    assert opened(colorized(file)).info["xmp"] == b"<x:xmpmeta/>"
+
+
+def with_thumbnail(order: str, data: bytes) -> bytes:
+    """EXIF as cameras write it: a maker's name, the thumbnail's directory, the thumbnail."""
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 8)
+    maker = struct.pack(f"{order}HHHI4sI", 1, 0x010F, 2, 4, b"abc\0", 26)
+    entries = struct.pack(f"{order}HHII", 0x0103, 3, 1, 6 if order == "<" else 6 << 16)
+    for tag, value in ((0x0201, 26 + 2 + 36 + 4), (0x0202, len(data))):
+        entries += struct.pack(f"{order}HHII", tag, 4, 1, value)
+    return head + maker + struct.pack(f"{order}H", 3) + entries + bytes(4) + data
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_old_thumbnail_is_cut_off_and_every_other_byte_of_exif_stays(order: str) -> None:
+    data = with_thumbnail(order, saved(GRAY.resize((32, 24)), "JPEG"))
+    file = saved(GRAY, "JPEG", exif=b"Exif\0\0" + data)
+    assert 0x0201 in opened(file).getexif().get_ifd(ExifTags.IFD.IFD1)
+    result = colorized(file)
+    assert opened(result).info["exif"] == b"Exif\0\0" + data[:22] + bytes(4) + data[26:]
+    for extension in ("jpg", "png", "webp"):
+        tags = opened(colorized(file, extension)).getexif()
+        assert (tags[0x010F], dict(tags.get_ifd(ExifTags.IFD.IFD1))) == ("abc", {})
 
 
 def test_texts_of_png_and_comments_and_xmp_of_jpeg_stay() -> None:

@@ -218,6 +218,12 @@ def test_params_override_settings_and_the_rest_is_the_systems_own():
     assert recipe.settings.lambda_regression == 7
 
 
+def test_a_setting_that_is_given_twice_is_refused():
+    with pytest.raises(ColorpipeError, match="'size' is given both as a parameter of its own and"):
+        recipe_of(TrainParams(size=32, options={"size": 64}))
+    assert recipe_of(TrainParams(options={"size": 64})).settings.size == 64
+
+
 def test_colorpipe_starts_from_what_ships_and_the_published_systems_from_nothing():
     assert {name: init_of(TrainParams(recipe=name)) for name in RECIPES} == {
         name: "pretrained" if name == "colorpipe" else "scratch" for name in RECIPES
