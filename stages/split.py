@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,13 @@ import numpy as np
 from pipeline import png
 from pipeline.color import luma
 from pipeline.curation.assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
-from pipeline.curation.duplicates import Groups, near_pairs, perceptual_hash
+from pipeline.curation.duplicates import both_hashes
+from pipeline.curation.likeness import Look, link_alike
+from pipeline.curation.lock import LockRow, find_claims, read_lock, with_tested, write_lock
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import ImageError, open_photo, read_bytes, reading
 from pipeline.listing import files_in, folders_in, stem_and_suffix
-from pipeline.manifest import RawPhoto, read_table, write_table
+from pipeline.manifest import RawPhoto, read_table
 from pipeline.outputs import link_or_copy, new_folder, write_bytes
 from pipeline.parallel import map_in_order
 from pipeline.params import SplitParams
@@ -31,15 +33,6 @@ from pipeline.progress import track
 CHECKED = 16
 """Pairs of each side that are read again at the end: x is made from y, so that only a fault in all
 of them could be new."""
-
-
-@dataclass(frozen=True)
-class LockRow:
-    """A row of the lock: a photo that is tested with."""
-
-    category: str
-    name: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -56,12 +49,10 @@ class Photo:
 class Paired:
     """A photo whose pair was written."""
 
-    category: str
-    stem: str
-    """Of the resized photo."""
+    look: Look
+    """Under the stem of the resized photo."""
     file: str
     """Name in the split."""
-    hash: int
 
 
 def split(
@@ -80,8 +71,9 @@ def split(
         params: sizes, distance and seed.
         manifest: the table of raw photos; those of one page stay on one side. None, or a file that
             is not there, leaves pages out of account.
-        lock: the table of test photos, read if it is there and written at the end; it keeps the
-            test set the same when photos are added. None neither reads nor writes it.
+        lock: the table of all photos that were tested with, read if it is there and added to at
+            the end; it keeps the test set the same when photos are added. None neither reads nor
+            writes it.
 
     Returns:
         A failure for each photo that could not be read.
@@ -92,6 +84,7 @@ def split(
     total = _count(resized)
     failures: list[Failure] = []
     paired: list[Paired] = []
+    rows = [] if lock is None else read_lock(lock)
     sides = (TRAIN, TEST, VAL) if params.val_fraction > 0 else (TRAIN, TEST)
     with new_folder(out) as folder:
         for side in sides:
@@ -105,17 +98,18 @@ def split(
                 paired.append(result)
         if not paired:
             raise ColorpipeError(f"No photo in {resized} could be read; first {failures[0]}.")
-        chosen = _sides(paired, params, manifest, lock)
+        looks = [pair.look for pair in paired]
+        chosen = _sides(looks, params, manifest, [row for row in rows if row.seed == params.seed])
         _move(folder, paired, chosen)
         check_pairs(folder, CHECKED)
     if lock is not None:
-        tested = [p for p, side in zip(paired, chosen, strict=True) if side == TEST]
-        _write_lock(lock, [LockRow(p.category, p.stem, params.seed) for p in tested])
+        tested = [i for i, side in enumerate(chosen) if side == TEST]
+        write_lock(lock, with_tested(rows, looks, tested, params.seed, params.group_distance))
     left_out = chosen.count(LEFT_OUT)
     if left_out:
         print(
-            f"{left_out} photos are in neither train nor test, because they are near duplicates"
-            " of test photos or come from the same page."
+            f"{left_out} photos are in neither train nor test, because they were tested with before"
+            " and the test is full, are near duplicates of such photos or come from the same page."
         )
     return failures
 
@@ -172,41 +166,43 @@ def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
     else:
         write_bytes(y, png.encode(opened.pixels))
     write_bytes(x, png.encode(gray))
-    return Paired(photo.category, photo.stem, name, perceptual_hash(gray))
+    return Paired(Look(photo.category, photo.stem, *both_hashes(gray)), name)
 
 
 def _sides(
-    paired: Sequence[Paired], params: SplitParams, manifest: Path | None, lock: Path | None
+    looks: Sequence[Look], params: SplitParams, manifest: Path | None, rows: Sequence[LockRow]
 ) -> list[str]:
     """Choose the side of each photo, with what belongs together on one side."""
-    groups = Groups()
-    firsts: dict[int, int] = {}
-    for i, photo in enumerate(paired):
-        groups.join(i, firsts.setdefault(photo.hash, i))
-    places = list(firsts.values())
-    for a, b in near_pairs(list(firsts), params.group_distance):
-        groups.join(places[a], places[b])
+    known = {row.look for row in rows if row.look is not None}
+    groups, alike = link_alike(looks, known, params.group_distance)
     if manifest is not None and manifest.exists():
         pages = {
             (row.category, Path(row.name).stem): row.page for row in read_table(manifest, RawPhoto)
         }
-        for i, photo in enumerate(paired):
-            if page := pages.get((photo.category, photo.stem)):
+        for i, photo in enumerate(looks):
+            if page := pages.get((photo.category, photo.name)):
                 groups.join(i, page)
-    return assign(
-        [Candidate(photo.category, photo.stem, groups.of(i)) for i, photo in enumerate(paired)],
-        params.test_per_category,
-        params.seed,
-        _read_lock(lock, params.seed),
-        params.val_fraction,
-    )
+    claims = find_claims(rows, looks, alike)
+    candidates = [Candidate(p.category, p.name, groups.of(i)) for i, p in enumerate(looks)]
 
+    def sides(closed: Collection[int]) -> list[str]:
+        return assign(
+            candidates,
+            params.test_per_category,
+            params.seed,
+            {(looks[i].category, looks[i].name) for i in claims.locked},
+            params.val_fraction,
+            barred={candidates[i].group for i in closed},
+        )
 
-def _read_lock(lock: Path | None, seed: int) -> set[tuple[str, str]]:
-    """The photos tested with before; another seed is another draw."""
-    if lock is None or not lock.exists():
-        return set()
-    return {(row.category, row.name) for row in read_table(lock, LockRow) if row.seed == seed}
+    try:
+        return sides(claims.alike | claims.strangers)
+    except ColorpipeError:
+        if not claims.strangers:
+            raise
+        # Hashes agree by accident too, and what is of another category and not even there must not
+        # take the last photo from one that is.
+        return sides(claims.alike)
 
 
 def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str]) -> None:
@@ -218,11 +214,6 @@ def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str]) -> None:
                 source.unlink()
             else:
                 source.rename(f"{folder}/{side}_{kind}/{photo.file}")
-
-
-def _write_lock(lock: Path, rows: list[LockRow]) -> None:
-    if not lock.exists() or read_table(lock, LockRow) != rows:
-        write_table(lock, rows, LockRow)
 
 
 def check_pairs(split: Path, most: int | None = None) -> None:

@@ -10,8 +10,10 @@ from PIL import Image, ImageEnhance
 
 from pipeline.curation.duplicates import (
     Groups,
+    both_hashes,
     distance,
     duplicates_of,
+    near_across,
     near_pairs,
     perceptual_hash,
 )
@@ -38,6 +40,15 @@ def test_the_hash_takes_the_lowest_frequencies_of_the_cosine_transform() -> None
     low = cv2.dct(gray.astype(np.float32))[:8, :8].ravel()
     bits = "".join(str(int(value > np.median(low))) for value in low)
     assert perceptual_hash(gray) == int(bits, 2)
+
+
+def test_the_hash_of_the_mirror_image_needs_none() -> None:
+    for seed in range(20):
+        gray = gray_of(scene(seed, 64, 64))
+        straight, mirrored = both_hashes(gray)
+        assert straight == perceptual_hash(gray)
+        assert distance(mirrored, perceptual_hash(np.ascontiguousarray(gray[:, ::-1]))) <= 2
+        assert distance(straight, mirrored) > 10
 
 
 def test_edited_copies_are_near_and_other_photos_far() -> None:
@@ -70,7 +81,24 @@ def test_no_near_pair_is_missed_and_none_comes_twice(most: int) -> None:
     assert sorted(near_pairs(hashes, most)) == expected
 
 
+@pytest.mark.parametrize(("most", "count"), [(0, 50), (6, 400), (10, 1500), (21, 200)])
+def test_near_hashes_of_two_lists_are_found_once(most: int, count: int) -> None:
+    draw = random.Random(most)
+    ones = [draw.getrandbits(64) for _ in range(count)]
+    others = [draw.getrandbits(64) for _ in range(count // 2)]
+    for _ in range(100):
+        mask = sum(1 << bit for bit in draw.sample(range(64), draw.randrange(most + 3)))
+        others.append(draw.choice(ones) ^ mask)
+    expected = [
+        (i, j)
+        for i, j in itertools.product(range(len(ones)), range(len(others)))
+        if distance(ones[i], others[j]) <= most
+    ]
+    assert sorted(near_across(ones, others, most)) == expected
+
+
 def test_no_hashes_have_no_pairs() -> None:
+    assert list(near_across([], [7], 4)) == list(near_across([7], [], 4)) == []
     assert list(near_pairs([], 4)) == []
     assert list(near_pairs([7], 4)) == []
 
