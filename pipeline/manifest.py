@@ -69,12 +69,15 @@ def content_name(data: bytes, extension: str) -> str:
 
 
 def write_table(path: Path, rows: Iterable[DataclassInstance], row_type: type[Any]) -> None:
-    """Write dataclass instances as CSV, whole or not at all; the fields are the columns."""
+    """Write dataclass instances as CSV, whole or not at all; the fields are the columns.
+
+    What is no text, as a file's name may be, becomes a question mark.
+    """
     columns = [field.name for field in dataclasses.fields(row_type)]
     values = operator.attrgetter(*columns)
     with (
         new_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as stream,
+        temporary.open("w", encoding="utf-8", errors="replace", newline="") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)

@@ -36,14 +36,17 @@ from pipeline.curation.screening import (
     screen,
 )
 from pipeline.errors import ColorpipeError
-from pipeline.images import RGB, ImageError, open_photo, read_bytes
-from pipeline.listing import files_below, folders_in, stem_and_suffix
+from pipeline.images import EXTENSIONS, RGB, ImageError, open_photo, read_bytes
+from pipeline.listing import LONGEST, distinct_stems, files_below, folders_in, printable
 from pipeline.manifest import MANIFEST, REFUSED, write_table
 from pipeline.outputs import new_file, new_folder
 from pipeline.parallel import map_in_order
 from pipeline.params import CleanParams
 from pipeline.progress import track
 from pipeline.report import contact_sheet
+
+_ROOM = LONGEST - max(map(len, EXTENSIONS.values()))
+"""Bytes of a clean photo's name before its extension."""
 
 SHEET_COLUMNS = 12
 """Examples of each reason on the contact sheet."""
@@ -89,21 +92,24 @@ def list_raw(raw: Path) -> Iterator[RawFile]:
     for entry in sorted(raw.iterdir()):
         if not entry.is_dir():
             if entry.name not in {MANIFEST, REFUSED}:
-                yield RawFile(str(entry), "", entry.name, "", shared_stem=False, misplaced=True)
+                yield RawFile(str(entry), "", entry.name, "", misplaced=True)
             continue
         folder = str(entry)
-        files = {file: stem_and_suffix(file)[0] for file in files_below(folder)}
-        # File systems that do not tell upper from lower case would overwrite one with the other.
-        stems = Counter(stem.casefold() for stem in files.values())
-        for file, stem in files.items():
+        files = list(files_below(folder))
+        own = (file for file in files if "/" not in file)
+        stems = distinct_stems(own, ".jpg", _ROOM, _plain)
+        for file in files:
             yield RawFile(
                 f"{folder}/{file}",
                 entry.name,
                 file,
-                stem,
-                shared_stem=stems[stem.casefold()] > 1,
+                stems.get(file, ""),
                 misplaced="/" in file,
             )
+
+
+def _plain(stem: str) -> str:
+    return printable(stem, "_")
 
 
 def _count_raw(raw: Path) -> tuple[int, list[str]]:
@@ -248,7 +254,7 @@ def _print_decision(row: CleanRow) -> None:
     why = ": ".join(part for part in (row.reason, row.detail) if part)
     if why:
         stays = f" ({row.duplicate_of} stays)" if row.duplicate_of else ""
-        print(f"{row.decision}  {row.category}/{row.file}  {why}{stays}")
+        print(printable(f"{row.decision}  {row.category}/{row.file}  {why}{stays}"))
 
 
 def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:

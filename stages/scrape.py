@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import ColorpipeError, Failure
+from pipeline.listing import printable
 from pipeline.manifest import (
     MANIFEST,
     REFUSED,
@@ -115,8 +116,8 @@ class Harvest:
             photos[digest] = RawPhoto(
                 name=name,
                 category=offer.category,
-                url=_text(offer.url),
-                page=_text(offer.page),
+                url=printable(offer.url),
+                page=printable(offer.page),
                 query=offer.query,
                 licence=offer.licence,
                 media_type=media.type,
@@ -125,9 +126,9 @@ class Harvest:
             )
 
     def _refuse(self, found: Offer | Refusal, reason: str, detail: str) -> None:
-        url, page = _text(found.url), _text(found.page)
+        url, page = printable(found.url), printable(found.page)
         self.refused.append(
-            RefusedPhoto(found.category, url, reason, _text(detail), page, found.query)
+            RefusedPhoto(found.category, url, reason, printable(detail), page, found.query)
         )
 
     def close(self) -> None:
@@ -156,11 +157,6 @@ class Harvest:
         why = [f"{count} × {reason}" for reason, count in counts]
         troubles = [str(failure) for failure in self.failures if not self.refused]
         return f"No photo could be had: {'; '.join(why or troubles or ['none was found'])}."
-
-
-def _text(strange: str) -> str:
-    """What UTF-8 can hold of a stranger's text: a file's name may be of bytes that are no text."""
-    return strange.encode("utf-8", "replace").decode("utf-8")
 
 
 def _print_table(harvest: Harvest) -> None:

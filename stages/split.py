@@ -7,8 +7,7 @@ names, ``<category>-<name>.png``.
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections import Counter
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,14 @@ from pipeline.curation.likeness import Look, link_alike
 from pipeline.curation.lock import LockRow, find_claims, read_lock, with_tested, write_lock
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import ImageError, open_photo, read_bytes, reading
-from pipeline.listing import files_in, folders_in, stem_and_suffix
+from pipeline.listing import (
+    LONGEST,
+    distinct_stems,
+    files_in,
+    folders_in,
+    printable,
+    stem_and_suffix,
+)
 from pipeline.manifest import RawPhoto, read_table
 from pipeline.outputs import link_or_copy, new_folder, write_bytes
 from pipeline.parallel import map_in_order
@@ -132,17 +138,15 @@ def list_photos(resized: Path) -> Iterator[Photo]:
     The category of a split photo is what stands before the last "-", so its name has none.
     """
     for category in folders_in(resized):
-        files = {file: stem_and_suffix(file)[0] for file in files_in(category)}
-        names = Counter(_plain(stem).casefold() for stem in files.values())
-        for file, stem in files.items():
-            name = _plain(stem)
-            shared = names[name.casefold()] > 1
-            mark = "_" + hashlib.sha256(file.encode()).hexdigest()[:8] if shared else ""
-            yield Photo(f"{category}/{file}", category.name, stem, name + mark)
+        room = LONGEST - len(os.fsencode(f"{category.name}-.png"))
+        names = distinct_stems(files_in(category), ".png", room, _plain)
+        for file, name in names.items():
+            stem = printable(stem_and_suffix(file)[0])
+            yield Photo(f"{category}/{file}", category.name, stem, name)
 
 
 def _plain(stem: str) -> str:
-    return stem.replace("-", "_")
+    return printable(stem, "_").replace("-", "_")
 
 
 def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
@@ -162,11 +166,20 @@ def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
         return Failure(photo.path, str(error))
     gray = luma(opened.pixels)
     if png.is_rgb(data) and not opened.changes:
-        link_or_copy(photo.path, y)
+        _link_or_write(photo.path, y, data)
     else:
         write_bytes(y, png.encode(opened.pixels))
     write_bytes(x, png.encode(gray))
-    return Paired(Look(photo.category, photo.stem, *both_hashes(gray)), name)
+    return Paired(Look(printable(photo.category), photo.stem, *both_hashes(gray)), name)
+
+
+def _link_or_write(source: str, target: str, data: bytes) -> None:
+    """Make ``target`` another name of the file ``source``, or write what was read from it."""
+    try:
+        link_or_copy(source, target)
+    except FileNotFoundError:
+        # It vanished after it was read.
+        write_bytes(target, data)
 
 
 def _sides(

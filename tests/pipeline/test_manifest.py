@@ -97,6 +97,11 @@ def test_columns_with_a_default_may_be_missing(tmp_path: Path) -> None:
         read_table(tmp_path / "table.csv", Newer)
 
 
+def test_what_is_no_text_is_written_as_a_question_mark(tmp_path: Path) -> None:
+    write_table(tmp_path / "table.csv", [Row("caf\udce9", 1, 0.0, False)], Row)
+    assert read_table(tmp_path / "table.csv", Row) == [Row("caf?", 1, 0.0, False)]
+
+
 def test_a_photo_is_named_by_its_bytes() -> None:
     # The first 16 hex digits of SHA-256 of "abc", from FIPS 180-2.
     assert content_name(b"abc", ".jpg") == "ba7816bf8f01cfea.jpg"

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline import png
 from pipeline.errors import ColorpipeError
+from pipeline.images import read_bytes
 from pipeline.manifest import MANIFEST, RawPhoto, write_table
 from pipeline.params import SplitParams
 from stages.split import check_pairs, split
@@ -144,6 +145,36 @@ def test_names_with_dashes_leave_the_category_readable(resized: Path, tmp_path: 
     everything = names(tmp_path / "out", "test_y") | names(tmp_path / "out", "train_y")
     assert len(everything) == 25 + 20
     assert {name.rpartition("-")[0] for name in everything} == {"forest", "low-sea"}
+
+
+def test_names_that_are_too_long_with_their_category_are_cut(resized: Path, tmp_path: Path) -> None:
+    long = "城" * 80
+    put(resized, f"low-sea/{long}1.png", scene(400, 48, 48))
+    put(resized, f"low-sea/{long}2.png", scene(401, 48, 48))
+    lock = tmp_path / "lock"
+    assert split(resized, tmp_path / "out", SplitParams(test_per_category=19), lock=lock) == []
+    everything = set().union(*(names(tmp_path / "out", f"{s}_y") for s in ("test", "train", "val")))
+    assert len(everything) == 25 + 20
+    assert sum(f"{long[:70]}" in name for name in everything) == 2
+    assert long in lock.read_text(encoding="utf-8")
+
+
+def test_a_file_that_vanishes_after_it_was_read_is_written_from_memory(
+    resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = resized / "forest/0003.png"
+    data = gone.read_bytes()
+
+    def read(path: str) -> bytes:
+        found = read_bytes(path)
+        if Path(path) == gone:
+            gone.unlink()
+        return found
+
+    monkeypatch.setattr("stages.split.read_bytes", read)
+    assert split(resized, tmp_path / "out", SplitParams()) == []
+    (written,) = (tmp_path / "out").glob("*_y/forest-0003.png")
+    assert written.read_bytes() == data
 
 
 def test_other_files_than_the_chain_s_are_converted(resized: Path, tmp_path: Path) -> None:
