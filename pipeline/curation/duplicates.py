@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 import cv2
@@ -104,6 +103,9 @@ _LOOK_UP_COST = 10_000
 _COMPARED = 1 << 18
 """Hashes compared at a time: a few megabytes."""
 
+_BLOCK = 1024
+"""Photos compared at a time with those that stay already."""
+
 _Found = Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]
 """Positions of near hashes, a bounded number at a time; where both are of one list, i < j."""
 
@@ -201,31 +203,46 @@ def duplicates_of(
         For the position of each photo that gives way: the position of the one that stays, and the
         distance of their hashes, None for an exact duplicate.
     """
-    # Of photos with the same hash only the first can stay, for whatever it gives way to is as near
-    # to the others. So the search is among different hashes, however many copies there are of one.
-    keys = digests if most is None else hashes
-    alike: dict[int, list[int]] = defaultdict(list)
-    for i in sorted(range(len(keys)), key=lambda position: ranks[position]):
-        alike[keys[i]].append(i)
-    firsts = [members[0] for members in alike.values()]
-    links: dict[int, list[int]] = {first: [first] for first in firsts}
-    for a, b in near_pairs([hashes[first] for first in firsts], most) if most else ():
-        links[firsts[a]].append(firsts[b])
-        links[firsts[b]].append(firsts[a])
+    order = sorted(range(len(hashes)), key=lambda position: ranks[position])
+    kept: list[int] = []
     gone: dict[int, tuple[int, int | None]] = {}
-
-    def judge(i: int, first: int) -> None:
-        staying = [j for j in links[first] if ranks[j] < ranks[i] and j not in gone]
-        if staying:
-            j = min(staying, key=lambda other: (distance(hashes[i], hashes[other]), ranks[other]))
-            gone[i] = (j, None if digests[i] == digests[j] else distance(hashes[i], hashes[j]))
-
-    for first in firsts:
-        judge(first, first)
-    for members in alike.values():
-        for i in members[1:]:
-            judge(i, members[0])
+    if most is None:
+        firsts: dict[int, int] = {}
+        for i in order:
+            if (first := firsts.setdefault(digests[i], i)) != i:
+                gone[i] = (first, None)
+        return gone
+    # Compared with those that stay only, of which few are near each other: there may be thousands
+    # of near duplicates, copies of a placeholder or frames of one film, and all their pairs would
+    # fill the memory.
+    while block := order[len(kept) + len(gone) :][: max(_BLOCK, len(kept) // 8)]:
+        nearest = _nearest([hashes[i] for i in block], [hashes[i] for i in kept], most)
+        recent, start = np.zeros(len(block), np.uint64), len(kept)
+        for i, found in zip(block, nearest, strict=True):
+            closest = found
+            if len(kept) > start:
+                bits = np.bitwise_count(recent[: len(kept) - start] ^ np.uint64(hashes[i]))
+                place = int(bits.argmin())
+                closest = min(found, (int(bits[place]), start + place))
+            apart, place = closest
+            if apart <= most:
+                stays = kept[place]
+                gone[i] = (stays, None if digests[i] == digests[stays] else apart)
+            else:
+                recent[len(kept) - start] = hashes[i]
+                kept.append(i)
     return gone
+
+
+def _nearest(ones: Sequence[int], others: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """For each of ``ones`` the distance and the position of the nearest of ``others``.
+
+    Of equally near ones the first; a distance over 64 where none is near.
+    """
+    found = [(65, 0)] * len(ones)
+    for i, j in near_across(ones, others, most):
+        found[i] = min(found[i], (distance(ones[i], others[j]), j))
+    return found
 
 
 class Groups:
