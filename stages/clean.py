@@ -30,6 +30,7 @@ from pipeline.curation.screening import (
     DROPPED,
     DUPLICATE,
     NEAR_DUPLICATE,
+    UNREADABLE,
     CleanRow,
     RawFile,
     Screened,
@@ -40,7 +41,7 @@ from pipeline.images import EXTENSIONS, RGB, ImageError, open_photo, read_bytes
 from pipeline.listing import LONGEST, distinct_stems, files_below, folders_in, printable
 from pipeline.manifest import MANIFEST, REFUSED, write_table
 from pipeline.outputs import new_file, new_folder
-from pipeline.parallel import map_in_order
+from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import CleanParams
 from pipeline.progress import track
 from pipeline.report import contact_sheet
@@ -144,7 +145,8 @@ def _screen_all(
     numbers, starts = array("L"), array("Q")
     sizes, hashes, digests = array("Q"), array("Q"), array("Q")
     work = functools.partial(screen, folder=folder, params=params)
-    results: Iterator[Screened] = map_in_order(work, list_raw(raw))
+    lost = functools.partial(_lose, folder=folder)
+    results: Iterator[Screened] = map_in_order(work, list_raw(raw), failed=lost)
     for number, result in enumerate(track(results, "Cleaning", total)):
         start = spool.tell()
         pickle.dump(result.row, spool)
@@ -169,6 +171,13 @@ def _screen_all(
         row: CleanRow = pickle.load(spool)
         labels[place] = f"{row.category}/{row.file}"
     return {numbers[place]: (labels[stays], apart) for place, (stays, apart) in found.items()}
+
+
+def _lose(raw: RawFile, folder: Path | None) -> Screened:
+    """Drop a file that kills the process which screens it, with what that may have written."""
+    for extension in EXTENSIONS.values() if folder is not None and not raw.misplaced else ():
+        Path(f"{folder}/{raw.category}/{raw.stem}{extension}").unlink(missing_ok=True)
+    return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, KILLED))
 
 
 def _decide(
@@ -263,7 +272,9 @@ def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
     labels: list[str] = []
     for reason, count in tally.reasons.most_common():
         pictures: list[RGB] = []
-        for row in sorted(tally.examples[reason], key=lambda row: (row.category, row.file)):
+        # What killed a worker would kill this process too.
+        examples = [row for row in tally.examples[reason] if row.detail != KILLED]
+        for row in sorted(examples, key=lambda row: (row.category, row.file)):
             files = [f"{row.category}/{row.file}", row.duplicate_of]
             for file in files if row.duplicate_of else files[:1]:
                 # What cannot be opened cannot be shown.

@@ -32,7 +32,7 @@ from pipeline.listing import (
 )
 from pipeline.manifest import RawPhoto, read_table
 from pipeline.outputs import link_or_copy, new_folder, write_bytes
-from pipeline.parallel import map_in_order
+from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import SplitParams
 from pipeline.progress import track
 
@@ -97,7 +97,9 @@ def split(
             (folder / f"{side}_x").mkdir()
             (folder / f"{side}_y").mkdir()
         work = functools.partial(write_pair, folder=folder)
-        for result in track(map_in_order(work, list_photos(resized)), "Splitting", total):
+        lost = functools.partial(_lose, folder=folder)
+        results = map_in_order(work, list_photos(resized), failed=lost)
+        for result in track(results, "Splitting", total):
             if isinstance(result, Failure):
                 failures.append(result)
             else:
@@ -157,8 +159,7 @@ def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
     A PNG that holds the photo as it is becomes another name of the same file where the file system
     has hard links: a new file would cost more time than all the rest, and the space twice.
     """
-    name = f"{photo.category}-{photo.name}.png"
-    x, y = f"{folder}/{TRAIN}_x/{name}", f"{folder}/{TRAIN}_y/{name}"
+    x, y = _pair(photo, folder)
     try:
         data = read_bytes(photo.path)
         opened = open_photo(data)
@@ -170,12 +171,30 @@ def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
     else:
         write_bytes(y, png.encode(opened.pixels))
     write_bytes(x, png.encode(gray))
-    return Paired(Look(printable(photo.category), photo.stem, *both_hashes(gray)), name)
+    look = Look(printable(photo.category), photo.stem, *both_hashes(gray))
+    return Paired(look, y.rpartition("/")[2])
+
+
+def _pair(photo: Photo, folder: Path) -> tuple[str, str]:
+    """Where the gray copy of a photo goes, and where the photo."""
+    name = f"{photo.category}-{photo.name}.png"
+    return f"{folder}/{TRAIN}_x/{name}", f"{folder}/{TRAIN}_y/{name}"
+
+
+def _lose(photo: Photo, folder: Path) -> Failure:
+    """Give up a photo that kills the process which reads it, with what that may have written."""
+    for path in _pair(photo, folder):
+        Path(path).unlink(missing_ok=True)
+    return Failure(photo.path, KILLED)
 
 
 def _link_or_write(source: str, target: str, data: bytes) -> None:
     """Make ``target`` another name of the file ``source``, or write what was read from it."""
     try:
+        link_or_copy(source, target)
+    except FileExistsError:
+        # It is from a process that was killed before it was done with its photos.
+        Path(target).unlink()
         link_or_copy(source, target)
     except FileNotFoundError:
         # It vanished after it was read.

@@ -1,5 +1,7 @@
 import hashlib
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from PIL import Image
 
 from pipeline import png
 from pipeline.errors import ColorpipeError
-from pipeline.images import read_bytes
+from pipeline.images import Photo, open_photo, read_bytes
 from pipeline.manifest import MANIFEST, RawPhoto, write_table
 from pipeline.params import SplitParams
 from stages.split import check_pairs, split
@@ -193,6 +195,25 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(
     failures = split(resized, tmp_path / "out", SplitParams())
     assert [failure.what for failure in failures] == [str(resized / "forest/bad.png")]
     assert len(names(tmp_path / "out", "test_y")) == 20
+
+
+def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
+    resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(data: bytes, *args: object, **values: object) -> Photo:
+        if data == b"bomb":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return open_photo(data, *args, **values)
+
+    monkeypatch.setattr("stages.split.open_photo", crash)
+    monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
+    fill(resized, "town", range(300, 320))
+    (resized / "forest/0020.png").write_bytes(b"bomb")
+    [failure] = split(resized, tmp_path / "out", SplitParams())
+    assert failure.what == str(resized / "forest/0020.png")
+    assert "crashes a decoder" in failure.reason
+    assert sum(len(names(tmp_path / "out", f"{s}_y")) for s in ("test", "train", "val")) == 62
+    check_pairs(tmp_path / "out")
 
 
 def test_a_category_with_too_few_is_a_sentence_and_the_last_result_stays(
