@@ -1,10 +1,19 @@
-"""The files of a folder, in an order that does not depend on the file system."""
+"""The files of a folder, in an order that does not depend on the file system, and their names."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+LONGEST = 255
+"""Bytes that a file's name may have, on most file systems."""
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+"""What Python makes of the bytes of a file's name that are no UTF-8."""
+_BREAKS = re.compile("[\0\r\n]")
 
 
 def folders_in(folder: Path) -> list[Path]:
@@ -44,3 +53,48 @@ def files_below(folder: str, inside: str = "") -> Iterator[str]:
             yield from files_below(entry.path, f"{inside}{entry.name}/")
         elif not entry.is_dir():
             yield inside + entry.name
+
+
+def printable(strange: str, instead: str = "?") -> str:
+    """What a table can hold of a stranger's text, on one line.
+
+    A file's name may be of bytes that are no text; of a carriage return or a NUL, Python's CSV
+    writer makes what its reader does not take.
+    """
+    if strange.isascii() and strange.isprintable():
+        return strange
+    return _BREAKS.sub(" ", _NO_TEXT.sub(instead, strange))
+
+
+def distinct_stems(
+    files: Iterable[str], ending: str, room: int, plain: Callable[[str], str]
+) -> dict[str, str]:
+    """Give each file a stem of its own, its name's if that can be.
+
+    Of files that would get the same one keeps it: that which is called so with ``ending``, else the
+    first. The others get a mark that comes from their own name only, so that it stays whatever else
+    comes. Upper and lower case count as the same: not all file systems tell them apart.
+
+    Args:
+        files: names of the files of one folder, sorted; all different.
+        ending: the extension of the files that have the first claim.
+        room: the bytes that a stem may have.
+        plain: what becomes of a file's stem in any case.
+    """
+    stems = {file: plain(stem_and_suffix(file)[0]) for file in files}
+    keepers: dict[str, str] = {}
+    for file, stem in stems.items():
+        keeper = keepers.setdefault(stem.casefold(), file)
+        if file == stem + ending and keeper != stems[keeper] + ending:
+            keepers[stem.casefold()] = file
+    return {
+        file: stem
+        if keepers[stem.casefold()] == file and len(stem.encode()) <= room
+        else _marked(file, stem, room)
+        for file, stem in stems.items()
+    }
+
+
+def _marked(file: str, stem: str, room: int) -> str:
+    mark = "_" + hashlib.sha256(os.fsencode(file)).hexdigest()[:8]
+    return stem.encode()[: max(0, room - len(mark))].decode(errors="ignore") + mark

@@ -69,12 +69,15 @@ def content_name(data: bytes, extension: str) -> str:
 
 
 def write_table(path: Path, rows: Iterable[DataclassInstance], row_type: type[Any]) -> None:
-    """Write dataclass instances as CSV, whole or not at all; the fields are the columns."""
+    """Write dataclass instances as CSV, whole or not at all; the fields are the columns.
+
+    What is no text, as a file's name may be, becomes a question mark.
+    """
     columns = [field.name for field in dataclasses.fields(row_type)]
     values = operator.attrgetter(*columns)
     with (
         new_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as stream,
+        temporary.open("w", encoding="utf-8", errors="replace", newline="") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
@@ -84,6 +87,8 @@ def write_table(path: Path, rows: Iterable[DataclassInstance], row_type: type[An
 def read_table(path: Path, row_type: type[R]) -> list[R]:
     """Read what :func:`write_table` wrote; ``int``, ``float`` and ``bool`` fields are converted.
 
+    The last columns may be missing, if their fields have defaults: an older version had them not.
+
     Raises:
         ColorpipeError: the file is missing or has other columns.
     """
@@ -91,14 +96,18 @@ def read_table(path: Path, row_type: type[R]) -> list[R]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream)
-            if reader.fieldnames != [field.name for field in fields]:
+            found = list(reader.fieldnames or ())
+            added = fields[len(found) :]
+            if found != [f.name for f in fields][: len(found)] or any(
+                f.default is dataclasses.MISSING for f in added
+            ):
                 raise ColorpipeError(
                     f"{path} does not have the columns {', '.join(f.name for f in fields)};"
                     " make it again with the stage that writes it."
                 )
             types = get_type_hints(row_type)
             return [
-                row_type(**{f.name: _convert(types[f.name], row[f.name]) for f in fields})
+                row_type(**{name: _convert(types[name], row[name]) for name in found})
                 for row in reader
             ]
     except FileNotFoundError as error:

@@ -1,7 +1,9 @@
 """The same function over many inputs, on every core, in the order of the inputs.
 
 Processes, not threads: what one photo needs is many short calls between which Python holds its
-lock, and a decoder that crashes on a stranger's bytes then takes a worker down, not the run.
+lock, and a decoder that crashes on a stranger's bytes then takes a worker down, not the run: what
+was under way is done again, an input at a time, and the one that takes a worker down again is given
+up. (On a single core, or for a few inputs, there are no workers.)
 """
 
 from __future__ import annotations
@@ -48,6 +50,12 @@ FEW = 48
 """Up to this many inputs are handled in this process: starting workers would take longer."""
 
 
+KILLED = (
+    "the process that handled it was killed, and again when nothing else was under way; either it"
+    " crashes a decoder, or it takes more memory than there is"
+)
+"""Why an input was given up, as a phrase that fits behind a colon."""
+
 HELD = 1 << 26
 """Bytes of freed memory that a worker keeps for the next photo."""
 
@@ -63,21 +71,25 @@ def cores() -> int:
 
 
 def map_in_order(
-    function: Callable[[T], R], inputs: Iterable[T], workers: int | None = None
+    function: Callable[[T], R],
+    inputs: Iterable[T],
+    workers: int | None = None,
+    failed: Callable[[T], R] | None = None,
 ) -> Iterator[R]:
     """Yield ``function(input)`` for every input, in order, computed by ``workers`` processes.
 
     ``inputs`` is read only a bounded number ahead, so neither it nor the results pile up in memory.
     ``function`` and what it takes and returns must be picklable: a module's function, or a
-    ``functools.partial`` of one.
+    ``functools.partial`` of one. It may be called twice for an input, when a worker is killed.
 
     Args:
         function: an exception of it is raised here, in its turn, and ends the work.
         inputs: may be an endless stream.
         workers: None is one for each core.
+        failed: called here, makes the result for an input that :data:`KILLED` speaks of.
 
     Raises:
-        ColorpipeError: a worker was killed, as the system does when memory runs out.
+        ColorpipeError: there is such an input, and no ``failed``.
     """
     workers = cores() if workers is None else workers
     stream = iter(inputs)
@@ -93,27 +105,82 @@ def map_in_order(
     # What is there before the fork is no garbage: to look through it again and again takes time
     # here, and in a worker it would also copy the memory.
     gc.freeze()
-    pool = ProcessPoolExecutor(workers, _context(), initializer=_start_worker)
-    pending: deque[Future[tuple[list[R], float]]] = deque()
+    pool = _pool(workers)
+    pending: _Pending[T, R] = deque()
     length = FIRST_CHUNK
     try:
-        while chunk := list(itertools.islice(inputs, length)):
-            pending.append(pool.submit(_apply, function, chunk))
-            if len(pending) >= workers * AHEAD:
-                results, each = pending.popleft().result()
-                length = min(max(1, round(CHUNK_SECONDS / each)), CHUNK)
-                yield from results
-        while pending:
-            yield from pending.popleft().result()[0]
-    except BrokenProcessPool as error:
-        raise ColorpipeError(
-            "A worker process was killed, most likely because memory ran out; close other"
-            " programs, or lower max_pixels, and run this again."
-        ) from error
+        while (chunk := list(itertools.islice(inputs, length))) or pending:
+            if chunk:
+                pending.append((chunk, _submit(pool, function, chunk)))
+                if len(pending) < workers * AHEAD:
+                    continue
+            try:
+                results, each = pending[0][1].result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=True, cancel_futures=True)
+                yield from _redo(function, pending, failed)
+                pool = _pool(workers)
+                pending.clear()
+                continue
+            pending.popleft()
+            length = min(max(1, round(CHUNK_SECONDS / each)), CHUNK)
+            yield from results
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         gc.unfreeze()
         cv2.setNumThreads(threads)
+
+
+_Pending = deque[tuple[list[T], "Future[tuple[list[R], float]]"]]
+"""Chunks that were handed out, and what will come of them."""
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, _context(), initializer=_start_worker)
+
+
+def _submit(
+    pool: ProcessPoolExecutor, function: Callable[[T], R], chunk: list[T]
+) -> Future[tuple[list[R], float]]:
+    """Hand a chunk over; to a pool that is broken too, whose result then says so in its turn."""
+    try:
+        return pool.submit(_apply, function, chunk)
+    except BrokenProcessPool as error:
+        future = Future[tuple[list[R], float]]()
+        future.set_exception(error)
+        return future
+
+
+def _redo(
+    function: Callable[[T], R], pending: _Pending[T, R], failed: Callable[[T], R] | None
+) -> Iterator[R]:
+    """Yield the results of what was under way when a worker was killed.
+
+    What was not done is done by a single worker, an input at a time: so it is known which input
+    kills it, and one that only wanted memory has that of all.
+    """
+    pool = _pool(1)
+    try:
+        for chunk, future in pending:
+            if not isinstance(future.exception(), BrokenProcessPool):
+                yield from future.result()[0]
+                continue
+            for item in chunk:
+                try:
+                    result = pool.submit(function, item).result()
+                except BrokenProcessPool as error:
+                    if failed is None:
+                        raise ColorpipeError(
+                            "A worker process was killed, and another on the same input; either it"
+                            " crashes a decoder, or memory ran out: close other programs and run"
+                            " this again."
+                        ) from error
+                    pool.shutdown(wait=True)
+                    pool = _pool(1)
+                    result = failed(item)
+                yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _apply(function: Callable[[T], R], chunk: list[T]) -> tuple[list[R], float]:

@@ -30,20 +30,24 @@ from pipeline.curation.screening import (
     DROPPED,
     DUPLICATE,
     NEAR_DUPLICATE,
+    UNREADABLE,
     CleanRow,
     RawFile,
     Screened,
     screen,
 )
 from pipeline.errors import ColorpipeError
-from pipeline.images import RGB, ImageError, open_photo, read_bytes
-from pipeline.listing import files_below, folders_in, stem_and_suffix
+from pipeline.images import EXTENSIONS, RGB, ImageError, open_photo, read_bytes
+from pipeline.listing import LONGEST, distinct_stems, files_below, folders_in, printable
 from pipeline.manifest import MANIFEST, REFUSED, write_table
 from pipeline.outputs import new_file, new_folder
-from pipeline.parallel import map_in_order
+from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import CleanParams
 from pipeline.progress import track
 from pipeline.report import contact_sheet
+
+_ROOM = LONGEST - max(map(len, EXTENSIONS.values()))
+"""Bytes of a clean photo's name before its extension."""
 
 SHEET_COLUMNS = 12
 """Examples of each reason on the contact sheet."""
@@ -89,21 +93,24 @@ def list_raw(raw: Path) -> Iterator[RawFile]:
     for entry in sorted(raw.iterdir()):
         if not entry.is_dir():
             if entry.name not in {MANIFEST, REFUSED}:
-                yield RawFile(str(entry), "", entry.name, "", shared_stem=False, misplaced=True)
+                yield RawFile(str(entry), "", entry.name, "", misplaced=True)
             continue
         folder = str(entry)
-        files = {file: stem_and_suffix(file)[0] for file in files_below(folder)}
-        # File systems that do not tell upper from lower case would overwrite one with the other.
-        stems = Counter(stem.casefold() for stem in files.values())
-        for file, stem in files.items():
+        files = list(files_below(folder))
+        own = (file for file in files if "/" not in file)
+        stems = distinct_stems(own, ".jpg", _ROOM, _plain)
+        for file in files:
             yield RawFile(
                 f"{folder}/{file}",
                 entry.name,
                 file,
-                stem,
-                shared_stem=stems[stem.casefold()] > 1,
+                stems.get(file, ""),
                 misplaced="/" in file,
             )
+
+
+def _plain(stem: str) -> str:
+    return printable(stem, "_")
 
 
 def _count_raw(raw: Path) -> tuple[int, list[str]]:
@@ -138,7 +145,8 @@ def _screen_all(
     numbers, starts = array("L"), array("Q")
     sizes, hashes, digests = array("Q"), array("Q"), array("Q")
     work = functools.partial(screen, folder=folder, params=params)
-    results: Iterator[Screened] = map_in_order(work, list_raw(raw))
+    lost = functools.partial(_lose, folder=folder)
+    results: Iterator[Screened] = map_in_order(work, list_raw(raw), failed=lost)
     for number, result in enumerate(track(results, "Cleaning", total)):
         start = spool.tell()
         pickle.dump(result.row, spool)
@@ -163,6 +171,13 @@ def _screen_all(
         row: CleanRow = pickle.load(spool)
         labels[place] = f"{row.category}/{row.file}"
     return {numbers[place]: (labels[stays], apart) for place, (stays, apart) in found.items()}
+
+
+def _lose(raw: RawFile, folder: Path | None) -> Screened:
+    """Drop a file that kills the process which screens it, with what that may have written."""
+    for extension in EXTENSIONS.values() if folder is not None and not raw.misplaced else ():
+        Path(f"{folder}/{raw.category}/{raw.stem}{extension}").unlink(missing_ok=True)
+    return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, KILLED))
 
 
 def _decide(
@@ -248,7 +263,7 @@ def _print_decision(row: CleanRow) -> None:
     why = ": ".join(part for part in (row.reason, row.detail) if part)
     if why:
         stays = f" ({row.duplicate_of} stays)" if row.duplicate_of else ""
-        print(f"{row.decision}  {row.category}/{row.file}  {why}{stays}")
+        print(printable(f"{row.decision}  {row.category}/{row.file}  {why}{stays}"))
 
 
 def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
@@ -257,7 +272,9 @@ def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
     labels: list[str] = []
     for reason, count in tally.reasons.most_common():
         pictures: list[RGB] = []
-        for row in sorted(tally.examples[reason], key=lambda row: (row.category, row.file)):
+        # What killed a worker would kill this process too.
+        examples = [row for row in tally.examples[reason] if row.detail != KILLED]
+        for row in sorted(examples, key=lambda row: (row.category, row.file)):
             files = [f"{row.category}/{row.file}", row.duplicate_of]
             for file in files if row.duplicate_of else files[:1]:
                 # What cannot be opened cannot be shown.

@@ -16,7 +16,7 @@ from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import RGB, ImageError, open_photo, read_bytes
 from pipeline.listing import files_in, folders_in, stem_and_suffix
 from pipeline.outputs import new_folder, write_bytes
-from pipeline.parallel import map_in_order
+from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import ResizeParams
 from pipeline.progress import track
 
@@ -51,7 +51,9 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
         for category in categories:
             (folder / category).mkdir()
         work = functools.partial(resize_file, folder=folder, params=params)
-        for failure in track(map_in_order(work, list_photos(clean)), "Resizing", total):
+        lost = functools.partial(_lose, folder=folder)
+        results = map_in_order(work, list_photos(clean), failed=lost)
+        for failure in track(results, "Resizing", total):
             if failure is not None:
                 failures.append(failure)
         if len(failures) == total:
@@ -104,6 +106,12 @@ def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure |
     square = to_square(pixels, params)
     write_bytes(f"{folder}/{source.category}/{source.stem}.png", png.encode(square))
     return None
+
+
+def _lose(source: Source, folder: Path) -> Failure:
+    """Give up a photo that kills the process which resizes it, with what that may have written."""
+    Path(f"{folder}/{source.category}/{source.stem}.png").unlink(missing_ok=True)
+    return Failure(source.path, KILLED)
 
 
 def to_square(rgb: RGB, params: ResizeParams) -> RGB:

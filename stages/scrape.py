@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import ColorpipeError, Failure
+from pipeline.listing import printable
 from pipeline.manifest import (
     MANIFEST,
     REFUSED,
@@ -127,19 +127,21 @@ class Harvest:
             photos[digest] = RawPhoto(
                 name=name,
                 category=offer.category,
-                url=_text(offer.url),
-                page=_text(offer.page),
-                query=_text(offer.query),
-                licence=_text(offer.licence),
+                url=printable(offer.url),
+                page=printable(offer.page),
+                query=printable(offer.query),
+                licence=printable(offer.licence),
                 media_type=media.type,
                 sha256=digest,
                 bytes=len(offer.data),
             )
 
     def _refuse(self, found: Offer | Refusal, reason: str, detail: str) -> None:
-        url, page = _text(found.url), _text(found.page)
+        url, page = printable(found.url), printable(found.page)
         self.refused.append(
-            RefusedPhoto(found.category, url, reason, _text(detail), page, _text(found.query))
+            RefusedPhoto(
+                found.category, url, reason, printable(detail), page, printable(found.query)
+            )
         )
 
     def close(self) -> None:
@@ -168,15 +170,6 @@ class Harvest:
         why = [f"{count} × {reason}" for reason, count in counts]
         troubles = [str(failure) for failure in self.failures if not self.refused]
         return f"No photo could be had: {'; '.join(why or troubles or ['none was found'])}."
-
-
-def _text(strange: str) -> str:
-    """What a table can hold of a stranger's text, on one line.
-
-    A file's name may be of bytes that are no text; of a carriage return or a NUL, Python's CSV
-    writer makes what its reader does not take.
-    """
-    return re.sub(r"[\0\r\n]", " ", strange.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _print_table(harvest: Harvest) -> None:

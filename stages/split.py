@@ -7,9 +7,8 @@ names, ``<category>-<name>.png``.
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,28 +17,28 @@ import numpy as np
 from pipeline import png
 from pipeline.color import luma
 from pipeline.curation.assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
-from pipeline.curation.duplicates import Groups, near_pairs, perceptual_hash
+from pipeline.curation.duplicates import both_hashes
+from pipeline.curation.likeness import Look, link_alike
+from pipeline.curation.lock import LockRow, find_claims, read_lock, with_tested, write_lock
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import ImageError, open_photo, read_bytes, reading
-from pipeline.listing import files_in, folders_in, stem_and_suffix
-from pipeline.manifest import RawPhoto, read_table, write_table
+from pipeline.listing import (
+    LONGEST,
+    distinct_stems,
+    files_in,
+    folders_in,
+    printable,
+    stem_and_suffix,
+)
+from pipeline.manifest import RawPhoto, read_table
 from pipeline.outputs import link_or_copy, new_folder, write_bytes
-from pipeline.parallel import map_in_order
+from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import SplitParams
 from pipeline.progress import track
 
 CHECKED = 16
 """Pairs of each side that are read again at the end: x is made from y, so that only a fault in all
 of them could be new."""
-
-
-@dataclass(frozen=True)
-class LockRow:
-    """A row of the lock: a photo that is tested with."""
-
-    category: str
-    name: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,10 @@ class Photo:
 class Paired:
     """A photo whose pair was written."""
 
-    category: str
-    stem: str
-    """Of the resized photo."""
+    look: Look
+    """Under the stem of the resized photo."""
     file: str
     """Name in the split."""
-    hash: int
 
 
 def split(
@@ -80,8 +77,9 @@ def split(
         params: sizes, distance and seed.
         manifest: the table of raw photos; those of one page stay on one side. None, or a file that
             is not there, leaves pages out of account.
-        lock: the table of test photos, read if it is there and written at the end; it keeps the
-            test set the same when photos are added. None neither reads nor writes it.
+        lock: the table of all photos that were tested with, read if it is there and added to at
+            the end; it keeps the test set the same when photos are added. None neither reads nor
+            writes it.
 
     Returns:
         A failure for each photo that could not be read.
@@ -92,30 +90,34 @@ def split(
     total = _count(resized)
     failures: list[Failure] = []
     paired: list[Paired] = []
+    rows = [] if lock is None else read_lock(lock)
     sides = (TRAIN, TEST, VAL) if params.val_fraction > 0 else (TRAIN, TEST)
     with new_folder(out) as folder:
         for side in sides:
             (folder / f"{side}_x").mkdir()
             (folder / f"{side}_y").mkdir()
         work = functools.partial(write_pair, folder=folder)
-        for result in track(map_in_order(work, list_photos(resized)), "Splitting", total):
+        lost = functools.partial(_lose, folder=folder)
+        results = map_in_order(work, list_photos(resized), failed=lost)
+        for result in track(results, "Splitting", total):
             if isinstance(result, Failure):
                 failures.append(result)
             else:
                 paired.append(result)
         if not paired:
             raise ColorpipeError(f"No photo in {resized} could be read; first {failures[0]}.")
-        chosen = _sides(paired, params, manifest, lock)
+        looks = [pair.look for pair in paired]
+        chosen = _sides(looks, params, manifest, [row for row in rows if row.seed == params.seed])
         _move(folder, paired, chosen)
         check_pairs(folder, CHECKED)
     if lock is not None:
-        tested = [p for p, side in zip(paired, chosen, strict=True) if side == TEST]
-        _write_lock(lock, [LockRow(p.category, p.stem, params.seed) for p in tested])
+        tested = [i for i, side in enumerate(chosen) if side == TEST]
+        write_lock(lock, with_tested(rows, looks, tested, params.seed, params.group_distance))
     left_out = chosen.count(LEFT_OUT)
     if left_out:
         print(
-            f"{left_out} photos are in neither train nor test, because they are near duplicates"
-            " of test photos or come from the same page."
+            f"{left_out} photos are in neither train nor test, because they were tested with before"
+            " and the test is full, are near duplicates of such photos or come from the same page."
         )
     return failures
 
@@ -138,17 +140,15 @@ def list_photos(resized: Path) -> Iterator[Photo]:
     The category of a split photo is what stands before the last "-", so its name has none.
     """
     for category in folders_in(resized):
-        files = {file: stem_and_suffix(file)[0] for file in files_in(category)}
-        names = Counter(_plain(stem).casefold() for stem in files.values())
-        for file, stem in files.items():
-            name = _plain(stem)
-            shared = names[name.casefold()] > 1
-            mark = "_" + hashlib.sha256(file.encode()).hexdigest()[:8] if shared else ""
-            yield Photo(f"{category}/{file}", category.name, stem, name + mark)
+        room = LONGEST - len(os.fsencode(f"{category.name}-.png"))
+        names = distinct_stems(files_in(category), ".png", room, _plain)
+        for file, name in names.items():
+            stem = printable(stem_and_suffix(file)[0])
+            yield Photo(f"{category}/{file}", category.name, stem, name)
 
 
 def _plain(stem: str) -> str:
-    return stem.replace("-", "_")
+    return printable(stem, "_").replace("-", "_")
 
 
 def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
@@ -159,8 +159,7 @@ def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
     A PNG that holds the photo as it is becomes another name of the same file where the file system
     has hard links: a new file would cost more time than all the rest, and the space twice.
     """
-    name = f"{photo.category}-{photo.name}.png"
-    x, y = f"{folder}/{TRAIN}_x/{name}", f"{folder}/{TRAIN}_y/{name}"
+    x, y = _pair(photo, folder)
     try:
         data = read_bytes(photo.path)
         opened = open_photo(data)
@@ -168,45 +167,74 @@ def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
         return Failure(photo.path, str(error))
     gray = luma(opened.pixels)
     if png.is_rgb(data) and not opened.changes:
-        link_or_copy(photo.path, y)
+        _link_or_write(photo.path, y, data)
     else:
         write_bytes(y, png.encode(opened.pixels))
     write_bytes(x, png.encode(gray))
-    return Paired(photo.category, photo.stem, name, perceptual_hash(gray))
+    look = Look(printable(photo.category), photo.stem, *both_hashes(gray))
+    return Paired(look, y.rpartition("/")[2])
+
+
+def _pair(photo: Photo, folder: Path) -> tuple[str, str]:
+    """Where the gray copy of a photo goes, and where the photo."""
+    name = f"{photo.category}-{photo.name}.png"
+    return f"{folder}/{TRAIN}_x/{name}", f"{folder}/{TRAIN}_y/{name}"
+
+
+def _lose(photo: Photo, folder: Path) -> Failure:
+    """Give up a photo that kills the process which reads it, with what that may have written."""
+    for path in _pair(photo, folder):
+        Path(path).unlink(missing_ok=True)
+    return Failure(photo.path, KILLED)
+
+
+def _link_or_write(source: str, target: str, data: bytes) -> None:
+    """Make ``target`` another name of the file ``source``, or write what was read from it."""
+    try:
+        link_or_copy(source, target)
+    except FileExistsError:
+        # It is from a process that was killed before it was done with its photos.
+        Path(target).unlink()
+        link_or_copy(source, target)
+    except FileNotFoundError:
+        # It vanished after it was read.
+        write_bytes(target, data)
 
 
 def _sides(
-    paired: Sequence[Paired], params: SplitParams, manifest: Path | None, lock: Path | None
+    looks: Sequence[Look], params: SplitParams, manifest: Path | None, rows: Sequence[LockRow]
 ) -> list[str]:
     """Choose the side of each photo, with what belongs together on one side."""
-    groups = Groups()
-    firsts: dict[int, int] = {}
-    for i, photo in enumerate(paired):
-        groups.join(i, firsts.setdefault(photo.hash, i))
-    places = list(firsts.values())
-    for a, b in near_pairs(list(firsts), params.group_distance):
-        groups.join(places[a], places[b])
+    known = {row.look for row in rows if row.look is not None}
+    groups, alike = link_alike(looks, known, params.group_distance)
     if manifest is not None and manifest.exists():
         pages = {
             (row.category, Path(row.name).stem): row.page for row in read_table(manifest, RawPhoto)
         }
-        for i, photo in enumerate(paired):
-            if page := pages.get((photo.category, photo.stem)):
+        for i, photo in enumerate(looks):
+            if page := pages.get((photo.category, photo.name)):
                 groups.join(i, page)
-    return assign(
-        [Candidate(photo.category, photo.stem, groups.of(i)) for i, photo in enumerate(paired)],
-        params.test_per_category,
-        params.seed,
-        _read_lock(lock, params.seed),
-        params.val_fraction,
-    )
+    claims = find_claims(rows, looks, alike)
+    candidates = [Candidate(p.category, p.name, groups.of(i)) for i, p in enumerate(looks)]
 
+    def sides(closed: Collection[int]) -> list[str]:
+        return assign(
+            candidates,
+            params.test_per_category,
+            params.seed,
+            {(looks[i].category, looks[i].name) for i in claims.locked},
+            params.val_fraction,
+            barred={candidates[i].group for i in closed},
+        )
 
-def _read_lock(lock: Path | None, seed: int) -> set[tuple[str, str]]:
-    """The photos tested with before; another seed is another draw."""
-    if lock is None or not lock.exists():
-        return set()
-    return {(row.category, row.name) for row in read_table(lock, LockRow) if row.seed == seed}
+    try:
+        return sides(claims.alike | claims.strangers)
+    except ColorpipeError:
+        if not claims.strangers:
+            raise
+        # Hashes agree by accident too, and what is of another category and not even there must not
+        # take the last photo from one that is.
+        return sides(claims.alike)
 
 
 def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str]) -> None:
@@ -218,11 +246,6 @@ def _move(folder: Path, paired: Sequence[Paired], sides: Sequence[str]) -> None:
                 source.unlink()
             else:
                 source.rename(f"{folder}/{side}_{kind}/{photo.file}")
-
-
-def _write_lock(lock: Path, rows: list[LockRow]) -> None:
-    if not lock.exists() or read_table(lock, LockRow) != rows:
-        write_table(lock, rows, LockRow)
 
 
 def check_pairs(split: Path, most: int | None = None) -> None:

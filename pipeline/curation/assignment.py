@@ -9,13 +9,20 @@ arrives.
 
 So the choice is remembered. The first time, photos are ranked by a hash of their name (which in
 this project comes from their content) and the seed; the test set is then written down in a small
-table, the lock, which belongs into version control as ``dvc.lock`` does. From then on what is
-written there stays in the test, and new photos go to training. Only photos that are removed make
-room for others. Without the table the ranking gives the same result for the same photos.
+table, the lock, which belongs into version control as ``dvc.lock`` does. What is written there is
+never trained on again: it is in the test as long as the test needs photos, and else left out. New
+photos go to training. Only photos that are removed, or a test that shall be larger, make room for
+others, which are then locked too. Without the table the ranking gives the same result for the same
+photos.
+
+The lock only grows, so that what is away for a run, as a file may be or a whole category, is known
+when it comes back. The price is that a category may then have more locked photos than it is to be
+tested with; those that are the first by rank are the test, and the others idle.
 
 Photos that belong together (near duplicates, or from one page) must not face each other. A group
 goes to the test whole if it fits there; a group of which only a part fits, or to which photos came
-when the test was full, leaves the rest out of both sides.
+when the test was full, leaves the rest out of both sides. A locked photo that is not there still
+counts: what looks like it stands in for it, and is not trained on.
 """
 
 from __future__ import annotations
@@ -49,6 +56,8 @@ def assign(
     seed: int = 0,
     locked: Collection[tuple[str, str]] = (),
     val_fraction: float = 0.0,
+    *,
+    barred: Collection[Hashable] = (),
 ) -> list[str]:
     """Choose a side for each photo; see the module's text for how.
 
@@ -58,6 +67,7 @@ def assign(
         seed: draws another order.
         locked: (category, name) of the photos that were tested with before.
         val_fraction: the part of the groups outside the test that is for validation, by hash.
+        barred: groups that belong to photos that were tested with, besides those of ``locked``.
 
     Returns:
         The side of each photo.
@@ -80,11 +90,12 @@ def assign(
                 room[photos[i].category] -= 1
                 tested.add(i)
 
-    take([i for i in order if (photos[i].category, photos[i].name) in locked])
+    known = [i for i in order if (photos[i].category, photos[i].name) in locked]
+    take(known)
     # What belongs to a photo of the test can be nowhere else, so it comes first when there is room.
-    half_tested = {photos[i].group for i in tested}
-    take([i for i in order if photos[i].group in half_tested and i not in tested])
-    untouched = [members for group, members in groups.items() if group not in half_tested]
+    closed = {photos[i].group for i in known}.union(barred)
+    take([i for i in order if photos[i].group in closed and i not in tested])
+    untouched = [members for group, members in groups.items() if group not in closed]
     for members in untouched:
         wanted = Counter(photos[i].category for i in members)
         if all(count <= room[category] for category, count in wanted.items()):
@@ -92,8 +103,8 @@ def assign(
     for members in untouched:
         if members[0] not in tested:
             take(members)
-    tested_groups = {photos[i].group for i in tested}
-    others = [members for group, members in groups.items() if group not in tested_groups]
+    closed.update(photos[i].group for i in tested)
+    others = [members for group, members in groups.items() if group not in closed]
     sides = [TEST if i in tested else LEFT_OUT for i in range(len(photos))]
     for i in itertools.chain.from_iterable(others):
         sides[i] = TRAIN
@@ -148,7 +159,9 @@ def _check_training(photos: Sequence[Candidate], sides: Sequence[str]) -> None:
     trained = {photo.category for photo, side in zip(photos, sides, strict=True) if side == TRAIN}
     for category in sorted({photo.category for photo in photos} - trained):
         raise ColorpipeError(
-            f"No photo of '{category}' is left to train on: all of them are near duplicates of its"
-            " test photos, come from the same pages or went to validation. Find more photos, or"
-            " lower split.test_per_category, split.group_distance or split.val_fraction."
+            f"No photo of '{category}' is left to train on: all of them were tested with before"
+            " (split.lock), are near duplicates of such photos, come from the same pages or went to"
+            " validation. Find more photos, or lower split.test_per_category, split.group_distance"
+            " or split.val_fraction, or take rows of photos that are no longer there out of"
+            " split.lock."
         )

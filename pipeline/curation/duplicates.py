@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 import cv2
@@ -24,6 +23,10 @@ def _lowest_waves() -> NDArray[np.float32]:
 _WAVES = _lowest_waves()
 
 
+_MIRROR = np.tile(np.array([1, -1], np.float32), 32)
+"""Mirrored, a photo has its odd horizontal waves (8x8, row by row) upside down."""
+
+
 def perceptual_hash(gray: Gray) -> int:
     """Return the 64-bit DCT hash of ``gray`` (H, W): close photos differ in few bits.
 
@@ -32,9 +35,27 @@ def perceptual_hash(gray: Gray) -> int:
     ``imagehash.phash`` (Zauner, "Implementation and benchmarking of perceptual image hash
     functions", 2010, section 3.2.1), with OpenCV's area average.
     """
+    return _above_median(_low_frequencies(gray))
+
+
+def both_hashes(gray: Gray) -> tuple[int, int]:
+    """Return the :func:`perceptual_hash` of ``gray`` (H, W) and that of its mirror image.
+
+    The latter is exact but for the last columns, which both cut off at the right edge.
+    """
+    low = _low_frequencies(gray)
+    return _above_median(low), _above_median(low * _MIRROR)
+
+
+def _low_frequencies(gray: Gray) -> NDArray[np.float32]:
+    """The 8x8 lowest frequencies (64,) of ``gray``, averaged down to 32x32."""
     halved = shrink_whole(gray, 64)
     small = cv2.resize(halved, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = (_WAVES @ small @ _WAVES.T).ravel()
+    return np.asarray((_WAVES @ small @ _WAVES.T).ravel(), np.float32)
+
+
+def _above_median(low: NDArray[np.float32]) -> int:
+    """A bit for each of ``low`` (64,), the first the highest."""
     ordered = np.sort(low)
     middle = (ordered[31] + ordered[32]) / 2
     return int.from_bytes(np.packbits(low > middle).tobytes(), "big")
@@ -55,10 +76,24 @@ def near_pairs(hashes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
     compared all with all. Memory is linear in the number of hashes.
     """
     values = np.array(hashes, dtype=np.uint64)
+    yield from _near(values, values, most)
+
+
+def near_across(ones: Sequence[int], others: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of positions, in ``ones`` and in ``others``, of near hashes.
+
+    As :func:`near_pairs` does within one list.
+    """
+    yield from _near(np.array(ones, np.uint64), np.array(others, np.uint64), most)
+
+
+def _near(
+    ones: NDArray[np.uint64], others: NDArray[np.uint64], most: int
+) -> Iterator[tuple[int, int]]:
     flips = _flips(most // _PIECES)
-    looked_up = _PIECES * len(flips) * (len(values) + _LOOK_UP_COST)
-    found = _among_all if len(values) ** 2 < looked_up else _by_pieces
-    for i, j in found(values, most, flips):
+    looked_up = _PIECES * len(flips) * (len(ones) + _LOOK_UP_COST)
+    found = _among_all if len(ones) * len(others) < looked_up else _by_pieces
+    for i, j in found(ones, others, most, flips):
         yield from zip(i.tolist(), j.tolist(), strict=True)
 
 
@@ -68,41 +103,54 @@ _LOOK_UP_COST = 10_000
 _COMPARED = 1 << 18
 """Hashes compared at a time: a few megabytes."""
 
+_BLOCK = 1024
+"""Photos compared at a time with those that stay already."""
+
 _Found = Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]
-"""Positions i < j of near hashes, a bounded number at a time."""
+"""Positions of near hashes, a bounded number at a time; where both are of one list, i < j."""
 
 
-def _among_all(values: NDArray[np.uint64], most: int, _flips: Sequence[int]) -> _Found:
-    """Compare each hash with all behind it."""
-    rows = max(1, _COMPARED // max(1, len(values)))
-    for start in range(0, len(values) - 1, rows):
-        ones, others = values[start : start + rows], values[start + 1 :]
-        near = np.bitwise_count(ones[:, None] ^ others[None, :]) <= most
-        # Row r is position start + r, column c is start + 1 + c: only what lies behind it.
-        row, column = np.nonzero(np.triu(near))
-        yield start + row, start + 1 + column
+def _among_all(
+    ones: NDArray[np.uint64], others: NDArray[np.uint64], most: int, _flips: Sequence[int]
+) -> _Found:
+    """Compare all with all, or within one list each with all behind it."""
+    rows = max(1, _COMPARED // max(1, len(others)))
+    for start in range(0, len(ones), rows):
+        first = start + 1 if ones is others else 0
+        near = np.bitwise_count(ones[start : start + rows, None] ^ others[None, first:]) <= most
+        # Row r is position start + r, column c is first + c: within one list what lies behind r.
+        row, column = np.nonzero(np.triu(near) if ones is others else near)
+        yield start + row, first + column
 
 
-def _by_pieces(values: NDArray[np.uint64], most: int, flips: Sequence[int]) -> _Found:
+def _by_pieces(
+    ones: NDArray[np.uint64], others: NDArray[np.uint64], most: int, flips: Sequence[int]
+) -> _Found:
     """Compare each hash with those in whose buckets a piece of it, some bits flipped, falls."""
-    pieces = [_piece(values, number) for number in range(_PIECES)]
-    for number, piece in enumerate(pieces):
-        order = np.argsort(piece, kind="stable")
+    pieces = [(_piece(ones, number), _piece(others, number)) for number in range(_PIECES)]
+    for number, (piece, filed) in enumerate(pieces):
+        order = np.argsort(filed, kind="stable")
         # Bucket b is order[edges[b] : edges[b + 1]].
         edges = np.zeros((1 << 16) + 1, np.intp)
-        np.cumsum(np.bincount(piece, minlength=1 << 16), out=edges[1:])
+        np.cumsum(np.bincount(filed, minlength=1 << 16), out=edges[1:])
         for flip in flips:
             wanted = piece ^ flip
             starts, counts = edges[wanted], edges[wanted + 1] - edges[wanted]
+            if ones is others:
+                # Two different pieces would find each other: the lesser looks for the greater.
+                counts[wanted < piece] = 0
             for part in _parts(counts):
                 i, j = _pairs_of(order, part, starts[part], counts[part])
-                near = (i < j) & (np.bitwise_count(values[i] ^ values[j]) <= most)
+                near = np.bitwise_count(ones[i] ^ others[j]) <= most
+                if ones is others and not flip:
+                    near &= i < j
                 i, j = i[near], j[near]
                 # A pair that an earlier piece brings together was yielded there.
                 new = np.ones(len(i), dtype=bool)
-                for earlier in pieces[:number]:
-                    new &= np.bitwise_count(earlier[i] ^ earlier[j]) > most // _PIECES
-                yield i[new], j[new]
+                for earlier, other in pieces[:number]:
+                    new &= np.bitwise_count(earlier[i] ^ other[j]) > most // _PIECES
+                i, j = i[new], j[new]
+                yield (np.minimum(i, j), np.maximum(i, j)) if ones is others else (i, j)
 
 
 def _piece(values: NDArray[np.uint64], number: int) -> NDArray[np.intp]:
@@ -155,31 +203,46 @@ def duplicates_of(
         For the position of each photo that gives way: the position of the one that stays, and the
         distance of their hashes, None for an exact duplicate.
     """
-    # Of photos with the same hash only the first can stay, for whatever it gives way to is as near
-    # to the others. So the search is among different hashes, however many copies there are of one.
-    keys = digests if most is None else hashes
-    alike: dict[int, list[int]] = defaultdict(list)
-    for i in sorted(range(len(keys)), key=lambda position: ranks[position]):
-        alike[keys[i]].append(i)
-    firsts = [members[0] for members in alike.values()]
-    links: dict[int, list[int]] = {first: [first] for first in firsts}
-    for a, b in near_pairs([hashes[first] for first in firsts], most) if most else ():
-        links[firsts[a]].append(firsts[b])
-        links[firsts[b]].append(firsts[a])
+    order = sorted(range(len(hashes)), key=lambda position: ranks[position])
+    kept: list[int] = []
     gone: dict[int, tuple[int, int | None]] = {}
-
-    def judge(i: int, first: int) -> None:
-        staying = [j for j in links[first] if ranks[j] < ranks[i] and j not in gone]
-        if staying:
-            j = min(staying, key=lambda other: (distance(hashes[i], hashes[other]), ranks[other]))
-            gone[i] = (j, None if digests[i] == digests[j] else distance(hashes[i], hashes[j]))
-
-    for first in firsts:
-        judge(first, first)
-    for members in alike.values():
-        for i in members[1:]:
-            judge(i, members[0])
+    if most is None:
+        firsts: dict[int, int] = {}
+        for i in order:
+            if (first := firsts.setdefault(digests[i], i)) != i:
+                gone[i] = (first, None)
+        return gone
+    # Compared with those that stay only, of which few are near each other: there may be thousands
+    # of near duplicates, copies of a placeholder or frames of one film, and all their pairs would
+    # fill the memory.
+    while block := order[len(kept) + len(gone) :][: max(_BLOCK, len(kept) // 8)]:
+        nearest = _nearest([hashes[i] for i in block], [hashes[i] for i in kept], most)
+        recent, start = np.zeros(len(block), np.uint64), len(kept)
+        for i, found in zip(block, nearest, strict=True):
+            closest = found
+            if len(kept) > start:
+                bits = np.bitwise_count(recent[: len(kept) - start] ^ np.uint64(hashes[i]))
+                place = int(bits.argmin())
+                closest = min(found, (int(bits[place]), start + place))
+            apart, place = closest
+            if apart <= most:
+                stays = kept[place]
+                gone[i] = (stays, None if digests[i] == digests[stays] else apart)
+            else:
+                recent[len(kept) - start] = hashes[i]
+                kept.append(i)
     return gone
+
+
+def _nearest(ones: Sequence[int], others: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """For each of ``ones`` the distance and the position of the nearest of ``others``.
+
+    Of equally near ones the first; a distance over 64 where none is near.
+    """
+    found = [(65, 0)] * len(ones)
+    for i, j in near_across(ones, others, most):
+        found[i] = min(found[i], (distance(ones[i], others[j]), j))
+    return found
 
 
 class Groups:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +86,7 @@ class RawFile:
     category: str
     file: str
     stem: str
-    """Of the clean photo's name."""
-    shared_stem: bool
-    """Another file of the category has the same stem: the content's hash tells them apart."""
+    """Of the clean photo's name; no other file of the category has the same."""
     misplaced: bool = False
 
 
@@ -199,10 +196,7 @@ def _accept(
     # What was lossy stays so; what was not, or cannot say so (WebP), becomes PNG.
     format_ = photo.format if not changes or photo.format == "JPEG" else "PNG"
     extension = EXTENSIONS[format_]
-    stem = raw.stem
-    if raw.shared_stem:
-        stem += "_" + hashlib.sha256(data).hexdigest()[:8]
-    name = stem + extension
+    name = raw.stem + extension
     if folder is not None:
         target = f"{folder}/{raw.category}/{name}"
         if not changes:

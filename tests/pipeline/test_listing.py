@@ -2,7 +2,14 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipeline.listing import files_below, files_in, folders_in, stem_and_suffix
+from pipeline.listing import (
+    distinct_stems,
+    files_below,
+    files_in,
+    folders_in,
+    printable,
+    stem_and_suffix,
+)
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -37,3 +44,32 @@ def test_a_broken_link_is_a_file_and_a_link_to_a_folder_is_not_followed(tmp_path
 )
 def test_a_name_is_cut_as_pathlib_does(path: str) -> None:
     assert stem_and_suffix(path) == (PurePosixPath(path).stem, PurePosixPath(path).suffix)
+
+
+def stems(*files: str, room: int = 100) -> list[str]:
+    return list(distinct_stems(sorted(files), ".jpg", room, lambda stem: stem).values())
+
+
+def test_a_stem_is_the_file_s_own_and_a_newcomer_changes_none() -> None:
+    assert stems("a.png", "b.jpg", "c") == ["a", "b", "c"]
+    jpeg, jpg, upper = stems("a.jpeg", "a.jpg", "b.JPG")
+    assert (jpg, upper) == ("a", "b")
+    assert jpeg.startswith("a_")
+    first, *others = stems("A.jpeg", "A.png", "a.jpg", "a.webp")[::-1]
+    assert stems("A.jpeg", "a.jpg")[0] in others
+    assert len({stem.casefold() for stem in (first, *others)}) == 4
+    assert "a" in others
+
+
+def test_a_stem_that_is_too_long_is_cut_between_characters_and_marked() -> None:
+    long = "城市" * 40
+    one, other = stems(f"{long}1.jpg", f"{long}2.jpg", room=100)
+    assert one != other
+    for stem in (one, other):
+        assert 95 < len(stem.encode()) <= 100
+        assert long.startswith(stem.rpartition("_")[0])
+
+
+def test_what_is_no_text_is_replaced() -> None:
+    assert printable("caf\udce9 城") == "caf? 城"
+    assert printable("caf\udce9", "_") == "caf_"

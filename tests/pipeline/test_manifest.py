@@ -85,6 +85,23 @@ def test_a_missing_table_and_other_columns_are_refused_with_what_to_do(tmp_path:
         read_table(path, Row)
 
 
+def test_columns_with_a_default_may_be_missing(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Newer(Row):
+        note: str = "none"
+
+    write_table(tmp_path / "table.csv", ROWS, Row)
+    assert read_table(tmp_path / "table.csv", Newer) == [Newer(**asdict(row)) for row in ROWS]
+    (tmp_path / "table.csv").write_text("text,count,share,kept,other\n")
+    with pytest.raises(ColorpipeError, match="does not have the columns"):
+        read_table(tmp_path / "table.csv", Newer)
+
+
+def test_what_is_no_text_is_written_as_a_question_mark(tmp_path: Path) -> None:
+    write_table(tmp_path / "table.csv", [Row("caf\udce9", 1, 0.0, False)], Row)
+    assert read_table(tmp_path / "table.csv", Row) == [Row("caf?", 1, 0.0, False)]
+
+
 def test_a_photo_is_named_by_its_bytes() -> None:
     # The first 16 hex digits of SHA-256 of "abc", from FIPS 180-2.
     assert content_name(b"abc", ".jpg") == "ba7816bf8f01cfea.jpg"

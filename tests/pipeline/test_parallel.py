@@ -94,6 +94,57 @@ def test_a_killed_worker_is_a_sentence() -> None:
         list(map_in_order(_die_at_100, range(1000), workers=2))
 
 
+def _die_at_some(n: int) -> tuple[int, int]:
+    if n in {0, 100, 101, 999}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return n, os.getpid()
+
+
+def test_an_input_that_kills_workers_is_given_up_and_the_rest_done() -> None:
+    results = map_in_order(_die_at_some, range(1000), workers=2, failed=lambda n: (-n, 0))
+    numbers = [n for n, _ in results]
+    assert numbers == [-n if n in {0, 100, 101, 999} else n for n in range(1000)]
+    assert gc.get_freeze_count() == 0
+
+
+def _die_once(turn: tuple[Path, int]) -> int:
+    mark, n = turn
+    if n == 100 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return n
+
+
+def test_an_input_whose_worker_was_killed_once_gets_another_try(tmp_path: Path) -> None:
+    turns = ((tmp_path / "mark", n) for n in range(300))
+    assert list(map_in_order(_die_once, turns, workers=2)) == list(range(300))
+
+
+def test_after_a_worker_was_killed_several_work_again(tmp_path: Path) -> None:
+    turns = [(tmp_path, n) for n in range(100)]
+    list(map_in_order(_log_turn_or_die, turns, workers=2, failed=lambda _: None))
+    assert len({(tmp_path / str(n)).read_text() for n in range(92, 100)}) == 2
+
+
+def _log_turn_or_die(turn: tuple[Path, int]) -> None:
+    if turn[1] == 10:
+        os.kill(os.getpid(), signal.SIGKILL)
+    _log_turn(turn)
+
+
+def _die_and_fail(n: int) -> int:
+    if n == 100:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if n == 103:
+        raise ValueError("the number is 103")
+    return n
+
+
+def test_an_error_beside_a_killed_worker_arrives_as_it_is() -> None:
+    with pytest.raises(ValueError, match="103"):
+        list(map_in_order(_die_and_fail, range(1000), workers=2, failed=lambda n: -n))
+
+
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     parent = os.fork()
     if parent == 0:

@@ -1,6 +1,8 @@
 import csv
 import hashlib
 import io
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from photos import pixels_of, real_photos, scene
 from PIL import Image
 
 from pipeline.errors import ColorpipeError
+from pipeline.images import Photo, open_photo
 from pipeline.params import CleanParams
 from stages.clean import clean
 
@@ -210,6 +213,52 @@ def test_files_of_one_stem_do_not_overwrite_each_other(tmp_path: Path) -> None:
     )
 
 
+def test_a_newcomer_of_the_same_stem_does_not_rename_a_photo(tmp_path: Path) -> None:
+    files = {"sea/a.jpg": GOOD, "sea/deeper/b.jpg": GOOD, "sea/b.jpg": jpeg(scene(18))}
+    out, _ = cleaned(tmp_path, files)
+    before = state(out)
+    assert list(before) == ["sea/a.jpg", "sea/b.jpg"]
+    more = {"sea/a.bmp": _bmp(scene(16)), "sea/A.jpeg": jpeg(scene(17))}
+    out, _ = cleaned(tmp_path, more)
+    after = state(out)
+    assert len(after) == 4
+    assert before.items() <= after.items()
+
+
+def _bmp(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "BMP")
+    return stream.getvalue()
+
+
+def test_of_copies_that_share_a_stem_one_stays(tmp_path: Path) -> None:
+    out, rows = cleaned(tmp_path, {"sea/x.jpg": GOOD, "sea/x.jpeg": GOOD, "sea/x.JPG": GOOD})
+    assert [row["decision"] for row in rows.values()].count("kept") == 1
+    (kept,) = [row["name"] for row in rows.values() if row["decision"] == "kept"]
+    assert list(state(out)) == [f"sea/{kept}"]
+
+
+def test_names_that_are_no_text_do_not_stop_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = fill(tmp_path / "raw", {"sea/good.jpg": GOOD})
+    try:
+        for name, data in ((b"caf\xe9.jpg", jpeg(scene(1))), (b"caf\xe8.jpg", b"no photo")):
+            (raw / "sea" / os.fsdecode(name)).write_bytes(data)
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    out, rows = cleaned(tmp_path, {})
+    clean(raw, out, tmp_path / "none.csv", CleanParams(), dry_run=True)
+    assert "dropped  sea/caf?.jpg  unreadable" in capsys.readouterr().out
+    assert "sea/caf?.jpg" in rows
+    names = sorted(path.name for path in (out / "sea").iterdir())
+    assert names[1] == "good.jpg"
+    assert names[0].startswith("caf_")
+    assert names[0].isascii()
+    with Image.open(tmp_path / "reports/clean-dropped.png") as sheet:
+        sheet.load()
+
+
 def test_of_duplicates_the_larger_stays_then_the_first_name(tmp_path: Path) -> None:
     photo = Image.fromarray(pixels_of(real_photos(1)[0]))
     smaller = photo.resize((photo.width * 3 // 4, photo.height * 3 // 4), Image.Resampling.LANCZOS)
@@ -250,6 +299,25 @@ def test_on_several_cores_the_same_files_come_out(
     for part in ("clean", "reports"):
         assert state(tmp_path / "many" / part) == state(tmp_path / "one" / part)
     assert len(state(tmp_path / "one/clean")) == 70
+
+
+def test_a_file_that_crashes_its_decoder_is_dropped_and_the_rest_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(data: bytes, *args: object, **values: object) -> Photo:
+        if data == b"bomb":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return open_photo(data, *args, **values)
+
+    # Where this process opens the bomb too, for the contact sheet, the test ends with it.
+    for module in ("pipeline.curation.screening", "stages.clean"):
+        monkeypatch.setattr(f"{module}.open_photo", crash)
+    monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
+    files = {f"sea/{n:03}.jpg": jpeg(scene(n, 80, 100)) for n in range(70)}
+    out, rows = cleaned(tmp_path, {**files, "sea/bad.jpg": b"bomb", "sea/poor.jpg": b"no photo"})
+    assert sorted(state(out)) == sorted(files)
+    assert rows["sea/bad.jpg"]["reason"] == "unreadable"
+    assert "crashes a decoder, or it takes more memory" in rows["sea/bad.jpg"]["detail"]
 
 
 def test_a_dry_run_writes_nothing_and_prints_the_decisions(

@@ -1,5 +1,7 @@
 import hashlib
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from pipeline import png
 from pipeline.errors import ColorpipeError
+from pipeline.images import Photo, open_photo, read_bytes
 from pipeline.manifest import MANIFEST, RawPhoto, write_table
 from pipeline.params import SplitParams
 from stages.split import check_pairs, split
@@ -146,6 +149,36 @@ def test_names_with_dashes_leave_the_category_readable(resized: Path, tmp_path: 
     assert {name.rpartition("-")[0] for name in everything} == {"forest", "low-sea"}
 
 
+def test_names_that_are_too_long_with_their_category_are_cut(resized: Path, tmp_path: Path) -> None:
+    long = "城" * 80
+    put(resized, f"low-sea/{long}1.png", scene(400, 48, 48))
+    put(resized, f"low-sea/{long}2.png", scene(401, 48, 48))
+    lock = tmp_path / "lock"
+    assert split(resized, tmp_path / "out", SplitParams(test_per_category=19), lock=lock) == []
+    everything = set().union(*(names(tmp_path / "out", f"{s}_y") for s in ("test", "train", "val")))
+    assert len(everything) == 25 + 20
+    assert sum(f"{long[:70]}" in name for name in everything) == 2
+    assert long in lock.read_text(encoding="utf-8")
+
+
+def test_a_file_that_vanishes_after_it_was_read_is_written_from_memory(
+    resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = resized / "forest/0003.png"
+    data = gone.read_bytes()
+
+    def read(path: str) -> bytes:
+        found = read_bytes(path)
+        if Path(path) == gone:
+            gone.unlink()
+        return found
+
+    monkeypatch.setattr("stages.split.read_bytes", read)
+    assert split(resized, tmp_path / "out", SplitParams()) == []
+    (written,) = (tmp_path / "out").glob("*_y/forest-0003.png")
+    assert written.read_bytes() == data
+
+
 def test_other_files_than_the_chain_s_are_converted(resized: Path, tmp_path: Path) -> None:
     Image.fromarray(scene(500, 48, 48)).save(resized / "forest/photo.jpg")
     Image.fromarray(scene(501, 48, 48)).convert("RGBA").save(resized / "forest/alpha.png")
@@ -162,6 +195,25 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(
     failures = split(resized, tmp_path / "out", SplitParams())
     assert [failure.what for failure in failures] == [str(resized / "forest/bad.png")]
     assert len(names(tmp_path / "out", "test_y")) == 20
+
+
+def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
+    resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(data: bytes, *args: object, **values: object) -> Photo:
+        if data == b"bomb":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return open_photo(data, *args, **values)
+
+    monkeypatch.setattr("stages.split.open_photo", crash)
+    monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
+    fill(resized, "town", range(300, 320))
+    (resized / "forest/0020.png").write_bytes(b"bomb")
+    [failure] = split(resized, tmp_path / "out", SplitParams())
+    assert failure.what == str(resized / "forest/0020.png")
+    assert "crashes a decoder" in failure.reason
+    assert sum(len(names(tmp_path / "out", f"{s}_y")) for s in ("test", "train", "val")) == 62
+    check_pairs(tmp_path / "out")
 
 
 def test_a_category_with_too_few_is_a_sentence_and_the_last_result_stays(

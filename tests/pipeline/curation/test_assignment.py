@@ -101,6 +101,25 @@ def test_what_comes_to_a_full_test_group_is_left_out() -> None:
     assert in_test(more, sides) == locked
 
 
+def test_more_locked_photos_than_are_tested_with_are_left_out_not_trained_on() -> None:
+    everything = photos(40)
+    locked = in_test(everything, assign(everything, 10))
+    sides = assign(everything, 4, locked=locked, val_fraction=0.3)
+    assert in_test(everything, sides) < locked
+    assert (sides.count(TEST), sides.count(LEFT_OUT)) == (4, 6)
+    assert locked == in_test(everything, assign(everything, 10, locked=locked))
+
+
+def test_what_belongs_to_photos_that_were_tested_with_fills_the_test_first() -> None:
+    everything = [*photos(30), Candidate("forest", "copy", ("forest", 7))]
+    barred = {("forest", n) for n in (3, 5, 7)}
+    ours = {("forest", name) for name in ("0003", "0005", "0007", "copy")}
+    assert ours < in_test(everything, assign(everything, 10, barred=barred))
+    sides = assign(everything, 2, barred=barred, val_fraction=0.3)
+    assert in_test(everything, sides) < ours
+    assert (sides.count(TEST), sides.count(LEFT_OUT)) == (2, 2)
+
+
 def test_validation_takes_its_part_of_whole_groups_and_no_test_photo() -> None:
     everything = [Candidate("sea", f"{n:04}", n // 2) for n in range(2000)]
     plain = assign(everything, 10)

@@ -1,5 +1,6 @@
 import itertools
 import random
+import tracemalloc
 
 import cv2
 import imagehash
@@ -10,8 +11,10 @@ from PIL import Image, ImageEnhance
 
 from pipeline.curation.duplicates import (
     Groups,
+    both_hashes,
     distance,
     duplicates_of,
+    near_across,
     near_pairs,
     perceptual_hash,
 )
@@ -38,6 +41,15 @@ def test_the_hash_takes_the_lowest_frequencies_of_the_cosine_transform() -> None
     low = cv2.dct(gray.astype(np.float32))[:8, :8].ravel()
     bits = "".join(str(int(value > np.median(low))) for value in low)
     assert perceptual_hash(gray) == int(bits, 2)
+
+
+def test_the_hash_of_the_mirror_image_needs_none() -> None:
+    for seed in range(20):
+        gray = gray_of(scene(seed, 64, 64))
+        straight, mirrored = both_hashes(gray)
+        assert straight == perceptual_hash(gray)
+        assert distance(mirrored, perceptual_hash(np.ascontiguousarray(gray[:, ::-1]))) <= 2
+        assert distance(straight, mirrored) > 10
 
 
 def test_edited_copies_are_near_and_other_photos_far() -> None:
@@ -70,7 +82,24 @@ def test_no_near_pair_is_missed_and_none_comes_twice(most: int) -> None:
     assert sorted(near_pairs(hashes, most)) == expected
 
 
+@pytest.mark.parametrize(("most", "count"), [(0, 50), (6, 400), (10, 1500), (21, 200)])
+def test_near_hashes_of_two_lists_are_found_once(most: int, count: int) -> None:
+    draw = random.Random(most)
+    ones = [draw.getrandbits(64) for _ in range(count)]
+    others = [draw.getrandbits(64) for _ in range(count // 2)]
+    for _ in range(100):
+        mask = sum(1 << bit for bit in draw.sample(range(64), draw.randrange(most + 3)))
+        others.append(draw.choice(ones) ^ mask)
+    expected = [
+        (i, j)
+        for i, j in itertools.product(range(len(ones)), range(len(others)))
+        if distance(ones[i], others[j]) <= most
+    ]
+    assert sorted(near_across(ones, others, most)) == expected
+
+
 def test_no_hashes_have_no_pairs() -> None:
+    assert list(near_across([], [7], 4)) == list(near_across([7], [], 4)) == []
     assert list(near_pairs([], 4)) == []
     assert list(near_pairs([7], 4)) == []
 
@@ -100,6 +129,45 @@ def test_of_thousands_of_copies_one_stays() -> None:
     assert len(found) == count - 2
     assert {stays for stays, _ in found.values()} == {count - 1}
     assert [found[n][1] for n in (0, 1)] == [0, None]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_gives_way_is_what_the_definition_says(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.curation.duplicates._BLOCK", 50)
+    draw = random.Random(seed)
+    hashes, digests = list[int](), list[int]()
+    for n in range(700):
+        mask = sum(1 << bit for bit in draw.sample(range(64), draw.randrange(6)))
+        near = draw.choice(hashes) ^ mask if n % 4 else draw.getrandbits(64)
+        hashes.append(near)
+        digests.append(near ^ draw.randrange(2))
+    ranks = draw.sample(range(5000), len(hashes))
+    for most in (0, 4, 6, 13):
+        stay = list[int]()
+        expected: dict[int, tuple[int, int | None]] = {}
+        for i in sorted(range(len(hashes)), key=lambda position: ranks[position]):
+            near_ones = [j for j in stay if distance(hashes[i], hashes[j]) <= most]
+            if not near_ones:
+                stay.append(i)
+                continue
+            j = min(near_ones, key=lambda j: (distance(hashes[i], hashes[j]), ranks[j]))
+            same = digests[i] == digests[j]
+            expected[i] = (j, None if same else distance(hashes[i], hashes[j]))
+        assert duplicates_of(hashes, digests, ranks, most) == expected
+
+
+def test_near_duplicates_in_great_number_take_little_memory() -> None:
+    draw = random.Random(0)
+    film = draw.getrandbits(64)
+    frames = [film ^ (1 << draw.randrange(64)) ^ (1 << draw.randrange(64)) for _ in range(4000)]
+    tracemalloc.start()
+    found = duplicates_of(frames, list(range(4000)), list(range(4000)), most=6)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found) == 3999
+    assert peak < 10_000_000
 
 
 def test_the_first_by_rank_stays_and_chains_do_not_swallow_the_rest() -> None:
