@@ -23,7 +23,7 @@ from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import ImageError, open_photo, read_bytes, reading
 from pipeline.listing import files_in, folders_in, stem_and_suffix
 from pipeline.manifest import RawPhoto, read_table, write_table
-from pipeline.outputs import link_or_copy, new_folder, write_bytes
+from pipeline.outputs import check_replaceable, link_or_copy, new_folder, write_bytes
 from pipeline.parallel import map_in_order
 from pipeline.params import SplitParams
 from pipeline.progress import track
@@ -87,9 +87,12 @@ def split(
         A failure for each photo that could not be read.
 
     Raises:
-        ColorpipeError: there is no photo, or a category has too few.
+        ColorpipeError: there is no photo, a category has too few, or ``out`` holds files that no
+            split wrote, or overlaps with what is read.
     """
     total = _count(resized)
+    near = [path for path in (resized, manifest, lock) if path is not None]
+    check_replaceable(out, "--split", near=near, known=_is_split_name)
     failures: list[Failure] = []
     paired: list[Paired] = []
     sides = (TRAIN, TEST, VAL) if params.val_fraction > 0 else (TRAIN, TEST)
@@ -118,6 +121,12 @@ def split(
             " of test photos or come from the same page."
         )
     return failures
+
+
+def _is_split_name(file: str) -> bool:
+    side, _, name = file.partition("/")
+    sides = {f"{side}_{kind}" for side in (TRAIN, TEST, VAL) for kind in "xy"}
+    return side in sides and "/" not in name and "-" in name and name.endswith(".png")
 
 
 def _count(resized: Path) -> int:

@@ -278,3 +278,43 @@ def test_a_folder_without_categories_is_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(ColorpipeError, match=r"run scrape|folder for each category"):
             clean(raw, tmp_path / "clean", tmp_path / "clean.csv", CleanParams())
     assert not (tmp_path / "clean").exists()
+
+
+def test_a_folder_that_no_clean_made_is_not_replaced(tmp_path: Path) -> None:
+    raw = fill(tmp_path / "raw", {"sea/a.jpg": GOOD})
+    report = tmp_path / "reports/clean.csv"
+    own = {"diaries": "diary.txt", "albums": "sea/holiday.jpg", "deep": "sea/deeper/a.jpg"}
+    for folder, name in own.items():
+        fill(tmp_path / folder, {name: b"mine"})
+        with pytest.raises(ColorpipeError, match=rf"holds {name}, which was not .*--clean"):
+            clean(raw, tmp_path / folder, report, CleanParams())
+        assert (tmp_path / folder / name).read_bytes() == b"mine"
+    for out in (raw, raw / "clean", tmp_path):
+        with pytest.raises(ColorpipeError, match=r"overlap; name another folder with --clean\."):
+            clean(raw, out, report, CleanParams())
+    (tmp_path / "file").touch()
+    with pytest.raises(ColorpipeError, match="file is a file, but a folder is to be written"):
+        clean(raw, tmp_path / "file", report, CleanParams())
+    assert not report.exists()
+
+
+def test_what_was_cleaned_before_is_replaced_and_a_photo_put_there_is_not(tmp_path: Path) -> None:
+    files = {"sea/a.jpg": GOOD, "sea/b.jpg": jpeg(scene(1)), "sea/b.png": png(_drawing())}
+    cleaned(tmp_path, files)
+    # None is fit, and the next run finds the folder of the first beside the report of the second.
+    with pytest.raises(ColorpipeError, match="is fit"):
+        cleaned(tmp_path, files, min_side=5000)
+    out, _ = cleaned(tmp_path, files)
+    assert len(state(out)) == 2
+    fill(out, {"sea/mine.jpg": GOOD})
+    with pytest.raises(ColorpipeError, match=r"holds sea/mine\.jpg"):
+        cleaned(tmp_path, files)
+    assert (out / "sea/mine.jpg").exists()
+
+
+def test_a_report_that_cannot_be_written_is_what_is_named(tmp_path: Path) -> None:
+    raw = fill(tmp_path / "raw", {"sea/a.jpg": GOOD})
+    (tmp_path / "full").touch()
+    with pytest.raises(ColorpipeError, match=r"The report .*full/r\.csv .* could not be written"):
+        clean(raw, tmp_path / "clean", tmp_path / "full/r.csv", CleanParams())
+    assert not (tmp_path / "clean").exists()
