@@ -13,7 +13,7 @@ import numpy as np
 from pipeline import png
 from pipeline.curation import previews
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import RGB, ImageError, open_photo, read_bytes
+from pipeline.images import ANY_PIXELS, RGB, ImageError, open_photo, read_bytes
 from pipeline.listing import files_in, folders_in, stem_and_suffix
 from pipeline.outputs import check_replaceable, new_folder, write_bytes
 from pipeline.parallel import map_in_order
@@ -108,7 +108,8 @@ def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure |
         data = read_bytes(source.path)
         pixels = previews.find(data, params.size)
         if pixels is None:
-            pixels = open_photo(data, at_least=params.size).pixels
+            # What is too large was dropped by clean, whose limit is the user's.
+            pixels = open_photo(data, ANY_PIXELS, at_least=params.size).pixels
     except ImageError as error:
         return Failure(source.path, str(error))
     square = to_square(pixels, params)

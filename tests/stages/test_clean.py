@@ -1,5 +1,6 @@
 import csv
 import hashlib
+import inspect
 import io
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from photos import pixels_of, real_photos, scene
 from PIL import Image
 
+from pipeline import images
 from pipeline.errors import ColorpipeError
 from pipeline.params import CleanParams
 from stages.clean import clean
@@ -318,3 +320,51 @@ def test_a_report_that_cannot_be_written_is_what_is_named(tmp_path: Path) -> Non
     with pytest.raises(ColorpipeError, match=r"The report .*full/r\.csv .* could not be written"):
         clean(raw, tmp_path / "clean", tmp_path / "full/r.csv", CleanParams())
     assert not (tmp_path / "clean").exists()
+
+
+def test_a_jpeg_that_is_damaged_within_is_dropped(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = jpeg(scene(1), exif=exif)
+    files = {"sea/good.jpg": GOOD, "sea/turned.jpg": turned}
+    for name, data in (("plain", GOOD), ("exif", turned)):
+        files[f"sea/{name}-cut.jpg"] = data[: int(len(data) * 0.6)] + b"\xff\xd9"
+    out, rows = cleaned(tmp_path, files)
+    assert {name for name, row in rows.items() if row["decision"] == "dropped"} == {
+        "sea/plain-cut.jpg",
+        "sea/exif-cut.jpg",
+    }
+    assert "damaged (Corrupt JPEG data" in rows["sea/plain-cut.jpg"]["detail"]
+    assert set(state(out)) == {"sea/good.jpg", "sea/turned.jpg"}
+
+
+def test_memory_that_runs_out_costs_a_photo_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {"sea/good.jpg": GOOD, "sea/turned.jpg": jpeg(scene(1), exif=exif)}
+    to_srgb = images.to_srgb
+
+    def scarce(image: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:
+        if changes and inspect.stack()[2].function == "_accept":
+            raise MemoryError
+        return to_srgb(image, profile, changes)
+
+    monkeypatch.setattr(images, "to_srgb", scarce)
+    _, rows = cleaned(tmp_path, files)
+    assert rows["sea/good.jpg"]["decision"] == "kept"
+    assert "memory ran out" in rows["sea/turned.jpg"]["detail"]
+
+
+def test_a_tiff_that_has_to_be_turned_is_converted(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    Image.fromarray(scene(1)).save(stream, "TIFF", exif=exif)
+    out, rows = cleaned(tmp_path, {"sea/a.tif": stream.getvalue()})
+    assert (rows["sea/a.tif"]["decision"], rows["sea/a.tif"]["detail"]) == (
+        "converted",
+        "turned upright",
+    )
+    assert pixels_of(out / "sea/a.png").shape == (160, 120, 3)

@@ -119,3 +119,11 @@ def test_what_was_resized_before_is_replaced(tmp_path: Path) -> None:
         resize(tmp_path / "clean", tmp_path / "out", ResizeParams(size=size))
         (tmp_path / "out/sea/.DS_Store").write_bytes(b"a desktop's")
     assert pixels_of(tmp_path / "out/sea/a.png").shape == (96, 96, 3)
+
+
+def test_a_photo_that_clean_let_pass_is_not_too_large(tmp_path: Path) -> None:
+    (tmp_path / "clean/sea").mkdir(parents=True)
+    # More pixels than any limit that is not given by hand.
+    Image.new("RGB", (16_384, 16_384), "red").save(tmp_path / "clean/sea/a.jpg")
+    assert resize(tmp_path / "clean", tmp_path / "out", ResizeParams(size=16)) == []
+    assert pixels_of(tmp_path / "out/sea/a.png").shape == (16, 16, 3)
