@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from pipeline.checkpoints import Checkpoint, run_key
 from pipeline.dataset import PhotoSet, read_photos
 from pipeline.errors import ColorpipeError
 from pipeline.loss_table import Curve
-from pipeline.outputs import check_replaceable, new_folder
+from pipeline.outputs import check_replaceable, new_folder, told
 from pipeline.params import TrainParams
 from pipeline.processes import Processes
 from pipeline.recipes import recipe_of
@@ -164,7 +165,14 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, curves: Path) ->
             (folder / SAMPLES).mkdir()
             for sheet in sheets:
                 shutil.copyfile(sheet, folder / SAMPLES / sheet.name)
-    save_generator(model, generator, trainer.recipe)
+    try:
+        save_generator(model, generator, trainer.recipe)
+    except (OSError, SafetensorError) as error:
+        what = told(error) if isinstance(error, OSError) else str(error)
+        raise ColorpipeError(
+            f"The weights {model} could not be written: {what}; the run is kept, and the same"
+            " command with room for them, or with another --model, writes them at once."
+        ) from error
     if best := trainer.candidates.best:
         metric, epochs = trainer.candidates.best_in, trainer.recipe.settings.epochs
         print(

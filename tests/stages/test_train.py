@@ -300,3 +300,19 @@ def test_the_curves_of_the_run_before_are_replaced(tmp_path):
     for seed in (0, 1):
         run(split, epochs=1, samples=1, seed=seed)
     assert (outs(split)[1] / "losses.tsv").exists()
+
+
+def test_weights_that_cannot_be_written_do_not_cost_the_run(tmp_path, monkeypatch):
+    split = make_split(tmp_path / "split")
+    model, curves = outs(split)
+    params = TrainParams(**{**FAST, "init": "scratch", "options": SLIM})
+    (tmp_path / "file").touch()
+    with pytest.raises(ColorpipeError, match=r"file/w\.safetensors could not be written.*kept"):
+        train(split, tmp_path / "file/w.safetensors", curves, params)
+    monkeypatch.setattr("pipeline.training.Trainer._train_step", None)
+    train(split, model, curves, params)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    first = contents(tmp_path)
+    run(split)
+    assert contents(tmp_path) == first != {}
