@@ -71,6 +71,7 @@ def check_replaceable(
     near: Iterable[Path] = (),
     known: Callable[[str], bool],
     looks_own: Callable[[Path], bool] | None = None,
+    unknown: str = "was not written by this stage",
 ) -> None:
     """Refuse to write a folder where that would cost somebody's files; call it before any work.
 
@@ -84,6 +85,7 @@ def check_replaceable(
         near: what the stage reads or writes besides. ``out`` may not be, contain or lie inside it.
         known: whether the stage writes a file of this path, relative to ``out``, with slashes.
         looks_own: whether the stage wrote this file, by its content; asked of a few.
+        unknown: what is to be said of a file that is not ``known``.
 
     Raises:
         ColorpipeError: ``out`` is a file, overlaps with what is near, or holds what the stage does
@@ -111,8 +113,8 @@ def check_replaceable(
         stranger = next((file for file in few if not looks_own(out / file)), None)
     if stranger is not None:
         raise ColorpipeError(
-            f"{out} would be replaced, but it holds {stranger}, which was not written by this"
-            f" stage; move it to another place, or name another folder with {option}."
+            f"{out} would be replaced, but it holds {stranger}, which {unknown}; move it to another"
+            f" place, or name another folder with {option}."
         )
 
 

@@ -70,7 +70,13 @@ def clean(
             written, or ``out`` holds files that no clean wrote, or overlaps with ``raw``.
     """
     if not dry_run:
-        check_replaceable(out, "--clean", near=[raw, report], known=_cleaned_before(report))
+        check_replaceable(
+            out,
+            "--clean",
+            near=[raw, report],
+            known=_cleaned_before(report),
+            unknown=f"is not in {report}, the report of the last run",
+        )
     with contextlib.ExitStack() as stack:
         folder = None if dry_run else stack.enter_context(new_folder(out))
         spool = stack.enter_context(tempfile.TemporaryFile())
@@ -88,28 +94,32 @@ def clean(
 
 
 def _cleaned_before(report: Path) -> Callable[[str], bool]:
-    """Return what tells whether the last run can have written a file, by its report.
+    """Return what tells whether the last run wrote a file, by its report.
 
     A folder of one's own photos, sorted into categories, is laid out as clean's is: only the report
-    knows the names. Those of dropped photos pass too, because a run in which none was fit leaves
-    its report and the folder of the run before.
+    knows the names. A run in which no photo is fit leaves its report beside the folder of the run
+    before, of which no more is known than what the raw files were called.
     """
-    stems = set[tuple[str, str]]()
+    names, stems = set[str](), set[str]()
     with (
         contextlib.suppress(OSError, UnicodeDecodeError, csv.Error),
         report.open(encoding="utf-8", newline="") as stream,
     ):
         for row in csv.DictReader(stream):
-            for key in ("file", "name"):
-                if name := row.get(key):
-                    stems.add((row.get("category") or "", stem_and_suffix(name)[0]))
+            category, file, name = (row.get(key) or "" for key in ("category", "file", "name"))
+            stems.add(f"{category}/{stem_and_suffix(file)[0]}")
+            if name:
+                names.add(f"{category}/{name}")
 
     def known(file: str) -> bool:
-        category, _, name = file.partition("/")
+        if names:
+            return file in names
+        folder, _, name = file.rpartition("/")
         stem, suffix = stem_and_suffix(name)
-        own = suffix in EXTENSIONS.values() and "/" not in name
         # Of several files with one stem each has eight digits of its hash behind it.
-        return own and bool({(category, stem), (category, stem[:-9])} & stems)
+        return suffix in EXTENSIONS.values() and bool(
+            {f"{folder}/{stem}", f"{folder}/{stem[:-9]}"} & stems
+        )
 
     return known
 

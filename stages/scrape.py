@@ -64,7 +64,8 @@ def _check_replaceable(raw: Path, path: Path) -> None:
     with contextlib.suppress(ColorpipeError, OSError):
         rows = read_table(raw / MANIFEST, RawPhoto)
         listed = {MANIFEST, REFUSED, *(f"{row.category}/{row.name}" for row in rows)}
-    check_replaceable(raw, "--raw", near=[path], known=listed.__contains__)
+    unknown = f"is not in a {MANIFEST} of scrape's there"
+    check_replaceable(raw, "--raw", near=[path], known=listed.__contains__, unknown=unknown)
 
 
 class Harvest:

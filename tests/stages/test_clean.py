@@ -288,7 +288,7 @@ def test_a_folder_that_no_clean_made_is_not_replaced(tmp_path: Path) -> None:
     own = {"diaries": "diary.txt", "albums": "sea/holiday.jpg", "deep": "sea/deeper/a.jpg"}
     for folder, name in own.items():
         fill(tmp_path / folder, {name: b"mine"})
-        with pytest.raises(ColorpipeError, match=rf"holds {name}, which was not .*--clean"):
+        with pytest.raises(ColorpipeError, match=rf"holds {name}, which is not in .*--clean"):
             clean(raw, tmp_path / folder, report, CleanParams())
         assert (tmp_path / folder / name).read_bytes() == b"mine"
     for out in (raw, raw / "clean", tmp_path):
@@ -312,6 +312,13 @@ def test_what_was_cleaned_before_is_replaced_and_a_photo_put_there_is_not(tmp_pa
     with pytest.raises(ColorpipeError, match=r"holds sea/mine\.jpg"):
         cleaned(tmp_path, files)
     assert (out / "sea/mine.jpg").exists()
+    # Nor the originals of the raw photos, of which those that were dropped would be lost.
+    gray = jpeg(np.asarray(Image.fromarray(scene(3)).convert("L").convert("RGB")))
+    fill(tmp_path, {"raw/sea/gray.jpg": gray, "mine/sea/a.jpg": GOOD, "mine/sea/gray.jpg": gray})
+    (out / "sea/mine.jpg").unlink()
+    cleaned(tmp_path, files)
+    with pytest.raises(ColorpipeError, match=r"holds sea/gray\.jpg"):
+        clean(tmp_path / "raw", tmp_path / "mine", tmp_path / "reports/clean.csv", CleanParams())
 
 
 def test_a_report_that_cannot_be_written_is_what_is_named(tmp_path: Path) -> None:
