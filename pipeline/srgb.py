@@ -63,7 +63,7 @@ _BLOCK = 1 << 20
 
 
 def _white_of(samples: NDArray[Any]) -> float:
-    """Return the number that stands for white: 1, 255 or 65535, or the largest if that is more.
+    """Return the number that stands for white: 1, 255, 65535 or what is largest, if it is more.
 
     Sharpening, and resampling with it, make single floating point samples larger than white.
     """
@@ -72,11 +72,11 @@ def _white_of(samples: NDArray[Any]) -> float:
         some = flat[:: len(flat) // _BLOCK + 1]
         finite = some[np.isfinite(some)]
         # Of a thousand samples one may be any number, and all a little more than white.
-        usual = np.quantile(finite, 0.999, method="lower") if finite.size else 1.0
-        largest = float(usual) / 1.02
+        largest = float(np.quantile(finite, 0.999, method="lower")) if finite.size else 1.0
+        excess = 1.02
     else:
-        largest = float(flat.max(initial=0))
-    return next((white for white in (1.0, 255.0, 65535.0) if largest <= white), largest)
+        largest, excess = float(flat.max(initial=0)), 1.0
+    return next((white for white in (1.0, 255.0, 65535.0) if largest <= white * excess), largest)
 
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

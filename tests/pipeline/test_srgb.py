@@ -99,6 +99,8 @@ def test_a_few_samples_beyond_white_leave_the_rest_as_it_is() -> None:
         assert got[5, 7] == seen
         got[5, 7] = 7
         assert np.array_equal(got, np.tile(np.arange(256), (64, 1)))
+    radiance = np.linspace(0, 1e6, 256, dtype=np.float32).reshape(16, 16)
+    assert len(np.unique(opened(Image.fromarray(radiance), "TIFF"))) >= 255
     none = np.full((8, 8), np.nan, np.float32)
     assert not opened(Image.fromarray(none), "TIFF").any()
     large = Image.fromarray(np.array([[0, 32768], [65535, 65535]], np.int32))
