@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import stat
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +19,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline import plain_jpeg, png
 from pipeline.outputs import BINARY
+from pipeline.srgb import to_srgb
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Pillow's names of the formats that are opened; MPO (a JPEG with extra frames) comes as JPEG."""
@@ -52,7 +55,12 @@ SUFFIX_FORMATS = {
 SUFFIXES = frozenset(SUFFIX_FORMATS)
 """By these a folder's photos are told from its other files."""
 
+# max_pixels is the limit; Pillow's own would refuse photos that were asked for.
+Image.MAX_IMAGE_PIXELS = None
+
 DEFAULT_MAX_PIXELS = 250_000_000
+ANY_PIXELS = sys.maxsize
+"""As ``max_pixels``, for photos that a limit was applied to before."""
 MAX_BYTES = 1_000_000_000
 
 RGB = NDArray[np.uint8]
@@ -63,6 +71,10 @@ Gray = NDArray[np.uint8]
 
 class ImageError(Exception):
     """Why a file is not a usable photo, as a phrase that fits behind a colon."""
+
+
+OUT_OF_MEMORY = "memory ran out while it was decoded; close other programs"
+NO_FILE = "no regular file but a folder, a pipe or a device"
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,11 @@ class Photo:
 
 
 def open_photo(
-    source: Path | bytes, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int | None = None
+    source: Path | bytes,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    at_least: int | None = None,
+    *,
+    strict: bool = False,
 ) -> Photo:
     """Decode a photo of unknown origin into upright sRGB pixels without transparency.
 
@@ -99,30 +115,87 @@ def open_photo(
         at_least: a JPEG may be decoded at a half, a quarter or an eighth of its size as long as
             both sides keep this many pixels. That is several times as fast, and a truncated file
             is still noticed, because its compressed data are read to the end.
+        strict: refuse a JPEG that is damaged within; else it is gray from there on.
 
     Raises:
-        ImageError: the file is missing, no image of :data:`FORMATS`, truncated, or has more than
-            ``max_pixels`` pixels.
+        ImageError: the file is missing, no image of :data:`FORMATS`, truncated, has more than
+            ``max_pixels`` pixels, or memory ran out.
     """
-    if isinstance(source, bytes) and (photo := _open_plain(source, max_pixels, at_least)):
-        return photo
+    if strict and not isinstance(source, bytes):
+        source = read_bytes(source)
+    try:
+        if isinstance(source, bytes) and (photo := _open_plain(source, max_pixels, at_least)):
+            return photo
+    except MemoryError as error:
+        raise ImageError(OUT_OF_MEMORY) from error
     with _decoding(), _opened(source, max_pixels) as image:
         size = image.size
         if at_least is not None:
             image.draft(None, (at_least, at_least))
-        image.load()
+        # Before it is loaded: a TIFF is turned then, and forgets that it was.
+        orientation = orientation_of(image)
+        loaded = _checked(source, image) if strict and isinstance(source, bytes) else None
+        if loaded is None:
+            image.load()
+            loaded = image
         # A JPEG with extra frames, as phones and stereo cameras write it, is a photo like others.
         several = image.format == "MPO"
         frames = 1 if several else int(getattr(image, "n_frames", 1))
         changes: list[str] = []
-        upright: Image.Image = image
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if orientation in range(2, 9):
-            upright = ImageOps.exif_transpose(image)
+        if orientation > 1:
             changes.append("turned upright")
-            size = size[::-1] if orientation >= 5 else size
-        pixels = np.asarray(_to_srgb(upright, image.info.get("icc_profile"), changes))
+            if image.format == "TIFF":
+                size = image.size
+            else:
+                loaded = loaded.transpose(_TURNS[orientation])
+                size = size[::-1] if orientation >= 5 else size
+        pixels = np.asarray(to_srgb(loaded, image.info.get("icc_profile"), changes))
         return Photo(pixels, "JPEG" if several else str(image.format), frames, tuple(changes), size)
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF orientation: what turns the stored picture upright."""
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1, which is upright, also where the EXIF is damaged."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    # A stranger's bytes: SyntaxError, struct.error and more have been seen.
+    except Exception:  # noqa: BLE001
+        return 1
+    return int(orientation) if orientation in range(1, 9) else 1
+
+
+def _checked(data: bytes, image: Image.Image) -> Image.Image | None:
+    """Return the pixels of an opened JPEG if it is whole; None if Pillow has to decode it.
+
+    What it takes to look for damage is a decode, so that a second one is spared where it can be.
+
+    Raises:
+        ImageError: it is damaged.
+    """
+    if image.format not in {"JPEG", "MPO"}:
+        return None
+    if image.mode in {"RGB", "L"}:
+        found = plain_jpeg.decode_checked(
+            data, "RGB" if image.mode == "RGB" else "GRAY", image.size
+        )
+    else:
+        found = plain_jpeg.decode_checked(data, "CMYK")
+    if isinstance(found, str):
+        raise ImageError(f"damaged ({found})")
+    if found is None or image.mode not in {"RGB", "L"} or found.shape[1::-1] != image.size:
+        return None
+    return Image.fromarray(found)
 
 
 def _open_plain(data: bytes, max_pixels: int, at_least: int | None) -> Photo | None:
@@ -144,7 +217,7 @@ def reduced_size(data: bytes, at_least: int) -> tuple[int, int]:
     """
     if head := plain_jpeg.read_head(data):
         return head.reduced(at_least)
-    with _decoding(), _opened(data, DEFAULT_MAX_PIXELS) as image:
+    with _decoding(), _opened(data, ANY_PIXELS) as image:
         image.draft(None, (at_least, at_least))
         return image.width, image.height
 
@@ -187,6 +260,8 @@ def reading(source: Path | bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Itera
 
 def _opened(source: Path | bytes, max_pixels: int) -> Image.Image:
     """Open, but do not decode; the caller closes."""
+    if not isinstance(source, bytes) and not stat.S_ISREG(source.stat().st_mode):
+        raise ImageError(NO_FILE)
     image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     if image.width * image.height > max_pixels:
         image.close()
@@ -202,16 +277,16 @@ def _decoding() -> Iterator[None]:
             # Pillow warns of large images by its own limit; max_pixels is ours.
             warnings.simplefilter("ignore")
             yield
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(OUT_OF_MEMORY) from error
     except FileNotFoundError as error:
         raise ImageError("the file is not there") from error
     except PermissionError as error:
         raise ImageError("the file may not be read") from error
     except UnidentifiedImageError as error:
         raise ImageError("not an image of a known format") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError("more pixels than Pillow opens") from error
     # Pillow's decoders raise whatever strangers' bytes drive them to: SyntaxError, struct.error,
     # IndexError, zlib.error and more have been seen.
     except Exception as error:
@@ -231,9 +306,12 @@ def read_bytes(path: Path | str) -> bytes:
     """
     try:
         # A file object would ask the system the same again, which for small files counts.
-        handle = os.open(path, os.O_RDONLY | BINARY)
+        handle = os.open(path, os.O_RDONLY | BINARY | _AT_ONCE)
         try:
-            size = os.fstat(handle).st_size
+            status = os.fstat(handle)
+            size = status.st_size
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError(NO_FILE)
             if size > MAX_BYTES:
                 raise ImageError(f"{size} bytes is more than {MAX_BYTES}, which no photo needs")
             # One byte more would come if there was one: a second call need not ask for the end.
@@ -247,59 +325,9 @@ def read_bytes(path: Path | str) -> bytes:
         raise ImageError("the file is not there") from error
     except OSError as error:
         raise ImageError(f"the file could not be read ({error.strerror})") from error
+    except MemoryError as error:
+        raise ImageError(OUT_OF_MEMORY) from error
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:
-    """Convert any mode to RGB in sRGB, transparency on white; note what was done in ``changes``."""
-    if image.mode != "RGB":
-        changes.append(f"{image.mode} to RGB")
-    if image.mode in {"I;16", "I;16B", "I;16L", "I", "F"}:
-        image = _scaled_to_8_bits(image)
-    elif image.mode == "LAB":
-        image = ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
-    alpha: Image.Image | None = None
-    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        image = image.convert("RGB")
-    elif image.mode == "P":
-        image = image.convert("RGB")
-    if profile and image.mode in {"RGB", "L", "CMYK"}:
-        converted = _through_profile(image, profile)
-        if converted is not None:
-            changes.append("ICC profile to sRGB")
-            image = converted
-    image = image.convert("RGB")
-    if alpha is not None and alpha.getextrema() != (255, 255):
-        changes.append("transparency on white")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=alpha)
-        image = white
-    return image
-
-
-def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit or floating point gray to 8 bits; Pillow alone would clip at 255."""
-    samples = np.asarray(image).astype(np.float64)
-    if image.mode.startswith("I;16"):
-        white = 65535.0
-    else:
-        largest = float(np.nanmax(samples)) if samples.size else 1.0
-        white = next((top for top in (1.0, 255.0, 65535.0) if largest <= top), largest)
-    scaled = np.nan_to_num(samples / white * 255.0)
-    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
-
-
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-
-
-def _through_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Convert by an embedded ICC profile; None when the profile is damaged, not ours or is sRGB."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
-            return None
-        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return None
+_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
+"""Without it, opening a named pipe waits for somebody to write into it."""

@@ -7,8 +7,10 @@ more in it (EXIF, profiles, other colour spaces, further pictures) or is damaged
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import simplejpeg
@@ -54,6 +56,42 @@ class PlainJpeg:
         fits = 1 if at_least is None else min(width, height) // max(at_least, 1)
         scale = next((scale for scale in _SCALES if scale <= fits), 1)
         return -(-width // scale), -(-height // scale)
+
+
+def decode_checked(
+    data: bytes, space: Literal["RGB", "GRAY", "CMYK"], size: tuple[int, int] = (1, 1)
+) -> NDArray[np.uint8] | str | None:
+    """Decode any JPEG file as far as libjpeg shrinks it without going below ``size``.
+
+    Pillow keeps libjpeg's warnings to itself: what is left of a damaged photo goes over into gray.
+
+    Returns:
+        Pixels (H, W) or (H, W, channels); or what is damaged; or None for a file with another fault
+        than damaged data, of which there are harmless ones.
+    """
+    width, height = size
+    try:
+        pixels = simplejpeg.decode_jpeg(data, space, min_height=height, min_width=width)
+    except ValueError as error:
+        return str(error) if _is_damage(str(error), data) else None
+    return np.asarray(pixels[..., 0] if space == "GRAY" else pixels, np.uint8)
+
+
+def _is_damage(message: str, data: bytes) -> bool:
+    """Whether a message of libjpeg (jerror.h) is about the picture's data."""
+    if not message.startswith(("Corrupt JPEG data", "Premature end")) or "ICC" in message:
+        return False
+    found = re.search(r"(\d+) extraneous bytes before marker 0xd9", message)
+    if not found:
+        return True
+    # Some cameras fill up the last block, which takes nothing from the picture. Damage on the way
+    # leaves other bytes over, and many of them.
+    left, end = int(found[1]), data.rfind(b"\xff\xd9")
+    return left > FEW_BYTES and len(set(data[max(0, end - left + 1) : end])) > 1
+
+
+FEW_BYTES = 8
+"""Bytes left over at the end of a picture that are no sign of damage, whatever they are."""
 
 
 def read_head(data: bytes) -> PlainJpeg | None:

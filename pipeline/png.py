@@ -7,9 +7,11 @@ as at writing, which the chain does for every photo several times. Any program r
 from __future__ import annotations
 
 import functools
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -60,6 +62,36 @@ def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
 def is_rgb(data: bytes) -> bool:
     """Whether ``data`` is a PNG file of 8-bit RGB samples (11.2.1, IHDR)."""
     return data.startswith(_SIGNATURE) and data[24:26] == bytes((8, _RGB))
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file begins as :func:`encode` begins one and is exactly as long."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_HEAD_BYTES + 8 + len(_ZLIB_HEAD))
+            length = os.fstat(stream.fileno()).st_size
+    except OSError:
+        return False
+    if len(start) < _HEAD_BYTES or not start.startswith(_SIGNATURE):
+        return False
+    width, height, _, kind = struct.unpack_from(">IIBB", start, 16)
+    size = height * (1 + (3 if kind == _RGB else 1) * width)
+    stream_bytes = len(_ZLIB_HEAD) + 5 * -(-size // _BLOCK) + size + 4
+    chunk = struct.pack(">I4s", stream_bytes & 0xFFFFFFFF, b"IDAT")
+    return (
+        kind in {_GRAY, _RGB}
+        and start == _head(width, height, kind) + chunk + _ZLIB_HEAD
+        and length == _HEAD_BYTES + 8 + stream_bytes + 4 + len(_END)
+    )
+
+
+def is_square_of_ours(path: Path) -> bool:
+    """Whether a file is as :func:`is_ours` says and as wide as it is high."""
+    if not is_ours(path):
+        return False
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    return head[16:20] == head[20:24]
 
 
 @functools.lru_cache(maxsize=64)

@@ -171,7 +171,12 @@ class Trainer:
             # Trained weights may be better than all that comes of them; untrained ones are not.
             if self.step == 0 and self.start is not None:
                 self._look(0)
-            self._loop(stop, report)
+            if self.step < self.steps:
+                self._loop(stop, report)
+                # What is made of the run may fail to be written, and is not to cost the run. Where
+                # there is no room for this either, the outputs may have some elsewhere.
+                with contextlib.suppress(ColorpipeError):
+                    self._save()
         result = self._result()
         if best := self.candidates.best:
             result.load_state_dict(best.weights)

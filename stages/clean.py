@@ -8,6 +8,7 @@ was dropped, by reason, so that a person can disagree.
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import functools
 import pickle
@@ -15,7 +16,7 @@ import random
 import tempfile
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -38,9 +39,16 @@ from pipeline.curation.screening import (
 )
 from pipeline.errors import ColorpipeError
 from pipeline.images import EXTENSIONS, RGB, ImageError, open_photo, read_bytes
-from pipeline.listing import LONGEST, distinct_stems, files_below, folders_in, printable
+from pipeline.listing import (
+    LONGEST,
+    distinct_stems,
+    files_below,
+    folders_in,
+    printable,
+    stem_and_suffix,
+)
 from pipeline.manifest import MANIFEST, REFUSED, write_table
-from pipeline.outputs import new_file, new_folder
+from pipeline.outputs import check_replaceable, new_file, new_folder, told
 from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import CleanParams
 from pipeline.progress import track
@@ -69,8 +77,17 @@ def clean(
         dry_run: print the decision on every file that is not kept as it is; write nothing.
 
     Raises:
-        ColorpipeError: ``raw`` has no files in folders, or none of them is fit.
+        ColorpipeError: ``raw`` has no files in folders, none of them is fit, the report cannot be
+            written, or ``out`` holds files that no clean wrote, or overlaps with ``raw``.
     """
+    if not dry_run:
+        check_replaceable(
+            out,
+            "--clean",
+            near=[raw, report],
+            known=_cleaned_before(report),
+            unknown=f"is not in {report}, the report of the last run",
+        )
     with contextlib.ExitStack() as stack:
         folder = None if dry_run else stack.enter_context(new_folder(out))
         spool = stack.enter_context(tempfile.TemporaryFile())
@@ -80,12 +97,55 @@ def clean(
             for row in tally:
                 _print_decision(row)
         else:
-            write_table(report, tally, CleanRow)
-            _write_sheet(raw, report.with_name(report.stem + "-dropped.png"), tally)
+            _write_report(raw, report, tally)
         if not tally.fit:
             where = "" if dry_run else f"; {report} says why"
             raise ColorpipeError(f"None of the {tally.total} files in {raw} is fit{where}.")
     tally.print()
+
+
+def _cleaned_before(report: Path) -> Callable[[str], bool]:
+    """Return what tells whether the last run wrote a file, by its report.
+
+    A folder of one's own photos, sorted into categories, is laid out as clean's is: only the report
+    knows the names. A run in which no photo is fit leaves its report beside the folder of the run
+    before, of which no more is known than what the raw files were called.
+    """
+    names, stems = set[str](), set[str]()
+    with (
+        contextlib.suppress(OSError, UnicodeDecodeError, csv.Error),
+        report.open(encoding="utf-8", newline="") as stream,
+    ):
+        for row in csv.DictReader(stream):
+            category, file, name = (row.get(key) or "" for key in ("category", "file", "name"))
+            stems.add(f"{category}/{stem_and_suffix(file)[0]}")
+            if name:
+                names.add(f"{category}/{name}")
+
+    def known(file: str) -> bool:
+        if names:
+            return file in names
+        folder, _, name = file.rpartition("/")
+        stem, suffix = stem_and_suffix(name)
+        # Of several files with one stem each has eight digits of its hash behind it.
+        return suffix in EXTENSIONS.values() and bool(
+            {f"{folder}/{stem}", f"{folder}/{stem[:-9]}"} & stems
+        )
+
+    return known
+
+
+def _write_report(raw: Path, report: Path, tally: Tally) -> None:
+    sheet = report.with_name(report.stem + "-dropped.png")
+    try:
+        write_table(report, tally, CleanRow)
+        _write_sheet(raw, sheet, tally)
+    except OSError as error:
+        raise ColorpipeError(
+            f"The report {report} and its contact sheet could not be written, and the folder of"
+            f" clean photos is unchanged: {told(error)}; free some space, or name another file with"
+            " --report."
+        ) from error
 
 
 def list_raw(raw: Path) -> Iterator[RawFile]:

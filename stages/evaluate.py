@@ -21,7 +21,7 @@ from pipeline.judging.inception import FEW_PHOTOS, Inception, fetch_inception, l
 from pipeline.judging.metrics import MIN_SIDE
 from pipeline.judging.scorecard import FILES, Scorecard
 from pipeline.judging.scores import GRAY, TRUTH, Scores
-from pipeline.outputs import new_folder
+from pipeline.outputs import check_replaceable, new_folder
 from pipeline.params import EvaluateParams
 from pipeline.progress import track
 from pipeline.report import contact_sheet
@@ -71,12 +71,14 @@ def evaluate(
 
     Raises:
         ColorpipeError: a photo or a model is missing or damaged, Inception cannot be had, or
-            ``reports`` holds something else.
+            ``reports`` holds something else, or overlaps with what is read.
     """
-    _check_only_reports(reports)
     names = list_pairs(split, "test")
     meant = [model] if model is None or isinstance(model, Path) else model
     models = name_models([find_model(each) for each in meant])
+    check_replaceable(
+        reports, "--reports", near=[split, *models.values()], known={*FILES, GALLERY}.__contains__
+    )
     inception = _inception(params)
     colorizers = {name: Colorizer.load(path, params.device) for name, path in models.items()}
     for name, path in models.items():
@@ -103,17 +105,6 @@ def evaluate(
     card.print()
     print(_about_inception(card.inception, len(names)))
     print(f"The reports are in {reports}.")
-
-
-def _check_only_reports(folder: Path) -> None:
-    """Refuse a folder that holds anything else, which would be lost when it is replaced."""
-    if not folder.is_dir():
-        return
-    if others := sorted({path.name for path in folder.iterdir()} - {*FILES, GALLERY}):
-        raise ColorpipeError(
-            f"{folder} holds files that are no reports, such as {others[0]}; name a new folder with"
-            " --reports, since this one would be replaced."
-        )
 
 
 def name_models(paths: Sequence[Path]) -> dict[str, Path]:

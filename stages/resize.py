@@ -13,9 +13,9 @@ import numpy as np
 from pipeline import png
 from pipeline.curation import previews
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import RGB, ImageError, open_photo, read_bytes
+from pipeline.images import ANY_PIXELS, RGB, ImageError, open_photo, read_bytes
 from pipeline.listing import files_in, folders_in, stem_and_suffix
-from pipeline.outputs import new_folder, write_bytes
+from pipeline.outputs import check_replaceable, new_folder, write_bytes
 from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import ResizeParams
 from pipeline.progress import track
@@ -43,9 +43,15 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
         A failure for each photo that could not be read.
 
     Raises:
-        ColorpipeError: there is no photo, or two of a category would get the same name.
+        ColorpipeError: there is no photo, two of a category would get the same name, or ``out``
+            holds files that no resize wrote, or overlaps with ``clean``.
     """
     total, categories = _check(clean)
+    # Photos of one's own in folders look the same by their names. Hardly any is a PNG that is
+    # square and not compressed, as all are here.
+    check_replaceable(
+        out, "--resized", near=[clean], known=_is_resized_name, looks_own=png.is_square_of_ours
+    )
     failures: list[Failure] = []
     with new_folder(out) as folder:
         for category in categories:
@@ -60,6 +66,10 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
             raise ColorpipeError(f"No photo in {clean} could be read; first {failures[0]}.")
     previews.clear()
     return failures
+
+
+def _is_resized_name(file: str) -> bool:
+    return file.count("/") == 1 and file.endswith(".png")
 
 
 def list_photos(folder: Path) -> Iterator[Source]:
@@ -100,7 +110,8 @@ def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure |
         data = read_bytes(source.path)
         pixels = previews.find(data, params.size)
         if pixels is None:
-            pixels = open_photo(data, at_least=params.size).pixels
+            # What is too large was dropped by clean, whose limit is the user's.
+            pixels = open_photo(data, ANY_PIXELS, at_least=params.size).pixels
     except ImageError as error:
         return Failure(source.path, str(error))
     square = to_square(pixels, params)

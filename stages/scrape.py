@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 from collections import Counter, defaultdict
@@ -18,9 +19,10 @@ from pipeline.manifest import (
     RawPhoto,
     RefusedPhoto,
     content_name,
+    read_table,
     write_table,
 )
-from pipeline.outputs import new_folder
+from pipeline.outputs import check_replaceable, new_folder
 from pipeline.params import ScrapeParams
 from pipeline.progress import track
 from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source, reasons
@@ -44,7 +46,8 @@ def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
         A failure for each category that could not be looked for to the end.
 
     Raises:
-        ColorpipeError: no photo could be had, or ``raw`` could not be written.
+        ColorpipeError: no photo could be had, or ``raw`` could not be written, or holds files that
+            no scrape wrote, or overlaps with the folder that photos come from.
     """
     _check_replaceable(raw, params.path)
     photos = iter(open_source(params))
@@ -62,18 +65,14 @@ def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
 
 
 def _check_replaceable(raw: Path, path: Path) -> None:
-    """Refuse to replace a folder that the photos come from, or that no scrape made."""
-    out, source = raw.resolve(), path.resolve()
-    if out == source or out in source.parents or source in out.parents:
-        raise ColorpipeError(
-            f"{raw}, which is written anew, and {path} (scrape.path) overlap;"
-            " name another folder with --raw."
-        )
-    if raw.exists() and not (raw / MANIFEST).is_file() and (raw.is_file() or any(raw.iterdir())):
-        raise ColorpipeError(
-            f"{raw} would be replaced, but no scrape made it: it has no {MANIFEST}; move it away,"
-            " or name another folder with --raw."
-        )
+    """Refuse to replace the folder that photos come from, or photos that its manifest lacks."""
+    listed = set[str]()
+    # Without a manifest of ours, nothing that is there is ours.
+    with contextlib.suppress(ColorpipeError, OSError):
+        rows = read_table(raw / MANIFEST, RawPhoto)
+        listed = {MANIFEST, REFUSED, *(f"{row.category}/{row.name}" for row in rows)}
+    unknown = f"is not in a {MANIFEST} of scrape's there"
+    check_replaceable(raw, "--raw", near=[path], known=listed.__contains__, unknown=unknown)
 
 
 class Harvest:

@@ -31,7 +31,7 @@ from pipeline.listing import (
     stem_and_suffix,
 )
 from pipeline.manifest import RawPhoto, read_table
-from pipeline.outputs import link_or_copy, new_folder, write_bytes
+from pipeline.outputs import check_replaceable, link_or_copy, new_folder, write_bytes
 from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import SplitParams
 from pipeline.progress import track
@@ -85,9 +85,12 @@ def split(
         A failure for each photo that could not be read.
 
     Raises:
-        ColorpipeError: there is no photo, or a category has too few.
+        ColorpipeError: there is no photo, a category has too few, or ``out`` holds files that no
+            split wrote, or overlaps with what is read.
     """
     total = _count(resized)
+    near = [path for path in (resized, manifest, lock) if path is not None]
+    check_replaceable(out, "--split", near=near, known=_is_split_name)
     failures: list[Failure] = []
     paired: list[Paired] = []
     rows = [] if lock is None else read_lock(lock)
@@ -120,6 +123,12 @@ def split(
             " and the test is full, are near duplicates of such photos or come from the same page."
         )
     return failures
+
+
+def _is_split_name(file: str) -> bool:
+    side, _, name = file.partition("/")
+    sides = {f"{side}_{kind}" for side in (TRAIN, TEST, VAL) for kind in "xy"}
+    return side in sides and "/" not in name and "-" in name and name.endswith(".png")
 
 
 def _count(resized: Path) -> int:

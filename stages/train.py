@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from pipeline.checkpoints import Checkpoint, run_key
 from pipeline.dataset import PhotoSet, read_photos
+from pipeline.errors import ColorpipeError
 from pipeline.loss_table import Curve
-from pipeline.outputs import new_folder
+from pipeline.outputs import check_replaceable, new_folder, told
 from pipeline.params import TrainParams
 from pipeline.processes import Processes
 from pipeline.recipes import recipe_of
@@ -23,6 +25,10 @@ from pipeline.runtime import choose_dtype, keep_freed_memory
 from pipeline.starting_weights import starting_weights
 from pipeline.training import Trainer
 from pipeline.weights import save_generator
+
+CURVES = ("losses.tsv", "discriminator.tsv", "validation.tsv")
+SAMPLES = "samples"
+"""What the folder of curves holds: tables, and a folder of contact sheets."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,12 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
         What it took.
 
     Raises:
-        ColorpipeError: the split or a parameter is wrong, another process trains the same, training
-            diverged, or memory ran out.
+        ColorpipeError: the split or a parameter is wrong, ``model`` or ``curves`` cannot be
+            written there, another process trains the same, training diverged, or memory ran out.
         StoppedError: the user stopped it.
     """
     recipe = recipe_of(params)
+    _check_outputs(split, model, curves)
     start = starting_weights(params, recipe)
     keep_freed_memory()
     processes = Processes(params.device)
@@ -111,6 +118,23 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
     return Effort(settings.epochs, trainer.steps * settings.batch_size, trainer.seconds)
 
 
+def _check_outputs(split: Path, model: Path, curves: Path) -> None:
+    """Say before training what would be said after it, or not at all."""
+    if model.is_dir():
+        raise ColorpipeError(
+            f"{model} is a folder, but the weights are to be written there; name a file with"
+            " --model."
+        )
+    check_replaceable(curves, "--curves", near=[split, model], known=_is_curve)
+
+
+def _is_curve(file: str) -> bool:
+    folder, _, name = file.rpartition("/")
+    if folder:
+        return folder == SAMPLES and name.startswith("epoch-") and name.endswith(".png")
+    return name in CURVES
+
+
 def _read(split: Path) -> tuple[PhotoSet, PhotoSet | None]:
     photos = read_photos(split, "train")
     # A split of very few photos has none to spare.
@@ -138,10 +162,17 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, curves: Path) ->
         watched = ("epoch", "ciede2000", "colourfulness_ratio", "balanced")
         _write_curve(folder / "validation.tsv", trainer.candidates.rows, watched)
         if sheets := trainer.checkpoint.sheets():
-            (folder / "samples").mkdir()
+            (folder / SAMPLES).mkdir()
             for sheet in sheets:
-                shutil.copyfile(sheet, folder / "samples" / sheet.name)
-    save_generator(model, generator, trainer.recipe)
+                shutil.copyfile(sheet, folder / SAMPLES / sheet.name)
+    try:
+        save_generator(model, generator, trainer.recipe)
+    except (OSError, SafetensorError) as error:
+        what = told(error) if isinstance(error, OSError) else str(error)
+        raise ColorpipeError(
+            f"The weights {model} could not be written: {what}; the run is kept, and the same"
+            " command with room for them, or with another --model, writes them at once."
+        ) from error
     if best := trainer.candidates.best:
         metric, epochs = trainer.candidates.best_in, trainer.recipe.settings.epochs
         print(

@@ -12,13 +12,13 @@ from typing import Any, TypeVar, cast
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms
 
 from pipeline import color
 from pipeline.color import Samples
 from pipeline.colorizing.upsampling import Method, Upsampler, band_rows
 from pipeline.formats.profiles import Profile, grays_16, read_profile
-from pipeline.images import Gray
+from pipeline.images import Gray, orientation_of
 
 A = TypeVar("A", bound=NDArray[Any])
 
@@ -143,15 +143,6 @@ def from_image(image: Image.Image) -> GrayPhoto:
     elif image.mode == "P":
         image = image.convert("RGB")
     return in_own_space(np.asarray(image.convert("L")), alpha, orientation, profile)
-
-
-def orientation_of(image: Image.Image) -> int:
-    """Return EXIF's number for how a loaded image is turned, 1 to 8; damaged EXIF tells none."""
-    try:
-        return _valid(image.getexif().get(ExifTags.Base.Orientation, 1))
-    # Damaged data make Pillow raise SyntaxError, struct.error and others.
-    except Exception:  # noqa: BLE001
-        return 1
 
 
 def turned_upright(stored: A, orientation: int) -> A:

@@ -112,7 +112,7 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
         return Screened(CleanRow(raw.category, raw.file, DROPPED, MISPLACED, ""))
     try:
         data = read_bytes(raw.path)
-        photo = open_photo(data, params.max_pixels, at_least=WORKING_SIDE)
+        photo = open_photo(data, params.max_pixels, at_least=WORKING_SIDE, strict=True)
     except ImageError as error:
         return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error)))
     pixels = photo.pixels
@@ -125,7 +125,11 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
     if problem := _problem(photo, measures, params):
         decided = _Decided(DROPPED, *problem)
     else:
-        decided = _accept(raw, photo, data, folder=folder, max_pixels=params.max_pixels)
+        try:
+            decided = _accept(raw, photo, data, folder=folder, max_pixels=params.max_pixels)
+        # Whole, to be turned for example, it may need more memory than there is.
+        except ImageError as error:
+            return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error)))
     row = CleanRow(
         raw.category,
         raw.file,

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 
 from pipeline import color
 from pipeline.images import RGB, Gray
+from pipeline.srgb import is_srgb
 
 _SRGB = ImageCms.createProfile("sRGB")
 
@@ -49,7 +50,7 @@ def read_profile(icc: bytes) -> Profile | None:
         if space == "GRAY":
             ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
         elif space == "RGB":
-            if "sRGB" in ImageCms.getProfileDescription(source):
+            if is_srgb(icc):
                 return None
             ramp = Image.fromarray(np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2))
             _transform_from_srgb(icc)

@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,16 @@ import pytest
 from photos import pixels_of, real_photos, scene
 from PIL import ExifTags, Image, ImageCms
 
-from pipeline.images import ImageError, luma_of, open_photo, read_bytes, reading
+from pipeline import images
+from pipeline.images import (
+    ImageError,
+    luma_of,
+    open_photo,
+    orientation_of,
+    read_bytes,
+    reading,
+    size_of,
+)
 
 
 def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
@@ -48,18 +58,6 @@ def test_orientation_is_applied(orientation: int) -> None:
     assert photo.changes == (() if orientation == 1 else ("turned upright",))
 
 
-def test_16_bit_gray_is_scaled_not_clipped() -> None:
-    ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
-    got = opened(Image.fromarray(ramp), "PNG")
-    assert np.array_equal(got[..., 0], np.arange(256).reshape(16, 16))
-
-
-def test_floating_point_gray_is_scaled_by_its_range() -> None:
-    ramp = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
-    got = opened(Image.fromarray(ramp), "TIFF")
-    assert np.array_equal(got[..., 0], np.arange(256).reshape(16, 16))
-
-
 def test_transparency_shows_white_and_not_what_is_hidden() -> None:
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[..., 0] = 200
@@ -89,41 +87,6 @@ def test_cmyk_jpeg_of_adobe_is_not_a_negative() -> None:
     # Pillow writes CMYK JPEG the way Adobe does: inverted, with an Adobe marker.
     bright = Image.new("RGB", (16, 16), (250, 240, 200)).convert("CMYK")
     assert np.abs(opened(bright, "JPEG", quality=100).astype(int) - (250, 240, 200)).max() <= 6
-
-
-def test_icc_profile_is_converted_to_srgb() -> None:
-    image = Image.new("RGB", (8, 8), (128, 128, 128))
-    photo = open_photo(encoded(image, "PNG", icc_profile=_linear_profile()))
-    # Half of the light of linear RGB is 188 in sRGB (IEC 61966-2-1).
-    assert abs(int(np.asarray(photo.image)[0, 0, 1]) - 188) <= 2
-    assert photo.changes == ("ICC profile to sRGB",)
-
-
-def _linear_profile() -> bytes:
-    """sRGB's own profile with its three tone curves replaced by the identity (ICC.1, 10.6)."""
-    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    tags = int.from_bytes(data[128:132], "big")
-    entries = [128 + 4 + 12 * n for n in range(tags)]
-    position = len(data)
-    data += b"curv" + bytes(4) + bytes(4)  # a count of zero stands for the identity
-    for entry in entries:
-        if data[entry : entry + 4] in (b"rTRC", b"gTRC", b"bTRC"):
-            data[entry + 4 : entry + 12] = position.to_bytes(4, "big") + (12).to_bytes(4, "big")
-        if data[entry : entry + 4] == b"desc":
-            start = int.from_bytes(data[entry + 4 : entry + 8], "big")
-            length = int.from_bytes(data[entry + 8 : entry + 12], "big")
-            text = data[start : start + length]
-            data[start : start + length] = text.replace(b"s\0R\0G\0B", b"t\0e\0s\0t").replace(
-                b"sRGB", b"test"
-            )
-    data[0:4] = len(data).to_bytes(4, "big")
-    return bytes(data)
-
-
-def test_a_damaged_profile_is_passed_over() -> None:
-    image = Image.fromarray(scene(2))
-    photo = open_photo(encoded(image, "PNG", icc_profile=b"no profile"))
-    assert np.array_equal(np.asarray(photo.image), np.asarray(image))
 
 
 def test_frames_of_an_animation_are_counted_and_the_first_is_taken() -> None:
@@ -203,3 +166,100 @@ def test_a_decoded_photo_carries_no_metadata(tmp_path):
     exif[ExifTags.Base.Orientation] = 6
     Image.new("RGB", (40, 30), "red").save(path, exif=exif, icc_profile=profile)
     assert open_photo(path).image.info == {}
+
+
+def test_memory_that_runs_out_is_the_photo_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    for format_ in ("JPEG", "PNG", "BMP"):
+        data = encoded(Image.fromarray(scene(1)), format_)
+        with monkeypatch.context() as patch:
+            patch.setattr(images.plain_jpeg, "read_head", fail)
+            patch.setattr(images, "to_srgb", fail)
+            with pytest.raises(ImageError, match="memory ran out"):
+                open_photo(data)
+    path = tmp_path / "photo.png"
+    path.write_bytes(data)
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(ImageError, match="memory ran out"):
+        read_bytes(path)
+
+
+def test_more_pixels_than_pillow_opens_by_itself_are_a_matter_of_the_limit() -> None:
+    data = encoded(Image.new("1", (20_000, 20_000)), "PNG")
+    with reading(data, 400_000_000) as image:
+        assert image.size == (20_000, 20_000)
+    with pytest.raises(ImageError, match="20000x20000 is more than 250000000 pixels"):
+        open_photo(data)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "JPEG"])
+def test_damaged_exif_leaves_a_photo_as_it_is(format_: str) -> None:
+    data = encoded(Image.fromarray(scene(1)), format_, exif=b"Exif\0\0no TIFF header")
+    with Image.open(io.BytesIO(data)) as image:
+        assert orientation_of(image) == 1
+    assert open_photo(data).changes == ()
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_tiff_that_pillow_turns_is_said_to_be_turned(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = open_photo(encoded(Image.fromarray(scene(1, 40, 70)), "TIFF", exif=exif))
+    assert photo.changes == ("turned upright",)
+    assert photo.pixels.shape[1::-1] == photo.size == ((70, 40) if orientation == 3 else (40, 70))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.jpg")
+    for path in (tmp_path / "x.jpg", tmp_path):
+        for attempt in (read_bytes, open_photo, size_of):
+            with pytest.raises(ImageError, match="no regular file"):
+                attempt(path)
+
+
+def damaged(data: bytes) -> list[bytes]:
+    """A JPEG cut and closed again, with a hole, and with other bytes in its middle."""
+    half = len(data) // 2
+    noise = np.random.default_rng(0).integers(0, 254, 2000, np.uint8).tobytes()
+    return [
+        data[: int(len(data) * 0.6)] + b"\xff\xd9",
+        data[:half] + bytes(600) + data[half + 600 :],
+        data[:half] + noise + data[half + 2000 :],
+    ]
+
+
+def with_exif(**options: object) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(Image.fromarray(scene(1, 300, 400)), "JPEG", exif=exif, **options)
+
+
+@pytest.mark.parametrize("kind", ["plain", "exif", "progressive", "gray", "cmyk"])
+def test_a_jpeg_damaged_within_is_refused_where_that_is_asked_for(kind: str) -> None:
+    picture = Image.fromarray(scene(1, 300, 400))
+    if kind in {"gray", "cmyk"}:
+        data = encoded(picture.convert({"gray": "L", "cmyk": "CMYK"}[kind]), "JPEG", quality=90)
+    else:
+        data = with_exif() if kind == "exif" else encoded(picture, "JPEG", quality=90)
+        if kind == "progressive":
+            data = with_exif(progressive=True)
+    for at_least in (None, 100):
+        whole = open_photo(data, at_least=at_least, strict=True)
+        assert np.array_equal(whole.pixels, open_photo(data, at_least=at_least).pixels)
+        broken = damaged(data)[:1] if kind == "progressive" else damaged(data)
+        for each in broken:
+            with pytest.raises(ImageError, match="damaged"):
+                open_photo(each, at_least=at_least, strict=True)
+    assert open_photo(damaged(data)[0]).size == whole.size
+
+
+def test_filling_bytes_at_the_end_of_a_jpeg_are_no_damage() -> None:
+    for data in (encoded(Image.fromarray(scene(1)), "JPEG"), with_exif()):
+        for filling in (bytes(200), b"\x5a\x01\x02"):
+            filled = data[:-2] + filling + data[-2:]
+            assert np.array_equal(open_photo(filled, strict=True).pixels, open_photo(data).pixels)

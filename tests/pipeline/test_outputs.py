@@ -1,11 +1,13 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ColorpipeError
 from pipeline.images import read_bytes
-from pipeline.outputs import link_or_copy, new_file, new_folder, write_bytes
+from pipeline.outputs import check_replaceable, link_or_copy, new_file, new_folder, write_bytes
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -81,3 +83,126 @@ def test_a_write_that_takes_a_part_goes_on(tmp_path: Path, monkeypatch: pytest.M
     data = os.urandom(3500)
     write_bytes(tmp_path / "file", data)
     assert (tmp_path / "file").read_bytes() == data
+
+
+def test_an_error_of_no_file_names_none(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ColorpipeError, match=r"unchanged: No space left on device\.$"),
+        new_folder(tmp_path / "out"),
+    ):
+        raise OSError(28, os.strerror(28))
+
+
+def filled(folder: Path, name: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_ctrl_c_at_any_rename_keeps_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    path = filled(tmp_path / "out", "old")
+    renamed = []
+    replace = Path.replace
+
+    def interrupted(source: Path, target: Path) -> Path:
+        renamed.append(target)
+        if len(renamed) == at:
+            raise KeyboardInterrupt
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), new_folder(path) as temporary:
+        (temporary / "new").touch()
+    assert [entry.name for entry in path.iterdir()] == ["old"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_to_a_folder_stays_and_the_folder_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.symlink_to(filled(tmp_path / "disk/big", "old"))
+    with new_folder(path) as temporary:
+        (temporary / "new").touch()
+        assert temporary.parent == tmp_path / "disk"
+    assert path.is_symlink()
+    assert [entry.name for entry in (tmp_path / "disk/big").iterdir()] == ["new"]
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from pipeline import outputs
+if {renaming}:
+    replace = Path.replace
+    def stop(source, target):
+        replace(source, target)
+        os.kill(os.getpid(), signal.SIGKILL)
+    Path.replace = stop
+with outputs.new_folder(Path("out")) as folder:
+    (folder / "half").touch()
+    if not {renaming}:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+@pytest.mark.parametrize("renaming", [False, True])
+def test_what_a_killed_process_left_is_cleared_up_and_no_work_is_lost(
+    tmp_path: Path, renaming: bool
+) -> None:
+    filled(tmp_path / "out", "old")
+    project = str(Path(__file__).parents[2])
+    subprocess.run(
+        [sys.executable, "-c", KILLED.format(renaming=renaming)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": project},
+        check=False,
+    )
+    assert (tmp_path / "out").exists() != renaming
+    assert len(list(tmp_path.iterdir())) > 1 or renaming
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "out"):
+        raise RuntimeError
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["old"]
+
+
+def test_another_run_s_folder_is_left_alone(tmp_path: Path) -> None:
+    mine = filled(tmp_path / ".writing-out-of-mine", "notes")
+    with new_folder(tmp_path / "out") as first:
+        (first / "a").touch()
+        with new_folder(tmp_path / "out") as second:
+            (second / "b").touch()
+            assert first.exists()
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["a"]
+    assert mine.exists()
+
+
+def test_only_what_a_stage_wrote_is_replaced(tmp_path: Path) -> None:
+    def check(near: list[Path] | None = None) -> None:
+        check_replaceable(
+            tmp_path / "out",
+            "--out",
+            near=near or [],
+            known=lambda file: file.endswith(".png"),
+            looks_own=lambda path: path.stat().st_size == 0,
+        )
+
+    check()
+    filled(tmp_path / "out/sea", "a.png")
+    (tmp_path / "out/.DS_Store").touch()
+    check([tmp_path / "other", tmp_path / "out2"])
+    for near in (tmp_path / "out", tmp_path / "out/sea", tmp_path):
+        with pytest.raises(ColorpipeError, match=r"overlap; name another folder with --out\."):
+            check([near])
+    (tmp_path / "link").symlink_to(tmp_path / "out/sea")
+    with pytest.raises(ColorpipeError, match="overlap"):
+        check([tmp_path / "link"])
+    (tmp_path / "out/sea/a.png").write_text("not empty")
+    with pytest.raises(ColorpipeError, match=r"holds sea/a\.png, which was not written by"):
+        check()
+    (tmp_path / "out/sea/a.png").unlink()
+    (tmp_path / "out/sea/diary.txt").touch()
+    with pytest.raises(ColorpipeError, match=r"holds sea/diary\.txt, which was not written by"):
+        check()

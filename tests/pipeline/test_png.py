@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -104,3 +105,26 @@ def test_damage_to_a_file_is_noticed() -> None:
         # Four bytes are checked by no one here: they repeat what the zlib stream's own four say.
         if not len(data) - 16 <= place < len(data) - 12:
             assert png.decode(bytes(damaged), 10_000) is None
+
+
+def test_a_file_of_ours_is_told_from_others(tmp_path: Path) -> None:
+    for name, pixels in (("rgb", scene(1)), ("gray", scene(2)[..., 0]), ("large", scene(3, 300))):
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(png.encode(pixels))
+        assert png.is_ours(path)
+        assert not png.is_square_of_ours(path)
+        Image.fromarray(pixels).save(path)
+        assert not png.is_ours(path)
+    square = tmp_path / "square.png"
+    square.write_bytes(png.encode(scene(4, 40, 40)))
+    assert png.is_square_of_ours(square)
+    square.write_bytes(square.read_bytes()[:-1])
+    assert not png.is_square_of_ours(square)
+    for data in (
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        b"long enough for a picture's head" * 3,
+    ):
+        square.write_bytes(data)
+        assert not png.is_square_of_ours(square)
+    assert not png.is_ours(tmp_path / "none.png")

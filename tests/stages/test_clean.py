@@ -1,5 +1,6 @@
 import csv
 import hashlib
+import inspect
 import io
 import os
 import signal
@@ -10,6 +11,7 @@ import pytest
 from photos import pixels_of, real_photos, scene
 from PIL import Image
 
+from pipeline import images
 from pipeline.errors import ColorpipeError
 from pipeline.images import Photo, open_photo
 from pipeline.params import CleanParams
@@ -346,3 +348,98 @@ def test_a_folder_without_categories_is_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(ColorpipeError, match=r"run scrape|folder for each category"):
             clean(raw, tmp_path / "clean", tmp_path / "clean.csv", CleanParams())
     assert not (tmp_path / "clean").exists()
+
+
+def test_a_folder_that_no_clean_made_is_not_replaced(tmp_path: Path) -> None:
+    raw = fill(tmp_path / "raw", {"sea/a.jpg": GOOD})
+    report = tmp_path / "reports/clean.csv"
+    own = {"diaries": "diary.txt", "albums": "sea/holiday.jpg", "deep": "sea/deeper/a.jpg"}
+    for folder, name in own.items():
+        fill(tmp_path / folder, {name: b"mine"})
+        with pytest.raises(ColorpipeError, match=rf"holds {name}, which is not in .*--clean"):
+            clean(raw, tmp_path / folder, report, CleanParams())
+        assert (tmp_path / folder / name).read_bytes() == b"mine"
+    for out in (raw, raw / "clean", tmp_path):
+        with pytest.raises(ColorpipeError, match=r"overlap; name another folder with --clean\."):
+            clean(raw, out, report, CleanParams())
+    (tmp_path / "file").touch()
+    with pytest.raises(ColorpipeError, match="file is a file, but a folder is to be written"):
+        clean(raw, tmp_path / "file", report, CleanParams())
+    assert not report.exists()
+
+
+def test_what_was_cleaned_before_is_replaced_and_a_photo_put_there_is_not(tmp_path: Path) -> None:
+    files = {"sea/a.jpg": GOOD, "sea/b.jpg": jpeg(scene(1)), "sea/b.png": png(_drawing())}
+    cleaned(tmp_path, files)
+    # None is fit, and the next run finds the folder of the first beside the report of the second.
+    with pytest.raises(ColorpipeError, match="is fit"):
+        cleaned(tmp_path, files, min_side=5000)
+    out, _ = cleaned(tmp_path, files)
+    assert len(state(out)) == 2
+    fill(out, {"sea/mine.jpg": GOOD})
+    with pytest.raises(ColorpipeError, match=r"holds sea/mine\.jpg"):
+        cleaned(tmp_path, files)
+    assert (out / "sea/mine.jpg").exists()
+    # Nor the originals of the raw photos, of which those that were dropped would be lost.
+    gray = jpeg(np.asarray(Image.fromarray(scene(3)).convert("L").convert("RGB")))
+    fill(tmp_path, {"raw/sea/gray.jpg": gray, "mine/sea/a.jpg": GOOD, "mine/sea/gray.jpg": gray})
+    (out / "sea/mine.jpg").unlink()
+    cleaned(tmp_path, files)
+    with pytest.raises(ColorpipeError, match=r"holds sea/gray\.jpg"):
+        clean(tmp_path / "raw", tmp_path / "mine", tmp_path / "reports/clean.csv", CleanParams())
+
+
+def test_a_report_that_cannot_be_written_is_what_is_named(tmp_path: Path) -> None:
+    raw = fill(tmp_path / "raw", {"sea/a.jpg": GOOD})
+    (tmp_path / "full").touch()
+    with pytest.raises(ColorpipeError, match=r"The report .*full/r\.csv .* could not be written"):
+        clean(raw, tmp_path / "clean", tmp_path / "full/r.csv", CleanParams())
+    assert not (tmp_path / "clean").exists()
+
+
+def test_a_jpeg_that_is_damaged_within_is_dropped(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = jpeg(scene(1), exif=exif)
+    files = {"sea/good.jpg": GOOD, "sea/turned.jpg": turned}
+    for name, data in (("plain", GOOD), ("exif", turned)):
+        files[f"sea/{name}-cut.jpg"] = data[: int(len(data) * 0.6)] + b"\xff\xd9"
+    out, rows = cleaned(tmp_path, files)
+    assert {name for name, row in rows.items() if row["decision"] == "dropped"} == {
+        "sea/plain-cut.jpg",
+        "sea/exif-cut.jpg",
+    }
+    assert "damaged (Corrupt JPEG data" in rows["sea/plain-cut.jpg"]["detail"]
+    assert set(state(out)) == {"sea/good.jpg", "sea/turned.jpg"}
+
+
+def test_memory_that_runs_out_costs_a_photo_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {"sea/good.jpg": GOOD, "sea/turned.jpg": jpeg(scene(1), exif=exif)}
+    to_srgb = images.to_srgb
+
+    def scarce(image: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:
+        if changes and inspect.stack()[2].function == "_accept":
+            raise MemoryError
+        return to_srgb(image, profile, changes)
+
+    monkeypatch.setattr(images, "to_srgb", scarce)
+    _, rows = cleaned(tmp_path, files)
+    assert rows["sea/good.jpg"]["decision"] == "kept"
+    assert "memory ran out" in rows["sea/turned.jpg"]["detail"]
+
+
+def test_a_tiff_that_has_to_be_turned_is_converted(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    Image.fromarray(scene(1)).save(stream, "TIFF", exif=exif)
+    out, rows = cleaned(tmp_path, {"sea/a.tif": stream.getvalue()})
+    assert (rows["sea/a.tif"]["decision"], rows["sea/a.tif"]["detail"]) == (
+        "converted",
+        "turned upright",
+    )
+    assert pixels_of(out / "sea/a.png").shape == (160, 120, 3)

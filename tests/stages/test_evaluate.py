@@ -139,9 +139,15 @@ def test_bad_input_is_a_sentence_and_leaves_earlier_reports(own_split, model, tm
 
 
 def test_a_folder_with_anything_else_in_it_is_not_replaced(own_split, model):
-    with pytest.raises(ColorpipeError, match="holds files that are no reports, such as test_x;"):
+    with pytest.raises(ColorpipeError, match=r"overlap; name another folder with --reports\."):
         evaluate(own_split, model, own_split, PARAMS)
     assert len(list((own_split / "test_x").iterdir())) == 6
+    diary = own_split.parent / "mine/diary.txt"
+    diary.parent.mkdir()
+    diary.write_text("mine")
+    with pytest.raises(ColorpipeError, match=r"holds diary\.txt, which was not written"):
+        evaluate(own_split, model, diary.parent, PARAMS)
+    assert diary.exists()
 
 
 def test_models_are_named_by_what_tells_them_apart():

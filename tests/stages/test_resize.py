@@ -116,3 +116,36 @@ def test_no_photos_are_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "clean").mkdir()
     with pytest.raises(ColorpipeError, match="folder for each category"):
         resize(tmp_path / "clean", tmp_path / "out", ResizeParams())
+
+
+def test_a_folder_that_no_resize_made_is_not_replaced(tmp_path: Path) -> None:
+    put(tmp_path / "clean", "sea/a.png", scene(1))
+    for name in ("diary.txt", "sea/photo.jpg"):
+        own = tmp_path / name.replace("/", "-") / name
+        own.parent.mkdir(parents=True)
+        own.write_bytes(b"mine")
+        with pytest.raises(ColorpipeError, match=rf"holds {name}, which .*--resized"):
+            resize(tmp_path / "clean", tmp_path / name.replace("/", "-"), ResizeParams())
+        assert own.read_bytes() == b"mine"
+    put(tmp_path / "icons", "sea/icon.png", scene(1, 64, 64))
+    with pytest.raises(ColorpipeError, match=r"holds sea/icon\.png"):
+        resize(tmp_path / "clean", tmp_path / "icons", ResizeParams())
+    for out in (tmp_path / "clean", tmp_path / "clean/sea/out", tmp_path):
+        with pytest.raises(ColorpipeError, match="overlap"):
+            resize(tmp_path / "clean", out, ResizeParams())
+
+
+def test_what_was_resized_before_is_replaced(tmp_path: Path) -> None:
+    put(tmp_path / "clean", "sea/a.png", scene(1))
+    for size in (16, 96):
+        resize(tmp_path / "clean", tmp_path / "out", ResizeParams(size=size))
+        (tmp_path / "out/sea/.DS_Store").write_bytes(b"a desktop's")
+    assert pixels_of(tmp_path / "out/sea/a.png").shape == (96, 96, 3)
+
+
+def test_a_photo_that_clean_let_pass_is_not_too_large(tmp_path: Path) -> None:
+    (tmp_path / "clean/sea").mkdir(parents=True)
+    # More pixels than any limit that is not given by hand.
+    Image.new("RGB", (16_384, 16_384), "red").save(tmp_path / "clean/sea/a.jpg")
+    assert resize(tmp_path / "clean", tmp_path / "out", ResizeParams(size=16)) == []
+    assert pixels_of(tmp_path / "out/sea/a.png").shape == (16, 16, 3)

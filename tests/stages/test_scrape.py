@@ -213,9 +213,30 @@ def test_photos_are_never_replaced_by_what_is_made_of_them(raw: str, tiles: list
 def test_a_folder_that_no_scrape_made_is_not_replaced() -> None:
     Path("holidays").mkdir()
     Path("holidays/beach.jpg").write_bytes(b"mine")
-    with pytest.raises(ColorpipeError, match="no scrape made it"):
+    with pytest.raises(
+        ColorpipeError, match=r"holds beach\.jpg, which is not in a manifest.*--raw"
+    ):
         scrape(Path("holidays"), ScrapeParams())
     assert contents(Path("holidays")) == {"beach.jpg": b"mine"}
+
+
+def test_a_photo_that_was_put_among_the_scraped_ones_is_not_lost() -> None:
+    scrape(Path("raw"), ScrapeParams())
+    before = contents(Path("raw"))
+    category = next(path for path in Path("raw").iterdir() if path.is_dir())
+    own = category / "mine.jpg"
+    own.write_bytes(b"mine")
+    with pytest.raises(
+        ColorpipeError, match=rf"holds {category.name}/mine\.jpg, which is not in a manifest"
+    ):
+        scrape(Path("raw"), ScrapeParams())
+    own.unlink()
+    (Path("raw") / "manifest.csv").write_text("photo,year\n")
+    with pytest.raises(ColorpipeError, match="is not in a manifest"):
+        scrape(Path("raw"), ScrapeParams())
+    (Path("raw") / "manifest.csv").write_bytes(before["manifest.csv"])
+    scrape(Path("raw"), ScrapeParams())
+    assert contents(Path("raw")) == before
 
 
 def test_an_output_that_cannot_be_written_is_told() -> None:

@@ -245,3 +245,16 @@ def test_broken_pairs_are_found(resized: Path, tmp_path: Path) -> None:
     other.unlink()
     with pytest.raises(ColorpipeError, match="do not hold the same names"):
         check_pairs(out)
+
+
+def test_a_folder_that_no_split_made_is_not_replaced(resized: Path, tmp_path: Path) -> None:
+    own = tmp_path / "mine/train_x/notes.txt"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    with pytest.raises(ColorpipeError, match=r"holds train_x/notes\.txt, which was not .*--split"):
+        split(resized, tmp_path / "mine", SplitParams(test_per_category=1))
+    assert own.exists()
+    with pytest.raises(ColorpipeError, match="overlap"):
+        split(resized, resized / "split", SplitParams(test_per_category=1))
+    for seed in (0, 1):
+        split(resized, tmp_path / "out", SplitParams(test_per_category=1, seed=seed))

@@ -272,3 +272,47 @@ def steps(folder):
     for path in (folder / ".colorpipe/training").glob("*/last.pt"):
         return int(torch.load(path, weights_only=True)["step"])
     return 0
+
+
+def test_outputs_that_cannot_be_written_are_said_before_training(tmp_path, monkeypatch):
+    split = make_split(tmp_path / "split")
+    monkeypatch.setattr("stages.train.Trainer", None)
+    model, curves = outs(split)
+    params = TrainParams(**{**FAST, "init": "scratch", "options": SLIM})
+    model.mkdir(parents=True)
+    with pytest.raises(ColorpipeError, match=r"is a folder, but the weights .*--model"):
+        train(split, model, curves, params)
+    curves.touch()
+    with pytest.raises(ColorpipeError, match=r"is a file, but a folder .*--curves"):
+        train(split, tmp_path / "weights.safetensors", curves, params)
+    diary = tmp_path / "mine/diary.txt"
+    diary.parent.mkdir()
+    diary.touch()
+    with pytest.raises(ColorpipeError, match=r"holds diary\.txt, which"):
+        train(split, tmp_path / "weights.safetensors", diary.parent, params)
+    with pytest.raises(ColorpipeError, match="overlap"):
+        train(split, tmp_path / "plots2/weights.safetensors", tmp_path / "plots2", params)
+    assert diary.exists()
+
+
+def test_the_curves_of_the_run_before_are_replaced(tmp_path):
+    split = make_split(tmp_path / "split")
+    for seed in (0, 1):
+        run(split, epochs=1, samples=1, seed=seed)
+    assert (outs(split)[1] / "losses.tsv").exists()
+
+
+def test_weights_that_cannot_be_written_do_not_cost_the_run(tmp_path, monkeypatch):
+    split = make_split(tmp_path / "split")
+    model, curves = outs(split)
+    params = TrainParams(**{**FAST, "init": "scratch", "options": SLIM})
+    (tmp_path / "file").touch()
+    with pytest.raises(ColorpipeError, match=r"file/w\.safetensors could not be written.*kept"):
+        train(split, tmp_path / "file/w.safetensors", curves, params)
+    monkeypatch.setattr("pipeline.training.Trainer._train_step", None)
+    train(split, model, curves, params)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    first = contents(tmp_path)
+    run(split)
+    assert contents(tmp_path) == first != {}
