@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from zlib_ng import zlib_ng
 
 from pipeline.curation import previews
 from pipeline.curation.duplicates import perceptual_hash
@@ -163,8 +163,8 @@ def _fingerprint(photo: Photo, perceptual: int) -> int:
     other half is a checksum of every pixel, which one in 2^32 of the photos that look the same will
     share by chance.
     """
-    start = zlib.crc32(repr(photo.size).encode())
-    exact = zlib.crc32(np.ascontiguousarray(photo.pixels).data, start)
+    start = zlib_ng.crc32(repr(photo.size).encode())
+    exact = zlib_ng.crc32(np.ascontiguousarray(photo.pixels).data, start)
     return exact << 32 | (perceptual ^ perceptual >> 32) & 0xFFFFFFFF
 
 
