@@ -130,7 +130,7 @@ def three_stages(raw: Path, out: Path) -> None:
     params = Params()
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-        clean(raw, out / "clean", out / "clean.csv", params.clean)
+        clean(raw, out / "clean", out / "clean.csv", params.clean, square=params.resize)
         resize(out / "clean", out / "resized", params.resize)
         split(out / "resized", out / "split", params.split)
 

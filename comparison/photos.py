@@ -29,7 +29,8 @@ def make_split(comparison: Comparison, out: Path = SPLIT) -> list[Failure]:
     with tempfile.TemporaryDirectory(prefix="colorpipe-comparison-") as folder:
         raw, cleaned, resized = (Path(folder) / name for name in ("raw", "clean", "resized"))
         failures = scrape(raw, source)
-        clean(raw, cleaned, Path(folder) / "clean.csv", comparison.clean)
+        report = Path(folder) / "clean.csv"
+        clean(raw, cleaned, report, comparison.clean, square=comparison.resize)
         failures += resize(cleaned, resized, comparison.resize)
         return failures + split(
             resized, out, comparison.split, manifest=raw / "manifest.csv", lock=None

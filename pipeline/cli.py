@@ -27,6 +27,7 @@ from pipeline.params import (
     CleanParams,
     ColorizeParams,
     EvaluateParams,
+    Params,
     ResizeParams,
     ScrapeParams,
     Section,
@@ -90,6 +91,7 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
 
     In the place of ``params`` the subcommand has an option for each key. Values stay strings here:
     pydantic is the one to check them, whether they come from the file or from the command line.
+    A function whose last argument is ``others`` is given the file's other sections as well.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., None]:
@@ -112,19 +114,18 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
                     given[key] = key_values(key, given[key])
                 file = read_params(params_file or PARAMS_FILE, required=params_file is not None)
                 params = override(getattr(file, name), given)
-                _finish(function(params, **arguments))
+                _finish(function(params, **arguments, **({"others": file} if asks else {})))
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        if asks := bool(own) and own[-1].name == "others":
+            own.pop()
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        path = Annotated[Path | None, PARAMS_OPTION]
         parameters = [
-            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-            inspect.Parameter(
-                "params_file",
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[Path | None, PARAMS_OPTION],
-            ),
+            inspect.Parameter("context", keyword, annotation=typer.Context),
+            inspect.Parameter("params_file", keyword, default=None, annotation=path),
         ]
-        parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        parameters += [p.replace(kind=keyword) for p in own]
         parameters += [_option(key, section) for key in section.model_fields]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -215,11 +216,13 @@ def clean(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the decisions and write nothing.")
     ] = False,
+    *,
+    others: Params,
 ) -> None:
     """Make every photo upright sRGB; drop what is no photo, gray or a duplicate."""
     from stages.clean import clean as run
 
-    run(raw, out, report, params, dry_run=dry_run)
+    run(raw, out, report, params, square=others.resize, dry_run=dry_run)
 
 
 @_command(ResizeParams)

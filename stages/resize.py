@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from pipeline import png
-from pipeline.curation import previews
+from pipeline.curation import squares
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import ANY_PIXELS, RGB, ImageError, open_photo, read_bytes
+from pipeline.images import ANY_PIXELS, ImageError, open_photo, read_bytes
 from pipeline.listing import files_in, folders_in, stem_and_suffix
 from pipeline.outputs import check_replaceable, new_folder, write_bytes
 from pipeline.parallel import KILLED, map_in_order
@@ -64,7 +61,7 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
                 failures.append(failure)
         if len(failures) == total:
             raise ColorpipeError(f"No photo in {clean} could be read; first {failures[0]}.")
-    previews.clear()
+    squares.clear()
     return failures
 
 
@@ -106,16 +103,16 @@ def _check(clean: Path) -> tuple[int, list[str]]:
 
 def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure | None:
     """Write one photo as ``<folder>/<category>/<stem>.png``; say so if it cannot be read."""
+    target = f"{folder}/{source.category}/{source.stem}.png"
     try:
         data = read_bytes(source.path)
-        pixels = previews.find(data, params.size)
-        if pixels is None:
-            # What is too large was dropped by clean, whose limit is the user's.
-            pixels = open_photo(data, ANY_PIXELS, at_least=params.size).pixels
+        if squares.take(data, params, target):
+            return None
+        # What is too large was dropped by clean, whose limit is the user's.
+        photo = open_photo(data, ANY_PIXELS, at_least=params.size)
     except ImageError as error:
         return Failure(source.path, str(error))
-    square = to_square(pixels, params)
-    write_bytes(f"{folder}/{source.category}/{source.stem}.png", png.encode(square))
+    write_bytes(target, png.encode(squares.to_square(photo.pixels, params)))
     return None
 
 
@@ -123,32 +120,3 @@ def _lose(source: Source, folder: Path) -> Failure:
     """Give up a photo that kills the process which resizes it, with what that may have written."""
     Path(f"{folder}/{source.category}/{source.stem}.png").unlink(missing_ok=True)
     return Failure(source.path, KILLED)
-
-
-def to_square(rgb: RGB, params: ResizeParams) -> RGB:
-    """Bring ``rgb`` (H, W, 3) to (size, size, 3) in the given mode.
-
-    Shrinking averages areas; enlarging is bicubic.
-    """
-    size = params.size
-    height, width = rgb.shape[:2]
-    if params.mode == "crop":
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return _scaled(rgb[top : top + side, left : left + side], size, size)
-    if params.mode == "stretch":
-        return _scaled(rgb, size, size)
-    scale = size / max(height, width)
-    inner = _scaled(rgb, max(1, round(width * scale)), max(1, round(height * scale)))
-    top, left = (size - inner.shape[0]) // 2, (size - inner.shape[1]) // 2
-    square = np.zeros((size, size, 3), np.uint8)
-    square[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
-    return square
-
-
-def _scaled(rgb: RGB, width: int, height: int) -> RGB:
-    if (rgb.shape[1], rgb.shape[0]) == (width, height):
-        return rgb
-    shrinks = rgb.shape[0] >= height and rgb.shape[1] >= width
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(rgb, (width, height), interpolation=method).astype(np.uint8, copy=False)

@@ -36,7 +36,7 @@ from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import SplitParams
 from pipeline.progress import track
 
-CHECKED = 16
+CHECKED = 4
 """Pairs of each side that are read again at the end: x is made from y, so that only a fault in all
 of them could be new."""
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from zlib_ng import zlib_ng
 
-from pipeline.curation import previews
 from pipeline.curation.duplicates import perceptual_hash
 from pipeline.curation.measures import WORKING_SIDE, Measures, gray_of, measure, working_copy
+from pipeline.curation.squares import Ahead
 from pipeline.images import EXTENSIONS, SUFFIX_FORMATS, ImageError, Photo, open_photo, read_bytes
 from pipeline.listing import stem_and_suffix
 from pipeline.outputs import write_bytes
@@ -87,6 +87,8 @@ class RawFile:
     file: str
     stem: str
     """Of the clean photo's name; no other file of the category has the same."""
+    number: int
+    """Its place in the listing, from 0."""
     misplaced: bool = False
 
 
@@ -100,13 +102,16 @@ class _Decided:
     name: str = ""
 
 
-def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
+def screen(
+    raw: RawFile, folder: Path | None, params: CleanParams, ahead: Ahead | None = None
+) -> Screened:
     """Decode, measure and judge one raw file, and write its photo if it is fit.
 
     Args:
         raw: the file.
         folder: where the clean photo goes, as ``<category>/<name>``; None writes nothing.
         params: the thresholds.
+        ahead: where the photo's square is made ahead; None makes none.
     """
     if raw.misplaced:
         return Screened(CleanRow(raw.category, raw.file, DROPPED, MISPLACED, ""))
@@ -120,8 +125,6 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
     gray = gray_of(small)
     measures = measure(small, gray)
     width, height = photo.size
-    if folder is not None:
-        previews.keep(data, photo)
     if problem := _problem(photo, measures, params):
         decided = _Decided(DROPPED, *problem)
     else:
@@ -130,6 +133,8 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
         # Whole, to be turned for example, it may need more memory than there is.
         except ImageError as error:
             return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error)))
+        if ahead is not None and raw.number < ahead.room and decided.decision == KEPT:
+            ahead.keep(data, photo)
     row = CleanRow(
         raw.category,
         raw.file,

@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline.errors import ColorpipeError
 from pipeline.images import Photo, open_photo
 from pipeline.params import ResizeParams
-from stages.resize import resize, to_square
+from stages.resize import resize
 
 
 def put(folder: Path, name: str, pixels: np.ndarray) -> None:
@@ -30,30 +30,6 @@ def test_every_photo_becomes_a_square_png_of_its_name(tmp_path: Path, mode: str)
     for path in (tmp_path / "out/sea").iterdir():
         with Image.open(path) as image:
             assert (image.format, image.mode, image.size) == ("PNG", "RGB", (96, 96))
-
-
-def test_modes_crop_stretch_and_pad() -> None:
-    wide = np.zeros((100, 300, 3), np.uint8)
-    wide[:, :100], wide[:, 100:200], wide[:, 200:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-    crop = to_square(wide, ResizeParams(size=50, mode="crop"))
-    assert (crop == (0, 255, 0)).all()
-    stretch = to_square(wide, ResizeParams(size=60, mode="stretch"))
-    assert (stretch[:, 2:18] == (255, 0, 0)).all()
-    assert (stretch[:, 42:58] == (0, 0, 255)).all()
-    pad = to_square(wide, ResizeParams(size=60, mode="pad"))
-    assert not pad[:20].any()
-    assert not pad[40:].any()
-    assert (pad[21:39, 22:38] == (0, 255, 0)).all()
-
-
-def test_shrinking_averages_and_enlarging_does_not_go_blocky() -> None:
-    checks = (np.indices((400, 400)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    small = to_square(np.dstack([checks] * 3), ResizeParams(size=100))
-    assert np.abs(small.astype(int) - 127).max() <= 1
-    tiny = scene(0, 64, 64)
-    large = to_square(tiny, ResizeParams(size=256))
-    assert len(np.unique(large[..., 0])) > len(np.unique(tiny[..., 0])) // 2
-    assert not np.array_equal(large[::4, ::4], large[1::4, 1::4])
 
 
 def test_large_photos_come_out_close_to_a_full_decode(tmp_path: Path) -> None:

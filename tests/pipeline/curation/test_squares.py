@@ -1,0 +1,199 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from photos import scene
+from PIL import Image
+
+from pipeline.curation import squares
+from pipeline.curation.squares import Ahead, making, take, to_square
+from pipeline.images import open_photo
+from pipeline.params import CleanParams, ResizeParams
+from stages import resize as resize_stage
+from stages.clean import clean
+from stages.resize import resize
+
+PARAMS = ResizeParams(size=80)
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(squares, "FOLDER", tmp_path / "scratch/squares")
+
+
+def photo_file(seed: int, height: int = 120, width: int = 180, **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(scene(seed, height, width)).save(stream, "JPEG", quality=90, **options)
+    return stream.getvalue()
+
+
+def make(data: bytes, at_least: int | None = 100, params: ResizeParams = PARAMS) -> None:
+    """Make the square of ``data``, decoded as `clean` does."""
+    with making(params) as ahead:
+        assert ahead is not None
+        ahead.keep(data, open_photo(data, at_least=at_least))
+
+
+def made() -> list[Path]:
+    return sorted(squares.FOLDER.iterdir())
+
+
+def test_modes_crop_stretch_and_pad() -> None:
+    wide = np.zeros((100, 300, 3), np.uint8)
+    wide[:, :100], wide[:, 100:200], wide[:, 200:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    crop = to_square(wide, ResizeParams(size=50, mode="crop"))
+    assert (crop == (0, 255, 0)).all()
+    stretch = to_square(wide, ResizeParams(size=60, mode="stretch"))
+    assert (stretch[:, 2:18] == (255, 0, 0)).all()
+    assert (stretch[:, 42:58] == (0, 0, 255)).all()
+    pad = to_square(wide, ResizeParams(size=60, mode="pad"))
+    assert not pad[:20].any()
+    assert not pad[40:].any()
+    assert (pad[21:39, 22:38] == (0, 255, 0)).all()
+
+
+def test_shrinking_averages_and_enlarging_does_not_go_blocky() -> None:
+    checks = (np.indices((400, 400)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    small = to_square(np.dstack([checks] * 3), ResizeParams(size=100))
+    assert np.abs(small.astype(int) - 127).max() <= 1
+    tiny = scene(0, 64, 64)
+    large = to_square(tiny, ResizeParams(size=256))
+    assert len(np.unique(large[..., 0])) > len(np.unique(tiny[..., 0])) // 2
+    assert not np.array_equal(large[::4, ::4], large[1::4, 1::4])
+
+
+@pytest.mark.parametrize("size", [(120, 180), (800, 1200)])
+def test_what_is_taken_is_what_would_be_made(tmp_path: Path, size: tuple[int, int]) -> None:
+    data, target = photo_file(0, *size), tmp_path / "square.png"
+    make(data)
+    assert take(data, PARAMS, str(target))
+    expected = to_square(open_photo(data, at_least=80).pixels, PARAMS)
+    assert np.array_equal(open_photo(target).pixels, expected)
+    assert not take(data, PARAMS, str(target))
+
+
+def test_other_files_and_other_squares_are_not_taken(tmp_path: Path) -> None:
+    data, target = photo_file(0), str(tmp_path / "square.png")
+    make(data)
+    assert not take(data[:-1], PARAMS, target)
+    assert not take(data, ResizeParams(size=81), target)
+    assert not take(data, ResizeParams(size=80, mode="pad"), target)
+    assert not Path(target).exists()
+
+
+def test_what_resize_would_decode_in_another_way_is_left_to_it() -> None:
+    # At a quarter for 100 px, but at an eighth for 80.
+    make(photo_file(0, 700, 900), at_least=100)
+    assert not made()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    make(photo_file(0, exif=exif))
+    assert not made()
+    make(photo_file(0, 700, 900), at_least=80)
+    assert len(made()) == 1
+
+
+def test_squares_appear_all_at_once_and_replace_older_ones() -> None:
+    make(photo_file(0))
+    before = made()
+    with pytest.raises(KeyError), making(PARAMS) as ahead:
+        assert ahead is not None
+        ahead.keep(photo_file(1), open_photo(photo_file(1)))
+        assert not squares.FOLDER.exists()
+        raise KeyError
+    assert not squares.FOLDER.exists()
+    make(photo_file(1))
+    assert made() != before
+    assert list(squares.FOLDER.parent.iterdir()) == [squares.FOLDER]
+
+
+def test_what_a_killed_run_left_is_cleared() -> None:
+    (squares.FOLDER.parent / ".squares-killed").mkdir(parents=True)
+    squares.clear()
+    assert not list(squares.FOLDER.parent.iterdir())
+
+
+def test_there_are_no_more_than_the_disk_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with making(PARAMS) as ahead:
+        assert ahead is not None
+        assert 0 < ahead.room <= squares.MOST / (3 * 80**2)
+    usage = SimpleNamespace(free=10**6)
+    monkeypatch.setattr(squares.shutil, "disk_usage", lambda _: usage)
+    with making(PARAMS) as ahead:
+        assert ahead is not None
+        assert ahead.room == 13
+
+
+def test_where_nothing_can_be_made_nothing_fails(tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_text("a file where the folder would be")
+    with making(PARAMS) as ahead:
+        assert ahead is None
+    assert not take(photo_file(0), PARAMS, str(tmp_path / "square.png"))
+    squares.clear()
+
+
+def test_a_square_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
+    data = photo_file(0)
+    Ahead(tmp_path / "not there", PARAMS, 1).keep(data, open_photo(data))
+
+
+def test_a_square_comes_over_from_another_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    data, target = photo_file(0), tmp_path / "square.png"
+    make(data)
+    monkeypatch.setattr(squares.os, "rename", refuse)
+    assert take(data, PARAMS, str(target))
+    assert open_photo(target).size == (80, 80)
+    assert not made()
+
+
+def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Count the photos that `resize` decodes."""
+    counted: list[object] = []
+
+    def count(*arguments: object, **options: object) -> object:
+        counted.append(arguments)
+        return open_photo(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(resize_stage, "open_photo", count)
+    return lambda: len(counted)
+
+
+def test_the_chain_comes_out_the_same_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "raw/sea").mkdir(parents=True)
+    for seed in range(2):
+        (tmp_path / f"raw/sea/{seed}.jpg").write_bytes(photo_file(seed, 800, 1200))
+        (tmp_path / f"raw/sea/small{seed}.jpg").write_bytes(photo_file(seed + 2))
+    Image.fromarray(scene(7, 120, 180)).save(tmp_path / "raw/sea/png.png")
+    Image.fromarray(scene(8, 120, 180)).convert("RGBA").save(tmp_path / "raw/sea/converted.png")
+    switches = {name: False for name in CleanParams.model_fields if name.startswith("drop_")}
+    decoded = opened(monkeypatch)
+    results = []
+    asked = ResizeParams(size=256)
+    for square, decodes in ((asked, 1), (None, 6), (PARAMS, 6)):
+        before = decoded()
+        params, report = CleanParams(**switches), tmp_path / "c.csv"
+        clean(tmp_path / "raw", tmp_path / "clean", report, params, square=square)
+        resize(tmp_path / "clean", tmp_path / "resized", asked)
+        assert decoded() - before == decodes
+        assert not squares.FOLDER.exists()
+        results.append([p.read_bytes() for p in sorted((tmp_path / "resized/sea").iterdir())])
+    assert results[0] == results[1] == results[2]
+    assert len(results[0]) == 6
+
+
+def test_a_dry_run_makes_none(tmp_path: Path) -> None:
+    (tmp_path / "raw/sea").mkdir(parents=True)
+    (tmp_path / "raw/sea/0.jpg").write_bytes(photo_file(0))
+    raw, out, report = tmp_path / "raw", tmp_path / "clean", tmp_path / "c.csv"
+    clean(raw, out, report, CleanParams(), square=PARAMS, dry_run=True)
+    assert not squares.FOLDER.parent.exists()
