@@ -26,6 +26,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from pipeline import png
 from pipeline.curation.duplicates import duplicates_of
 from pipeline.curation.measures import shrink_whole
 from pipeline.curation.screening import (
@@ -50,7 +51,7 @@ from pipeline.listing import (
     stem_and_suffix,
 )
 from pipeline.manifest import MANIFEST, REFUSED, write_table
-from pipeline.outputs import check_replaceable, new_file, new_folder, told
+from pipeline.outputs import check_replaceable, new_file, new_folder, told, write_bytes
 from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import CleanParams, ResizeParams
 from pipeline.progress import track
@@ -363,5 +364,6 @@ def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
     if not rows:
         # The sheet is an out of the chain: there always is one.
         rows, labels = [[np.full((SHEET_CELL, SHEET_CELL, 3), 255, np.uint8)]], ["nothing to show"]
+    sheet = contact_sheet(rows, labels, cell=SHEET_CELL)
     with new_file(path) as temporary:
-        contact_sheet(rows, labels, cell=SHEET_CELL).save(temporary, "PNG", compress_level=1)
+        write_bytes(temporary, png.encode(np.asarray(sheet)))
