@@ -91,10 +91,13 @@ class Ahead:
         wanted = reduced_size(data, size) if shrinks else photo.size
         if photo.changes or wanted != (width, height):
             return
-        # A full disk is for the stage's own output to report.
-        with contextlib.suppress(OSError):
-            square = png.encode(to_square(photo.pixels, self.params))
-            write_bytes(f"{self.folder}/{_name(data, self.params)}", square)
+        square = png.encode(to_square(photo.pixels, self.params))
+        target = f"{self.folder}/{_name(data, self.params)}"
+        try:
+            write_bytes(target, square)
+        # A full disk is for the stage's own output to report; half a square is none.
+        except OSError:
+            Path(target).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -135,9 +135,18 @@ def test_where_nothing_can_be_made_nothing_fails(tmp_path: Path) -> None:
     squares.clear()
 
 
-def test_a_square_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
+def test_a_square_that_cannot_be_written_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_the_disk(path: str, data: bytes) -> None:
+        Path(path).write_bytes(data[:100])
+        raise OSError(28, "No space left on device")
+
     data = photo_file(0)
     Ahead(tmp_path / "not there", PARAMS, 1).keep(data, open_photo(data))
+    monkeypatch.setattr(squares, "write_bytes", fill_the_disk)
+    Ahead(tmp_path, PARAMS, 1).keep(data, open_photo(data))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_square_comes_over_from_another_disk(
