@@ -20,12 +20,13 @@ from PIL import Image, ImageOps
 
 from pipeline import color
 from pipeline.color import Float, Samples
-from pipeline.colorizing.gray_photo import GrayPhoto, Tint, from_image, render, turned_upright
+from pipeline.colorizing.gray_photo import GrayPhoto, Tint, from_image, render
 from pipeline.colorizing.model_choice import Runtime, find_model
 from pipeline.colorizing.upsampling import Method
 from pipeline.errors import ColorpipeError
 from pipeline.formats.profiles import icc_for_colours
 from pipeline.images import Gray
+from pipeline.orientation import turned_upright
 from pipeline.runtime import DeviceName
 
 I = TypeVar("I", Image.Image, Samples)  # noqa: E741

@@ -11,6 +11,7 @@ import io
 import os
 import stat
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from pipeline import plain_jpeg, png
+from pipeline.orientation import lies_on_its_side, orientation_of, turned_upright
 from pipeline.outputs import BINARY
 from pipeline.srgb import to_srgb
 
@@ -54,9 +56,6 @@ SUFFIX_FORMATS = {
 
 SUFFIXES = frozenset(SUFFIX_FORMATS)
 """By these a folder's photos are told from its other files."""
-
-# max_pixels is the limit; Pillow's own would refuse photos that were asked for.
-Image.MAX_IMAGE_PIXELS = None
 
 DEFAULT_MAX_PIXELS = 250_000_000
 ANY_PIXELS = sys.maxsize
@@ -144,35 +143,13 @@ def open_photo(
         changes: list[str] = []
         if orientation > 1:
             changes.append("turned upright")
-            if image.format == "TIFF":
-                size = image.size
-            else:
-                loaded = loaded.transpose(_TURNS[orientation])
-                size = size[::-1] if orientation >= 5 else size
         pixels = np.asarray(to_srgb(loaded, image.info.get("icc_profile"), changes))
+        if image.format == "TIFF":
+            size = image.size
+        else:
+            pixels = turned_upright(pixels, orientation)
+            size = size[::-1] if lies_on_its_side(orientation) else size
         return Photo(pixels, "JPEG" if several else str(image.format), frames, tuple(changes), size)
-
-
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""By EXIF orientation: what turns the stored picture upright."""
-
-
-def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1, which is upright, also where the EXIF is damaged."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    # A stranger's bytes: SyntaxError, struct.error and more have been seen.
-    except Exception:  # noqa: BLE001
-        return 1
-    return int(orientation) if orientation in range(1, 9) else 1
 
 
 def _checked(data: bytes, image: Image.Image) -> Image.Image | None:
@@ -262,7 +239,10 @@ def _opened(source: Path | bytes, max_pixels: int) -> Image.Image:
     """Open, but do not decode; the caller closes."""
     if not isinstance(source, bytes) and not stat.S_ISREG(source.stat().st_mode):
         raise ImageError(NO_FILE)
-    image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    with _no_limit_of_pillow():
+        image = Image.open(
+            io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
+        )
     if image.width * image.height > max_pixels:
         image.close()
         raise ImageError(f"{image.width}x{image.height} is more than {max_pixels} pixels")
@@ -270,11 +250,28 @@ def _opened(source: Path | bytes, max_pixels: int) -> Image.Image:
 
 
 @contextlib.contextmanager
+def _no_limit_of_pillow() -> Iterator[None]:
+    """Let pictures of any size be opened in the block: ``max_pixels`` is the limit here.
+
+    Pillow's holds for the whole process, whose other parts may rely on it: it comes back at once.
+    """
+    with _OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+_OPENING = threading.Lock()
+
+
+@contextlib.contextmanager
 def _decoding() -> Iterator[None]:
     """Turn every error of a decoder into :class:`ImageError`."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images by its own limit; max_pixels is ours.
+            # Of odd metadata, for example: what is wrong with a photo is said by an error.
             warnings.simplefilter("ignore")
             yield
     except ImageError:

@@ -65,32 +65,35 @@ def is_rgb(data: bytes) -> bool:
 
 def is_ours(path: Path) -> bool:
     """Whether a file begins as :func:`encode` begins one and is exactly as long."""
+    return _size_of_ours(path) is not None
+
+
+def is_square_of_ours(path: Path) -> bool:
+    """Whether a file is as :func:`is_ours` says and as wide as it is high."""
+    size = _size_of_ours(path)
+    return size is not None and size[0] == size[1]
+
+
+def _size_of_ours(path: Path) -> tuple[int, int] | None:
+    """Return the width and height of a file that is as :func:`is_ours` says."""
     try:
         with path.open("rb") as stream:
             start = stream.read(_HEAD_BYTES + 8 + len(_ZLIB_HEAD))
             length = os.fstat(stream.fileno()).st_size
     except OSError:
-        return False
+        return None
     if len(start) < _HEAD_BYTES or not start.startswith(_SIGNATURE):
-        return False
+        return None
     width, height, _, kind = struct.unpack_from(">IIBB", start, 16)
     size = height * (1 + (3 if kind == _RGB else 1) * width)
     stream_bytes = len(_ZLIB_HEAD) + 5 * -(-size // _BLOCK) + size + 4
     chunk = struct.pack(">I4s", stream_bytes & 0xFFFFFFFF, b"IDAT")
-    return (
+    ours = (
         kind in {_GRAY, _RGB}
         and start == _head(width, height, kind) + chunk + _ZLIB_HEAD
         and length == _HEAD_BYTES + 8 + stream_bytes + 4 + len(_END)
     )
-
-
-def is_square_of_ours(path: Path) -> bool:
-    """Whether a file is as :func:`is_ours` says and as wide as it is high."""
-    if not is_ours(path):
-        return False
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
-    return head[16:20] == head[20:24]
+    return (width, height) if ours else None
 
 
 @functools.lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Im
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         image = _scaled_to_8_bits(image)
     elif image.mode == "LAB":
-        image = ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
+        image = lab_to_srgb(image)
     alpha: Image.Image | None = None
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -38,6 +38,11 @@ def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Im
         white.paste(image, mask=alpha)
         image = white
     return image
+
+
+def lab_to_srgb(image: Image.Image) -> Image.Image:
+    """Convert an image of mode LAB to sRGB."""
+    return ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
 
 
 def _scaled_to_8_bits(image: Image.Image) -> Image.Image:

@@ -14,21 +14,14 @@ import functools
 import itertools
 import marshal
 import operator
-import random
 import tempfile
 from array import array
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-
 from pipeline import png
 from pipeline.curation.duplicates import duplicates_of
-from pipeline.curation.measures import shrink_whole
 from pipeline.curation.screening import (
     DROPPED,
     DUPLICATE,
@@ -40,8 +33,9 @@ from pipeline.curation.screening import (
     screen,
 )
 from pipeline.curation.squares import Ahead, making
+from pipeline.curation.tally import Tally, dropped_sheet
 from pipeline.errors import ColorpipeError
-from pipeline.images import EXTENSIONS, RGB, ImageError, open_photo, read_bytes
+from pipeline.images import EXTENSIONS
 from pipeline.listing import (
     LONGEST,
     distinct_stems,
@@ -55,15 +49,9 @@ from pipeline.outputs import check_replaceable, new_file, new_folder, told, writ
 from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import CleanParams, ResizeParams
 from pipeline.progress import track
-from pipeline.report import contact_sheet
 
 _ROOM = LONGEST - max(map(len, EXTENSIONS.values()))
 """Bytes of a clean photo's name before its extension."""
-
-SHEET_COLUMNS = 12
-"""Examples of each reason on the contact sheet."""
-SHEET_CELL = 128
-"""Side of a cell of the contact sheet, in pixels."""
 
 # Rows wait in a file as plain tuples, which this process alone reads again: half of pickle's time.
 _values_of = operator.attrgetter(*(field.name for field in dataclasses.fields(CleanRow)))
@@ -154,7 +142,8 @@ def _write_report(raw: Path, report: Path, tally: Tally) -> None:
     sheet = report.with_name(report.stem + "-dropped.png")
     try:
         write_table(report, tally, CleanRow)
-        _write_sheet(raw, sheet, tally)
+        with new_file(sheet) as temporary:
+            write_bytes(temporary, png.encode(dropped_sheet(raw, tally)))
     except OSError as error:
         raise ColorpipeError(
             f"The report {report} and its contact sheet could not be written, and the folder of"
@@ -285,85 +274,8 @@ def _spooled(spool: IO[bytes]) -> Iterator[CleanRow]:
             yield CleanRow(*marshal.load(spool))
 
 
-class Tally:
-    """Passes rows on and counts the decisions; keeps examples of what was dropped."""
-
-    def __init__(self, rows: Iterator[CleanRow]) -> None:
-        self._rows = rows
-        self.decisions: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.examples: dict[str, list[CleanRow]] = defaultdict(list)
-        """By reason: a random choice of rows, of bounded length."""
-        self._random = random.Random(0)
-
-    def __iter__(self) -> Iterator[CleanRow]:
-        for row in self._rows:
-            self.decisions[row.decision] += 1
-            if row.decision == DROPPED:
-                self.reasons[row.reason] += 1
-                self._sample(self.examples[row.reason], row)
-            yield row
-
-    def _sample(self, chosen: list[CleanRow], row: CleanRow) -> None:
-        """Keep each of the rows so far with the same probability (reservoir sampling)."""
-        if len(chosen) < SHEET_COLUMNS:
-            chosen.append(row)
-            return
-        place = self._random.randrange(self.reasons[row.reason])
-        if place < SHEET_COLUMNS:
-            chosen[place] = row
-
-    @property
-    def total(self) -> int:
-        """Files seen."""
-        return self.decisions.total()
-
-    @property
-    def fit(self) -> int:
-        """Files that were not dropped."""
-        return self.total - self.decisions[DROPPED]
-
-    def print(self) -> None:
-        """Print how many files were kept, converted and dropped for which reason."""
-        table = Table("decision", "reason", title="Cleaned")
-        table.add_column("files", justify="right")
-        table.add_column("share", justify="right")
-        for decision, count in self.decisions.most_common():
-            if decision != DROPPED:
-                table.add_row(decision, "", str(count), f"{count / self.total:.1%}")
-        for reason, count in self.reasons.most_common():
-            table.add_row(DROPPED, reason, str(count), f"{count / self.total:.1%}")
-        Console().print(table)
-
-
 def _print_decision(row: CleanRow) -> None:
     why = ": ".join(part for part in (row.reason, row.detail) if part)
     if why:
         stays = f" ({row.duplicate_of} stays)" if row.duplicate_of else ""
         print(printable(f"{row.decision}  {row.category}/{row.file}  {why}{stays}"))
-
-
-def _write_sheet(raw: Path, path: Path, tally: Tally) -> None:
-    """Show examples of what was dropped, a row a reason; duplicates each before what stays."""
-    rows: list[list[RGB]] = []
-    labels: list[str] = []
-    for reason, count in tally.reasons.most_common():
-        pictures: list[RGB] = []
-        # What killed a worker would kill this process too.
-        examples = [row for row in tally.examples[reason] if row.detail != KILLED]
-        for row in sorted(examples, key=lambda row: (row.category, row.file)):
-            files = [f"{row.category}/{row.file}", row.duplicate_of]
-            for file in files if row.duplicate_of else files[:1]:
-                # What cannot be opened cannot be shown.
-                with contextlib.suppress(ImageError):
-                    photo = open_photo(read_bytes(raw / file), at_least=SHEET_CELL)
-                    pictures.append(shrink_whole(photo.pixels, SHEET_CELL))
-        if pictures:
-            rows.append(pictures[:SHEET_COLUMNS])
-            labels.append(f"{reason} ({count})")
-    if not rows:
-        # The sheet is an out of the chain: there always is one.
-        rows, labels = [[np.full((SHEET_CELL, SHEET_CELL, 3), 255, np.uint8)]], ["nothing to show"]
-    sheet = contact_sheet(rows, labels, cell=SHEET_CELL)
-    with new_file(path) as temporary:
-        write_bytes(temporary, png.encode(np.asarray(sheet)))

@@ -1,11 +1,15 @@
-"""Small splits of real photos, for the tests of what comes behind the split."""
+"""Small splits of real photos, for the tests of what comes behind the split; and what is split."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import skimage.data
+from photos import scene
 from PIL import Image
+
+from pipeline import png
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -24,3 +28,16 @@ def make_split(folder: Path, train: int = 8, val: int = 2, test: int = 2, size: 
             target.mkdir(parents=True, exist_ok=True)
             image.save(target / f"{subject}-{index:03}.png")
     return folder
+
+
+def put(folder: Path, name: str, pixels: np.ndarray) -> None:
+    """Write a photo as resize does."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png.encode(pixels))
+
+
+def fill(resized: Path, category: str, seeds: range) -> None:
+    """Write a made photo for each seed, under a name that says it."""
+    for seed in seeds:
+        put(resized, f"{category}/{seed:04}.png", scene(seed, 48, 48))

@@ -7,36 +7,25 @@ picture that the network sees is upright and sRGB.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 from pipeline import color
 from pipeline.color import Samples
 from pipeline.colorizing.upsampling import Method, Upsampler, band_rows
 from pipeline.formats.profiles import Profile, grays_16, read_profile
-from pipeline.images import Gray, orientation_of
-
-A = TypeVar("A", bound=NDArray[Any])
-
-# EXIF 2.32, tag 0x0112: (mirrored left to right, then quarter turns counter-clockwise) that make a
-# stored picture upright.
-_UPRIGHT = {
-    1: (False, 0),
-    2: (True, 0),
-    3: (False, 2),
-    4: (True, 2),
-    5: (True, 1),
-    6: (False, 3),
-    7: (True, 3),
-    8: (False, 1),
-}
-
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+from pipeline.images import Gray
+from pipeline.orientation import (
+    lies_on_its_side,
+    orientation_of,
+    turned_back,
+    turned_upright,
+    valid,
+)
+from pipeline.srgb import lab_to_srgb
 
 
 @dataclass(frozen=True)
@@ -56,7 +45,7 @@ class GrayPhoto:
     def upright_shape(self) -> tuple[int, int]:
         """Height and width as the photo is looked at."""
         height, width = self.gray.shape
-        return (width, height) if _UPRIGHT[self.orientation][1] % 2 else (height, width)
+        return (width, height) if lies_on_its_side(self.orientation) else (height, width)
 
     def in_8_bits(self) -> GrayPhoto:
         """Return the same photo with samples of 8 bits."""
@@ -74,7 +63,7 @@ class GrayPhoto:
 
     def for_network(self, shape: tuple[int, int]) -> Gray:
         """Return the photo upright, in sRGB, on white where transparent, at ``shape``; uint8."""
-        stored = shape[::-1] if _UPRIGHT[self.orientation][1] % 2 else shape
+        stored = shape[::-1] if lies_on_its_side(self.orientation) else shape
         small = shrink(np.asarray(self.on_white().gray, np.uint8), stored)
         if self.profile is not None:
             small = self.profile.grays[small]
@@ -99,7 +88,7 @@ class Tint:
             own = photo.profile.from_srgb(color.merge(gray, differences))
             gray, differences = color.luma(own), color.differences_of(own)
         turned = photo.orientation
-        return cls(_turned_back(gray, turned), _turned_back(differences, turned), method)
+        return cls(turned_back(gray, turned), turned_back(differences, turned), method)
 
     def at(self, shape: tuple[int, int], full_scale: int = 255) -> Upsampler:
         """Return the colours at a height and width, on the scale of the samples they are for."""
@@ -132,7 +121,7 @@ def from_image(image: Image.Image) -> GrayPhoto:
             alpha = np.where(gray == clear, np.uint16(0), np.uint16(65_535))
         return in_own_space(gray, alpha, orientation, profile)
     if image.mode == "LAB":
-        image = ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
+        image = lab_to_srgb(image)
         profile = None  # the samples are no longer the profile's
     elif image.mode == "La":
         image = image.convert("LA")  # Pillow has no other way from there
@@ -145,19 +134,11 @@ def from_image(image: Image.Image) -> GrayPhoto:
     return in_own_space(np.asarray(image.convert("L")), alpha, orientation, profile)
 
 
-def turned_upright(stored: A, orientation: int) -> A:
-    """Turn pixels (H, W, ...) as EXIF's ``orientation``, 1 to 8, tells."""
-    mirrored, turns = _UPRIGHT[orientation]
-    return cast(A, np.ascontiguousarray(np.rot90(stored[:, ::-1] if mirrored else stored, turns)))
-
-
 def as_stored(upright: GrayPhoto, orientation: object) -> GrayPhoto:
     """Turn a photo that a decoder has turned upright back to how EXIF's ``orientation`` tells."""
-    turned = _valid(orientation)
-    alpha = None if upright.alpha is None else _turned_back(upright.alpha, turned)
-    return replace(
-        upright, gray=_turned_back(upright.gray, turned), alpha=alpha, orientation=turned
-    )
+    turned = valid(orientation)
+    alpha = None if upright.alpha is None else turned_back(upright.alpha, turned)
+    return replace(upright, gray=turned_back(upright.gray, turned), alpha=alpha, orientation=turned)
 
 
 def in_own_space(
@@ -167,7 +148,7 @@ def in_own_space(
     if profile is not None and profile.is_gray:
         gray = grays_16(profile.grays)[gray] if gray.dtype == np.uint16 else profile.grays[gray]
         profile = None
-    return GrayPhoto(gray, alpha, _valid(orientation), profile)
+    return GrayPhoto(gray, alpha, valid(orientation), profile)
 
 
 def render(photo: GrayPhoto, tint: Tint, order: tuple[int, int, int] = (0, 1, 2)) -> Samples:
@@ -217,14 +198,3 @@ def shrink(gray: Gray, shape: tuple[int, int]) -> Gray:
     shrinks = gray.shape[0] >= height and gray.shape[1] >= width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(gray, (width, height), interpolation=method), np.uint8)
-
-
-def _valid(orientation: object) -> int:
-    return orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
-
-
-def _turned_back(upright: A, orientation: int) -> A:
-    """Undo what makes a stored picture upright."""
-    mirrored, turns = _UPRIGHT[orientation]
-    stored = np.rot90(upright, -turns)
-    return cast(A, np.ascontiguousarray(stored[:, ::-1] if mirrored else stored))

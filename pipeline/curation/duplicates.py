@@ -22,7 +22,6 @@ def _lowest_waves() -> NDArray[np.float32]:
 
 _WAVES = _lowest_waves()
 
-
 _MIRROR = np.tile(np.array([1, -1], np.float32), 32)
 """Mirrored, a photo has its odd horizontal waves (8x8, row by row) upside down."""
 

@@ -3,17 +3,16 @@ import hashlib
 import inspect
 import io
 import os
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bombs import BOMB, open_or_crash
 from photos import pixels_of, real_photos, scene
 from PIL import Image
 
 from pipeline import images
 from pipeline.errors import ColorpipeError
-from pipeline.images import Photo, open_photo
 from pipeline.params import CleanParams
 from stages.clean import clean
 
@@ -306,17 +305,12 @@ def test_on_several_cores_the_same_files_come_out(
 def test_a_file_that_crashes_its_decoder_is_dropped_and_the_rest_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(data: bytes, *args: object, **values: object) -> Photo:
-        if data == b"bomb":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return open_photo(data, *args, **values)
-
     # Where this process opens the bomb too, for the contact sheet, the test ends with it.
-    for module in ("pipeline.curation.screening", "stages.clean"):
-        monkeypatch.setattr(f"{module}.open_photo", crash)
+    for module in ("pipeline.curation.screening", "pipeline.curation.tally"):
+        monkeypatch.setattr(f"{module}.open_photo", open_or_crash)
     monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
     files = {f"sea/{n:03}.jpg": jpeg(scene(n, 80, 100)) for n in range(70)}
-    out, rows = cleaned(tmp_path, {**files, "sea/bad.jpg": b"bomb", "sea/poor.jpg": b"no photo"})
+    out, rows = cleaned(tmp_path, {**files, "sea/bad.jpg": BOMB, "sea/poor.jpg": b"no photo"})
     assert sorted(state(out)) == sorted(files)
     assert rows["sea/bad.jpg"]["reason"] == "unreadable"
     assert "crashes a decoder, or it takes more memory" in rows["sea/bad.jpg"]["detail"]

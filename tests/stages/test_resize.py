@@ -1,14 +1,12 @@
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bombs import BOMB, open_or_crash
 from photos import pixels_of, real_photos, scene
 from PIL import Image
 
 from pipeline.errors import ColorpipeError
-from pipeline.images import Photo, open_photo
 from pipeline.params import ResizeParams
 from stages.resize import resize
 
@@ -54,16 +52,11 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(tmp_path: Path) 
 def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(data: bytes, *args: object, **values: object) -> Photo:
-        if data == b"bomb":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return open_photo(data, *args, **values)
-
-    monkeypatch.setattr("stages.resize.open_photo", crash)
+    monkeypatch.setattr("stages.resize.open_photo", open_or_crash)
     monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
     for n in range(60):
         put(tmp_path / "clean", f"sea/{n:02}.png", scene(n, 48, 48))
-    (tmp_path / "clean/sea/30.png").write_bytes(b"bomb")
+    (tmp_path / "clean/sea/30.png").write_bytes(BOMB)
     [failure] = resize(tmp_path / "clean", tmp_path / "out", ResizeParams())
     assert failure.what == str(tmp_path / "clean/sea/30.png")
     assert "crashes a decoder" in failure.reason

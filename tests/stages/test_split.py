@@ -1,31 +1,20 @@
 import hashlib
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bombs import BOMB, open_or_crash
 from photos import pixels_of, real_photos, scene
 from PIL import Image
+from splits import fill, put
 
 from pipeline import png
 from pipeline.errors import ColorpipeError
-from pipeline.images import Photo, open_photo, read_bytes
+from pipeline.images import read_bytes
 from pipeline.manifest import MANIFEST, RawPhoto, write_table
 from pipeline.params import SplitParams
 from stages.split import check_pairs, split
-
-
-def put(folder: Path, name: str, pixels: np.ndarray) -> None:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png.encode(pixels))
-
-
-def fill(resized: Path, category: str, seeds: range) -> None:
-    for seed in seeds:
-        put(resized, f"{category}/{seed:04}.png", scene(seed, 48, 48))
 
 
 def names(split: Path, side: str) -> set[str]:
@@ -200,15 +189,10 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(
 def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
     resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(data: bytes, *args: object, **values: object) -> Photo:
-        if data == b"bomb":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return open_photo(data, *args, **values)
-
-    monkeypatch.setattr("stages.split.open_photo", crash)
+    monkeypatch.setattr("stages.split.open_photo", open_or_crash)
     monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
     fill(resized, "town", range(300, 320))
-    (resized / "forest/0020.png").write_bytes(b"bomb")
+    (resized / "forest/0020.png").write_bytes(BOMB)
     [failure] = split(resized, tmp_path / "out", SplitParams())
     assert failure.what == str(resized / "forest/0020.png")
     assert "crashes a decoder" in failure.reason

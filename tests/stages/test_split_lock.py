@@ -7,22 +7,11 @@ import numpy as np
 import pytest
 from photos import scene
 from PIL import Image
+from splits import fill, put
 
-from pipeline import png
 from pipeline.errors import ColorpipeError
 from pipeline.params import SplitParams
 from stages.split import split
-
-
-def put(folder: Path, name: str, pixels: np.ndarray) -> None:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png.encode(pixels))
-
-
-def fill(resized: Path, category: str, seeds: range) -> None:
-    for seed in seeds:
-        put(resized, f"{category}/{seed:04}.png", scene(seed, 48, 48))
 
 
 def resaved(pixels: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 import io
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -163,18 +163,6 @@ def test_a_square_comes_over_from_another_disk(
     assert not made()
 
 
-def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Count the photos that `resize` decodes."""
-    counted: list[object] = []
-
-    def count(*arguments: object, **options: object) -> object:
-        counted.append(arguments)
-        return open_photo(*arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(resize_stage, "open_photo", count)
-    return lambda: len(counted)
-
-
 def test_the_chain_comes_out_the_same_without_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,15 +173,16 @@ def test_the_chain_comes_out_the_same_without_them(
     Image.fromarray(scene(7, 120, 180)).save(tmp_path / "raw/sea/png.png")
     Image.fromarray(scene(8, 120, 180)).convert("RGBA").save(tmp_path / "raw/sea/converted.png")
     switches = {name: False for name in CleanParams.model_fields if name.startswith("drop_")}
-    decoded = opened(monkeypatch)
+    decoded = Mock(wraps=open_photo)
+    monkeypatch.setattr(resize_stage, "open_photo", decoded)
     results = []
     asked = ResizeParams(size=256)
     for square, decodes in ((asked, 1), (None, 6), (PARAMS, 6)):
-        before = decoded()
+        decoded.reset_mock()
         params, report = CleanParams(**switches), tmp_path / "c.csv"
         clean(tmp_path / "raw", tmp_path / "clean", report, params, square=square)
         resize(tmp_path / "clean", tmp_path / "resized", asked)
-        assert decoded() - before == decodes
+        assert decoded.call_count == decodes
         assert not squares.FOLDER.exists()
         results.append([p.read_bytes() for p in sorted((tmp_path / "resized/sea").iterdir())])
     assert results[0] == results[1] == results[2]
