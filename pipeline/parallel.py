@@ -33,7 +33,7 @@ from pipeline.errors import ColorpipeError
 T = TypeVar("T")
 R = TypeVar("R")
 
-CHUNK = 32
+CHUNK = 128
 """Inputs handed over at a time at most: passing one alone costs as much as handling a small photo.
 """
 
@@ -46,9 +46,9 @@ FIRST_CHUNK = 4
 AHEAD = 4
 """Chunks handed out in advance for each worker: what bounds memory, however many the inputs."""
 
-FEW = 48
-"""Up to this many inputs are handled in this process: starting workers would take longer."""
-
+FEW = 16 if sys.platform == "linux" else 48
+"""Up to this many inputs are handled in this process: starting workers would take longer, which
+where they cannot be forked is a matter of seconds."""
 
 KILLED = (
     "the process that handled it was killed, and again when nothing else was under way; either it"

@@ -12,13 +12,9 @@ import csv
 import dataclasses
 import functools
 import itertools
-import marshal
-import operator
-import tempfile
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 from pipeline import png
 from pipeline.curation.duplicates import duplicates_of
@@ -32,6 +28,7 @@ from pipeline.curation.screening import (
     Screened,
     screen,
 )
+from pipeline.curation.spool import Spool
 from pipeline.curation.squares import Ahead, making
 from pipeline.curation.tally import Tally, dropped_sheet
 from pipeline.errors import ColorpipeError
@@ -52,9 +49,6 @@ from pipeline.progress import track
 
 _ROOM = LONGEST - max(map(len, EXTENSIONS.values()))
 """Bytes of a clean photo's name before its extension."""
-
-# Rows wait in a file as plain tuples, which this process alone reads again: half of pickle's time.
-_values_of = operator.attrgetter(*(field.name for field in dataclasses.fields(CleanRow)))
 
 
 def clean(
@@ -93,7 +87,7 @@ def clean(
     with contextlib.ExitStack() as stack:
         folder = None if dry_run else stack.enter_context(new_folder(out))
         ahead = stack.enter_context(making(square)) if square and not dry_run else None
-        spool = stack.enter_context(tempfile.TemporaryFile())
+        spool = stack.enter_context(Spool())
         duplicates = _screen_all(raw, folder, params, spool, ahead)
         tally = Tally(_decide(spool, duplicates, folder))
         if dry_run:
@@ -190,11 +184,11 @@ def _count_raw(raw: Path) -> tuple[int, list[str]]:
 
 
 def _screen_all(
-    raw: Path, folder: Path | None, params: CleanParams, spool: IO[bytes], ahead: Ahead | None
+    raw: Path, folder: Path | None, params: CleanParams, spool: Spool, ahead: Ahead | None
 ) -> dict[int, tuple[str, int | None]]:
-    """Screen every file and write the rows to ``spool``; return which are duplicates of what.
+    """Screen every file and add the rows to ``spool``; return which are duplicates of what.
 
-    Rows wait in a file and only the hashes in memory, some 40 bytes for each photo.
+    Only the hashes wait in memory, some 40 bytes for each photo.
 
     Returns:
         For the number of a row: the raw file that stays in its place, and the distance of their
@@ -208,17 +202,14 @@ def _screen_all(
     if folder is not None:
         for category in categories:
             (folder / category).mkdir()
-    numbers, starts = array("L"), array("Q")
-    sizes, hashes, digests = array("Q"), array("Q"), array("Q")
+    numbers, sizes, hashes, digests = array("L"), array("Q"), array("Q"), array("Q")
     work = functools.partial(screen, folder=folder, params=params, ahead=ahead)
     lost = functools.partial(_lose, folder=folder)
     results: Iterator[Screened] = map_in_order(work, list_raw(raw), failed=lost)
     for number, result in enumerate(track(results, "Cleaning", total)):
-        start = spool.tell()
-        marshal.dump(_values_of(result.row), spool)
+        spool.append(result.row)
         if result.row.decision != DROPPED:
             numbers.append(number)
-            starts.append(start)
             sizes.append(result.row.width * result.row.height)
             hashes.append(result.perceptual)
             digests.append(result.pixels)
@@ -231,12 +222,15 @@ def _screen_all(
         ranks[place] = rank
     most = params.duplicate_distance if params.drop_near_duplicates else None
     found = duplicates_of(hashes, digests, ranks, most)
-    labels: dict[int, str] = {}
-    for place in sorted({stays for stays, _ in found.values()}):
-        spool.seek(starts[place])
-        row = CleanRow(*marshal.load(spool))
-        labels[place] = f"{row.category}/{row.file}"
-    return {numbers[place]: (labels[stays], apart) for place, (stays, apart) in found.items()}
+    staying = {numbers[stays] for stays, _ in found.values()}
+    labels = {
+        number: f"{row.category}/{row.file}"
+        for number, row in enumerate(spool if staying else ())
+        if number in staying
+    }
+    return {
+        numbers[place]: (labels[numbers[stays]], apart) for place, (stays, apart) in found.items()
+    }
 
 
 def _lose(raw: RawFile, folder: Path | None) -> Screened:
@@ -247,10 +241,10 @@ def _lose(raw: RawFile, folder: Path | None) -> Screened:
 
 
 def _decide(
-    spool: IO[bytes], duplicates: dict[int, tuple[str, int | None]], folder: Path | None
+    spool: Spool, duplicates: dict[int, tuple[str, int | None]], folder: Path | None
 ) -> Iterator[CleanRow]:
     """Yield the final rows, taking photos back that turned out to be duplicates."""
-    for number, row in enumerate(_spooled(spool)):
+    for number, row in enumerate(spool):
         if number not in duplicates:
             yield row
             continue
@@ -265,13 +259,6 @@ def _decide(
             duplicate_of=stays,
             name="",
         )
-
-
-def _spooled(spool: IO[bytes]) -> Iterator[CleanRow]:
-    spool.seek(0)
-    with contextlib.suppress(EOFError):
-        while True:
-            yield CleanRow(*marshal.load(spool))
 
 
 def _print_decision(row: CleanRow) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pipeline.listing import files_in, folders_in, stem_and_suffix
 from pipeline.outputs import check_replaceable, new_folder, write_bytes
 from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import ResizeParams
-from pipeline.progress import track
+from pipeline.progress import ProgressReport
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,12 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
             (folder / category).mkdir()
         work = functools.partial(resize_file, folder=folder, params=params)
         lost = functools.partial(_lose, folder=folder)
-        results = map_in_order(work, list_photos(clean), failed=lost)
-        for failure in track(results, "Resizing", total):
-            if failure is not None:
-                failures.append(failure)
+        with ProgressReport("Resizing", total) as progress:
+            left = _not_ahead(list_photos(clean), folder, params, progress)
+            for failure in map_in_order(work, left, failed=lost):
+                progress.advance()
+                if failure is not None:
+                    failures.append(failure)
         if len(failures) == total:
             raise ColorpipeError(f"No photo in {clean} could be read; first {failures[0]}.")
     squares.clear()
@@ -101,22 +103,37 @@ def _check(clean: Path) -> tuple[int, list[str]]:
     return total, categories
 
 
+def _not_ahead(
+    sources: Iterable[Source], folder: Path, params: ResizeParams, progress: ProgressReport
+) -> Iterator[Source]:
+    """Move the squares that were made ahead to their places, and yield the other photos.
+
+    Here, for a worker would take longer to be told of a photo than to rename a file.
+    """
+    for source in sources:
+        if squares.take(source.path, params, _target(source, folder)):
+            progress.advance()
+        else:
+            yield source
+
+
+def _target(source: Source, folder: Path) -> str:
+    return f"{folder}/{source.category}/{source.stem}.png"
+
+
 def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure | None:
     """Write one photo as ``<folder>/<category>/<stem>.png``; say so if it cannot be read."""
-    target = f"{folder}/{source.category}/{source.stem}.png"
     try:
-        data = read_bytes(source.path)
-        if squares.take(data, params, target):
-            return None
         # What is too large was dropped by clean, whose limit is the user's.
-        photo = open_photo(data, ANY_PIXELS, at_least=params.size)
+        photo = open_photo(read_bytes(source.path), ANY_PIXELS, at_least=params.size)
     except ImageError as error:
         return Failure(source.path, str(error))
-    write_bytes(target, png.encode(squares.to_square(photo.pixels, params)))
+    square = squares.to_square(photo.pixels, params)
+    write_bytes(_target(source, folder), png.encode(square))
     return None
 
 
 def _lose(source: Source, folder: Path) -> Failure:
     """Give up a photo that kills the process which resizes it, with what that may have written."""
-    Path(f"{folder}/{source.category}/{source.stem}.png").unlink(missing_ok=True)
+    Path(_target(source, folder)).unlink(missing_ok=True)
     return Failure(source.path, KILLED)

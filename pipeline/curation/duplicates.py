@@ -118,7 +118,9 @@ def _among_all(
         first = start + 1 if ones is others else 0
         near = np.bitwise_count(ones[start : start + rows, None] ^ others[None, first:]) <= most
         # Row r is position start + r, column c is first + c: within one list what lies behind r.
-        row, column = np.nonzero(np.triu(near) if ones is others else near)
+        row, column = np.divmod(np.flatnonzero(near), len(others) - first)
+        if ones is others:
+            row, column = row[behind := column >= row], column[behind]
         yield start + row, first + column
 
 

@@ -134,7 +134,7 @@ def screen(
         except ImageError as error:
             return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error)))
         if ahead is not None and raw.number < ahead.room and decided.decision == KEPT:
-            ahead.keep(data, photo)
+            ahead.keep(f"{folder}/{raw.category}/{decided.name}", data, photo)
     row = CleanRow(
         raw.category,
         raw.file,

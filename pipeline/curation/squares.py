@@ -3,15 +3,17 @@
 To decode a photo takes as long as all else that ``resize`` does with a small one, and several times
 as long with a large one. ``clean`` has to decode every photo, to measure it and to know that it is
 whole, and the pixels it gets are mostly the very ones that ``resize`` would decode again. So it
-makes the square as well, under a name that says of which content, by which decoder and for which
-parameters, and ``resize`` moves it to its place. Without it the result is the same, only later.
+makes the square as well, under a name that says of which file, by which decoder and for which
+parameters, and ``resize`` moves it to its place, without even reading the photo. Without it the
+result is the same, only later.
+
+A file is known as DVC knows that one did not change: by inode, size and time of the last change.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import shutil
 import tempfile
@@ -77,12 +79,13 @@ class Ahead:
     room: int
     """How many there may be."""
 
-    def keep(self, data: bytes, photo: Photo) -> None:
+    def keep(self, path: str, data: bytes, photo: Photo) -> None:
         """Make the square of ``photo``, if ``resize`` would decode its file to the same pixels.
 
         Args:
-            data: the file as ``resize`` will read it.
-            photo: what was decoded from it, at its size or less.
+            path: the file that ``resize`` will find; it may be renamed, but not be written again.
+            data: what is in it.
+            photo: what was decoded from that, at its size or less.
         """
         size = self.params.size
         height, width = photo.pixels.shape[:2]
@@ -92,12 +95,13 @@ class Ahead:
         if photo.changes or wanted != (width, height):
             return
         square = png.encode(to_square(photo.pixels, self.params))
-        target = f"{self.folder}/{_name(data, self.params)}"
-        try:
-            write_bytes(target, square)
         # A full disk is for the stage's own output to report; half a square is none.
-        except OSError:
-            Path(target).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            target = f"{self.folder}/{_name(path, self.params)}"
+            try:
+                write_bytes(target, square)
+            except OSError:
+                Path(target).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -122,10 +126,10 @@ def making(params: ResizeParams) -> Iterator[Ahead | None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def take(data: bytes, params: ResizeParams, target: str) -> bool:
-    """Move the square of the file ``data`` to ``target``, and return whether it was there."""
-    square = f"{FOLDER}/{_name(data, params)}"
+def take(path: str, params: ResizeParams, target: str) -> bool:
+    """Move the square of the file ``path`` to ``target``, and return whether it was there."""
     try:
+        square = f"{FOLDER}/{_name(path, params)}"
         os.rename(square, target)  # noqa: PTH104 - a path object costs as much again
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -141,9 +145,10 @@ def clear() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _name(data: bytes, params: ResizeParams) -> str:
-    content = hashlib.sha256(data).hexdigest()[:32]
-    return f"{content}-{params.size}-{params.mode}-{_decoder()}.png"
+def _name(path: str, params: ResizeParams) -> str:
+    file = os.stat(path)  # noqa: PTH116 - a path object costs as much again
+    identity = f"{file.st_ino}-{file.st_size}-{file.st_mtime_ns}"
+    return f"{identity}-{params.size}-{params.mode}-{_decoder()}.png"
 
 
 @functools.cache

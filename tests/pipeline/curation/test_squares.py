@@ -1,4 +1,6 @@
 import io
+import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -30,11 +32,13 @@ def photo_file(seed: int, height: int = 120, width: int = 180, **options: object
     return stream.getvalue()
 
 
-def make(data: bytes, at_least: int | None = 100, params: ResizeParams = PARAMS) -> None:
-    """Make the square of ``data``, decoded as `clean` does."""
+def make(path: Path, data: bytes, at_least: int = 100, params: ResizeParams = PARAMS) -> str:
+    """Write ``data`` to ``path`` and make its square, decoded as `clean` does."""
+    path.write_bytes(data)
     with making(params) as ahead:
         assert ahead is not None
-        ahead.keep(data, open_photo(data, at_least=at_least))
+        ahead.keep(str(path), data, open_photo(data, at_least=at_least))
+    return str(path)
 
 
 def made() -> list[Path]:
@@ -67,45 +71,68 @@ def test_shrinking_averages_and_enlarging_does_not_go_blocky() -> None:
 
 @pytest.mark.parametrize("size", [(120, 180), (800, 1200)])
 def test_what_is_taken_is_what_would_be_made(tmp_path: Path, size: tuple[int, int]) -> None:
-    data, target = photo_file(0, *size), tmp_path / "square.png"
-    make(data)
-    assert take(data, PARAMS, str(target))
-    expected = to_square(open_photo(data, at_least=80).pixels, PARAMS)
+    target = tmp_path / "square.png"
+    photo = make(tmp_path / "photo.jpg", photo_file(0, *size))
+    assert take(photo, PARAMS, str(target))
+    expected = to_square(open_photo(Path(photo), at_least=80).pixels, PARAMS)
     assert np.array_equal(open_photo(target).pixels, expected)
-    assert not take(data, PARAMS, str(target))
+    assert not take(photo, PARAMS, str(target))
 
 
 def test_other_files_and_other_squares_are_not_taken(tmp_path: Path) -> None:
     data, target = photo_file(0), str(tmp_path / "square.png")
-    make(data)
-    assert not take(data[:-1], PARAMS, target)
-    assert not take(data, ResizeParams(size=81), target)
-    assert not take(data, ResizeParams(size=80, mode="pad"), target)
+    photo = make(tmp_path / "photo.jpg", data)
+    (tmp_path / "other.jpg").write_bytes(data)
+    assert not take(str(tmp_path / "other.jpg"), PARAMS, target)
+    assert not take(str(tmp_path / "missing.jpg"), PARAMS, target)
+    assert not take(photo, ResizeParams(size=81), target)
+    assert not take(photo, ResizeParams(size=80, mode="pad"), target)
     assert not Path(target).exists()
 
 
-def test_what_resize_would_decode_in_another_way_is_left_to_it() -> None:
+def test_of_a_file_that_was_written_again_no_square_is_taken(tmp_path: Path) -> None:
+    photo, target = tmp_path / "photo.jpg", tmp_path / "square.png"
+    make(photo, photo_file(0))
+    time.sleep(0.02)
+    photo.write_bytes(photo.read_bytes())
+    assert not take(str(photo), PARAMS, str(target))
+    make(photo, photo_file(0))
+    written = photo.stat()
+    photo.write_bytes(photo_file(1))
+    os.utime(photo, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert not take(str(photo), PARAMS, str(target))
+
+
+def test_of_a_file_whose_folder_was_renamed_it_is(tmp_path: Path) -> None:
+    (tmp_path / "being written").mkdir()
+    make(tmp_path / "being written/photo.jpg", photo_file(0))
+    (tmp_path / "being written").rename(tmp_path / "clean")
+    assert take(str(tmp_path / "clean/photo.jpg"), PARAMS, str(tmp_path / "square.png"))
+
+
+def test_what_resize_would_decode_in_another_way_is_left_to_it(tmp_path: Path) -> None:
     # At a quarter for 100 px, but at an eighth for 80.
-    make(photo_file(0, 700, 900), at_least=100)
+    make(tmp_path / "photo.jpg", photo_file(0, 700, 900), at_least=100)
     assert not made()
     exif = Image.Exif()
     exif[0x0112] = 6
-    make(photo_file(0, exif=exif))
+    make(tmp_path / "photo.jpg", photo_file(0, exif=exif))
     assert not made()
-    make(photo_file(0, 700, 900), at_least=80)
+    make(tmp_path / "photo.jpg", photo_file(0, 700, 900), at_least=80)
     assert len(made()) == 1
 
 
-def test_squares_appear_all_at_once_and_replace_older_ones() -> None:
-    make(photo_file(0))
+def test_squares_appear_all_at_once_and_replace_older_ones(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    make(photo, photo_file(0))
     before = made()
     with pytest.raises(KeyError), making(PARAMS) as ahead:
         assert ahead is not None
-        ahead.keep(photo_file(1), open_photo(photo_file(1)))
+        ahead.keep(str(photo), photo.read_bytes(), open_photo(photo))
         assert not squares.FOLDER.exists()
         raise KeyError
     assert not squares.FOLDER.exists()
-    make(photo_file(1))
+    make(photo, photo_file(1))
     assert made() != before
     assert list(squares.FOLDER.parent.iterdir()) == [squares.FOLDER]
 
@@ -131,7 +158,9 @@ def test_where_nothing_can_be_made_nothing_fails(tmp_path: Path) -> None:
     (tmp_path / "scratch").write_text("a file where the folder would be")
     with making(PARAMS) as ahead:
         assert ahead is None
-    assert not take(photo_file(0), PARAMS, str(tmp_path / "square.png"))
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(photo_file(0))
+    assert not take(str(photo), PARAMS, str(tmp_path / "square.png"))
     squares.clear()
 
 
@@ -142,11 +171,16 @@ def test_a_square_that_cannot_be_written_is_left_out(
         Path(path).write_bytes(data[:100])
         raise OSError(28, "No space left on device")
 
-    data = photo_file(0)
-    Ahead(tmp_path / "not there", PARAMS, 1).keep(data, open_photo(data))
+    folder, photo = tmp_path / "squares", tmp_path / "photo.jpg"
+    photo.write_bytes(photo_file(0))
+    data, opened = photo.read_bytes(), open_photo(photo)
+    Ahead(folder, PARAMS, 1).keep(str(photo), data, opened)
+    folder.mkdir()
+    # The photo has vanished meanwhile.
+    Ahead(folder, PARAMS, 1).keep(str(tmp_path / "gone.jpg"), data, opened)
     monkeypatch.setattr(squares, "write_bytes", fill_the_disk)
-    Ahead(tmp_path, PARAMS, 1).keep(data, open_photo(data))
-    assert not list(tmp_path.iterdir())
+    Ahead(folder, PARAMS, 1).keep(str(photo), data, opened)
+    assert not list(folder.iterdir())
 
 
 def test_a_square_comes_over_from_another_disk(
@@ -155,16 +189,16 @@ def test_a_square_comes_over_from_another_disk(
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
-    data, target = photo_file(0), tmp_path / "square.png"
-    make(data)
+    target = tmp_path / "square.png"
+    photo = make(tmp_path / "photo.jpg", photo_file(0))
     monkeypatch.setattr(squares.os, "rename", refuse)
-    assert take(data, PARAMS, str(target))
+    assert take(photo, PARAMS, str(target))
     assert open_photo(target).size == (80, 80)
     assert not made()
 
 
 def test_the_chain_comes_out_the_same_without_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "raw/sea").mkdir(parents=True)
     for seed in range(2):
@@ -187,6 +221,7 @@ def test_the_chain_comes_out_the_same_without_them(
         results.append([p.read_bytes() for p in sorted((tmp_path / "resized/sea").iterdir())])
     assert results[0] == results[1] == results[2]
     assert len(results[0]) == 6
+    assert capsys.readouterr().err.count("Resizing: 6 of 6 photos") == 3
 
 
 def test_a_dry_run_makes_none(tmp_path: Path) -> None:
