@@ -218,11 +218,11 @@ def clean(
     ] = False,
     *,
     others: Params,
-) -> None:
+) -> Sequence[Failure]:
     """Make every photo upright sRGB; drop what is no photo, gray or a duplicate."""
     from stages.clean import clean as run
 
-    run(raw, out, report, params, square=others.resize, dry_run=dry_run)
+    return run(raw, out, report, params, square=others.resize, dry_run=dry_run)
 
 
 @_command(ResizeParams)

@@ -72,6 +72,10 @@ class ImageError(Exception):
     """Why a file is not a usable photo, as a phrase that fits behind a colon."""
 
 
+class AccessError(ImageError):
+    """Why a file could not be read, whatever it holds."""
+
+
 OUT_OF_MEMORY = "memory ran out while it was decoded; close other programs"
 NO_FILE = "no regular file but a folder, a pipe or a device"
 
@@ -131,6 +135,9 @@ def open_photo(
         size = image.size
         if at_least is not None:
             image.draft(None, (at_least, at_least))
+        # Asked for its EXIF, a PNG is loaded, and what is damaged in it would not be said.
+        if image.format == "PNG":
+            image.load()
         # Before it is loaded: a TIFF is turned then, and forgets that it was.
         orientation = orientation_of(image)
         loaded = _checked(source, image) if strict and isinstance(source, bytes) else None
@@ -279,9 +286,9 @@ def _decoding() -> Iterator[None]:
     except MemoryError as error:
         raise ImageError(OUT_OF_MEMORY) from error
     except FileNotFoundError as error:
-        raise ImageError("the file is not there") from error
+        raise AccessError("the file is not there") from error
     except PermissionError as error:
-        raise ImageError("the file may not be read") from error
+        raise AccessError("the file may not be read") from error
     except UnidentifiedImageError as error:
         raise ImageError("not an image of a known format") from error
     # Pillow's decoders raise whatever strangers' bytes drive them to: SyntaxError, struct.error,
@@ -299,7 +306,8 @@ def read_bytes(path: Path | str) -> bytes:
     """Read a photo's file whole.
 
     Raises:
-        ImageError: it is missing, may not be read, or is larger than any photo.
+        AccessError: it is missing or may not be read.
+        ImageError: it is no regular file, or larger than any photo.
     """
     try:
         # A file object would ask the system the same again, which for small files counts.
@@ -319,9 +327,9 @@ def read_bytes(path: Path | str) -> bytes:
         finally:
             os.close(handle)
     except FileNotFoundError as error:
-        raise ImageError("the file is not there") from error
+        raise AccessError("the file is not there") from error
     except OSError as error:
-        raise ImageError(f"the file could not be read ({error.strerror})") from error
+        raise AccessError(f"the file could not be read ({error.strerror})") from error
     except MemoryError as error:
         raise ImageError(OUT_OF_MEMORY) from error
 

@@ -17,17 +17,36 @@ _BREAKS = re.compile("[\0\r\n]")
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Return the folders in ``folder``, sorted by name."""
+    """Return the folders in ``folder``, sorted by name; hidden ones are passed over."""
     with os.scandir(folder) as entries:
-        return sorted(folder / entry.name for entry in entries if entry.is_dir())
+        return sorted(
+            folder / entry.name
+            for entry in entries
+            if not entry.name.startswith(".") and _is_folder(entry)
+        )
 
 
 def files_in(folder: Path) -> list[str]:
-    """Return the names of the files in ``folder``, sorted; hidden ones are passed over."""
+    """Return the names of the files in ``folder``, sorted; hidden ones are passed over.
+
+    What is neither file nor folder, such as a broken link, counts as a file: who reads it learns
+    what is wrong with it.
+    """
     with os.scandir(folder) as entries:
         return sorted(
-            entry.name for entry in entries if entry.is_file() and not entry.name.startswith(".")
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".") and not _is_folder(entry)
         )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or leads to one."""
+    try:
+        return entry.is_dir()
+    # A link that leads round in a circle.
+    except OSError:
+        return False
 
 
 def stem_and_suffix(path: str) -> tuple[str, str]:
@@ -51,7 +70,7 @@ def files_below(folder: str, inside: str = "") -> Iterator[str]:
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
             yield from files_below(entry.path, f"{inside}{entry.name}/")
-        elif not entry.is_dir():
+        elif not _is_folder(entry):
             yield inside + entry.name
 
 

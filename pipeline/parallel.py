@@ -40,8 +40,9 @@ CHUNK = 128
 CHUNK_SECONDS = 0.03
 """Work handed over at a time, about: of large photos few, so that all workers end together."""
 
-FIRST_CHUNK = 4
-"""Inputs handed over at a time until it is known how long one takes."""
+FIRST_CHUNK = 1
+"""Inputs handed over at a time until it is known how long one takes: there may be as many workers
+as inputs."""
 
 AHEAD = 4
 """Chunks handed out in advance for each worker: what bounds memory, however many the inputs."""

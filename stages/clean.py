@@ -31,7 +31,7 @@ from pipeline.curation.screening import (
 from pipeline.curation.spool import Spool
 from pipeline.curation.squares import Ahead, making
 from pipeline.curation.tally import Tally, dropped_sheet
-from pipeline.errors import ColorpipeError
+from pipeline.errors import ColorpipeError, Failure
 from pipeline.images import EXTENSIONS
 from pipeline.listing import (
     LONGEST,
@@ -47,6 +47,10 @@ from pipeline.parallel import KILLED, map_in_order
 from pipeline.params import CleanParams, ResizeParams
 from pipeline.progress import track
 
+_Duplicates = dict[int, tuple[str, int | None]]
+"""For the number of a row: the raw file that stays in its place, and the distance of their hashes,
+None for an exact duplicate."""
+
 _ROOM = LONGEST - max(map(len, EXTENSIONS.values()))
 """Bytes of a clean photo's name before its extension."""
 
@@ -59,7 +63,7 @@ def clean(
     *,
     square: ResizeParams | None = None,
     dry_run: bool = False,
-) -> None:
+) -> list[Failure]:
     """Judge every file of ``raw`` and write the photos that are fit to ``out``.
 
     Args:
@@ -71,6 +75,9 @@ def clean(
         square: what ``resize`` will make of the photos: it is made ahead, since they are decoded
             here. None leaves all of it to ``resize``.
         dry_run: print the decision on every file that is not kept as it is; write nothing.
+
+    Returns:
+        A failure for each file that could not be read, whatever it holds.
 
     Raises:
         ColorpipeError: ``raw`` has no files in folders, none of them is fit, the report cannot be
@@ -85,20 +92,28 @@ def clean(
             unknown=f"is not in {report}, the report of the last run",
         )
     with contextlib.ExitStack() as stack:
+        files = None if dry_run else stack.enter_context(_new_report(report))
         folder = None if dry_run else stack.enter_context(new_folder(out))
         ahead = stack.enter_context(making(square)) if square and not dry_run else None
         spool = stack.enter_context(Spool())
-        duplicates = _screen_all(raw, folder, params, spool, ahead)
+        duplicates, failures = _screen_all(raw, folder, params, spool, ahead)
         tally = Tally(_decide(spool, duplicates, folder))
-        if dry_run:
+        if files is None:
             for row in tally:
                 _print_decision(row)
         else:
-            _write_report(raw, report, tally)
+            table, sheet = files
+            write_table(table, tally, CleanRow)
+            write_bytes(sheet, png.encode(dropped_sheet(raw, tally)))
         if not tally.fit:
             where = "" if dry_run else f"; {report} says why"
-            raise ColorpipeError(f"None of the {tally.total} files in {raw} is fit{where}.")
+            raise _NothingFitError(f"None of the {tally.total} files in {raw} is fit{where}.")
     tally.print()
+    return failures
+
+
+class _NothingFitError(ColorpipeError):
+    """There will be no folder, but a report that says why."""
 
 
 def _cleaned_before(report: Path) -> Callable[[str], bool]:
@@ -132,27 +147,42 @@ def _cleaned_before(report: Path) -> Callable[[str], bool]:
     return known
 
 
-def _write_report(raw: Path, report: Path, tally: Tally) -> None:
+@contextlib.contextmanager
+def _new_report(report: Path) -> Iterator[tuple[Path, Path]]:
+    """Give temporary files that become the report and its contact sheet when the block ends.
+
+    By then the new folder is in its place: next time the report says what may be replaced, and one
+    that a killed run left would tell of other photos than are there.
+    """
+    nothing_fit: _NothingFitError | None = None
     sheet = report.with_name(report.stem + "-dropped.png")
     try:
-        write_table(report, tally, CleanRow)
-        with new_file(sheet) as temporary:
-            write_bytes(temporary, png.encode(dropped_sheet(raw, tally)))
+        with new_file(report) as table, new_file(sheet) as picture:
+            try:
+                yield table, picture
+            except _NothingFitError as error:
+                nothing_fit = error
     except OSError as error:
         raise ColorpipeError(
-            f"The report {report} and its contact sheet could not be written, and the folder of"
-            f" clean photos is unchanged: {told(error)}; free some space, or name another file with"
-            " --report."
+            f"The report {report} and its contact sheet could not be written: {told(error)}; free"
+            " some space, or name another file with --report."
         ) from error
+    if nothing_fit is not None:
+        raise nothing_fit
 
 
 def list_raw(raw: Path) -> Iterator[RawFile]:
-    """Yield every file of ``raw``, sorted; the tables that ``scrape`` writes are not among them."""
+    """Yield every file of ``raw``, sorted.
+
+    Not among them are the tables that ``scrape`` writes, and what editors keep in hidden folders.
+    """
     numbers = itertools.count()
     for entry in sorted(raw.iterdir()):
         if not entry.is_dir():
             if entry.name not in {MANIFEST, REFUSED}:
                 yield RawFile(str(entry), "", entry.name, "", next(numbers), misplaced=True)
+            continue
+        if entry.name.startswith("."):
             continue
         folder = str(entry)
         files = list(files_below(folder))
@@ -184,15 +214,15 @@ def _count_raw(raw: Path) -> tuple[int, list[str]]:
 
 
 def _screen_all(
-    raw: Path, folder: Path | None, params: CleanParams, spool: Spool, ahead: Ahead | None
-) -> dict[int, tuple[str, int | None]]:
-    """Screen every file and add the rows to ``spool``; return which are duplicates of what.
+    raw: Path,
+    folder: Path | None,
+    params: CleanParams,
+    spool: Spool,
+    ahead: Ahead | None,
+) -> tuple[_Duplicates, list[Failure]]:
+    """Screen every file and add its row to ``spool``; say which are duplicates and which failed.
 
     Only the hashes wait in memory, some 40 bytes for each photo.
-
-    Returns:
-        For the number of a row: the raw file that stays in its place, and the distance of their
-        hashes, None for an exact duplicate.
     """
     total, categories = _count_raw(raw)
     if not categories:
@@ -202,19 +232,23 @@ def _screen_all(
     if folder is not None:
         for category in categories:
             (folder / category).mkdir()
+    failures: list[Failure] = []
     numbers, sizes, hashes, digests = array("L"), array("Q"), array("Q"), array("Q")
     work = functools.partial(screen, folder=folder, params=params, ahead=ahead)
     lost = functools.partial(_lose, folder=folder)
     results: Iterator[Screened] = map_in_order(work, list_raw(raw), failed=lost)
     for number, result in enumerate(track(results, "Cleaning", total)):
         spool.append(result.row)
+        if result.failed:
+            file = f"{raw / result.row.category / result.row.file}"
+            failures.append(Failure(file, result.row.detail))
         if result.row.decision != DROPPED:
             numbers.append(number)
             sizes.append(result.row.width * result.row.height)
             hashes.append(result.perceptual)
             digests.append(result.pixels)
     if not params.drop_duplicates and not params.drop_near_duplicates:
-        return {}
+        return {}, failures
     # The larger photo stays; of equally large ones the first by category and name.
     order = sorted(range(len(numbers)), key=lambda place: (-sizes[place], numbers[place]))
     ranks = array("L", bytes(array("L").itemsize * len(order)))
@@ -230,7 +264,7 @@ def _screen_all(
     }
     return {
         numbers[place]: (labels[numbers[stays]], apart) for place, (stays, apart) in found.items()
-    }
+    }, failures
 
 
 def _lose(raw: RawFile, folder: Path | None) -> Screened:
@@ -240,9 +274,7 @@ def _lose(raw: RawFile, folder: Path | None) -> Screened:
     return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, KILLED))
 
 
-def _decide(
-    spool: Spool, duplicates: dict[int, tuple[str, int | None]], folder: Path | None
-) -> Iterator[CleanRow]:
+def _decide(spool: Spool, duplicates: _Duplicates, folder: Path | None) -> Iterator[CleanRow]:
     """Yield the final rows, taking photos back that turned out to be duplicates."""
     for number, row in enumerate(spool):
         if number not in duplicates:

@@ -113,9 +113,11 @@ def split(
         chosen = _sides(looks, params, manifest, [row for row in rows if row.seed == params.seed])
         _move(folder, paired, chosen)
         check_pairs(folder, CHECKED)
-    if lock is not None:
-        tested = [i for i, side in enumerate(chosen) if side == TEST]
-        write_lock(lock, with_tested(rows, looks, tested, params.seed, params.group_distance))
+        # First the lock: a row too many leaves a photo idle, and one too few would let a photo be
+        # trained on that was tested with.
+        if lock is not None:
+            tested = [i for i, side in enumerate(chosen) if side == TEST]
+            write_lock(lock, with_tested(rows, looks, tested, params.seed, params.group_distance))
     left_out = chosen.count(LEFT_OUT)
     if left_out:
         print(

@@ -11,7 +11,15 @@ from zlib_ng import zlib_ng
 from pipeline.curation.duplicates import perceptual_hash
 from pipeline.curation.measures import WORKING_SIDE, Measures, gray_of, measure, working_copy
 from pipeline.curation.squares import Ahead
-from pipeline.images import EXTENSIONS, SUFFIX_FORMATS, ImageError, Photo, open_photo, read_bytes
+from pipeline.images import (
+    EXTENSIONS,
+    SUFFIX_FORMATS,
+    AccessError,
+    ImageError,
+    Photo,
+    open_photo,
+    read_bytes,
+)
 from pipeline.listing import stem_and_suffix
 from pipeline.outputs import write_bytes
 from pipeline.params import CleanParams
@@ -76,6 +84,8 @@ class Screened:
     perceptual: int = 0
     pixels: int = 0
     """64 bits of hashes of the pixels: equal for equal ones, and hardly ever for others."""
+    failed: bool = False
+    """Whether the file could not be read: nothing is known of the photo in it."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,8 @@ def screen(
         data = read_bytes(raw.path)
         photo = open_photo(data, params.max_pixels, at_least=WORKING_SIDE, strict=True)
     except ImageError as error:
-        return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error)))
+        row = CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error))
+        return Screened(row, failed=isinstance(error, AccessError))
     pixels = photo.pixels
     small = working_copy(pixels)
     gray = gray_of(small)

@@ -7,13 +7,15 @@ makes the square as well, under a name that says of which file, by which decoder
 parameters, and ``resize`` moves it to its place, without even reading the photo. Without it the
 result is the same, only later.
 
-A file is known as DVC knows that one did not change: by inode, size and time of the last change.
+A file is known by its category and name, inode, size and time of the last change, as DVC knows one
+that did not change.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 import shutil
 import tempfile
@@ -83,7 +85,8 @@ class Ahead:
         """Make the square of ``photo``, if ``resize`` would decode its file to the same pixels.
 
         Args:
-            path: the file that ``resize`` will find; it may be renamed, but not be written again.
+            path: the file that ``resize`` will find: it ends in ``<category>/<name>``, and what is
+                before that may be renamed.
             data: what is in it.
             photo: what was decoded from that, at its size or less.
         """
@@ -130,6 +133,10 @@ def take(path: str, params: ResizeParams, target: str) -> bool:
     """Move the square of the file ``path`` to ``target``, and return whether it was there."""
     try:
         square = f"{FOLDER}/{_name(path, params)}"
+    except OSError:
+        # What is wrong with the file comes to light when it is read.
+        return False
+    try:
         os.rename(square, target)  # noqa: PTH104 - a path object costs as much again
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -147,7 +154,10 @@ def clear() -> None:
 
 def _name(path: str, params: ResizeParams) -> str:
     file = os.stat(path)  # noqa: PTH116 - a path object costs as much again
-    identity = f"{file.st_ino}-{file.st_size}-{file.st_mtime_ns}"
+    photo = "/".join(path.replace("\\", "/").rsplit("/", 2)[1:])
+    # Names may be as long as a file system takes them.
+    name = hashlib.sha256(os.fsencode(photo)).hexdigest()[:16]
+    identity = f"{name}-{file.st_ino}-{file.st_size}-{file.st_mtime_ns}"
     return f"{identity}-{params.size}-{params.mode}-{_decoder()}.png"
 
 

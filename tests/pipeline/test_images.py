@@ -7,7 +7,7 @@ import pytest
 from photos import pixels_of, real_photos, scene
 from PIL import ExifTags, Image, ImageCms
 
-from pipeline import images
+from pipeline import images, png
 from pipeline.images import (
     ImageError,
     luma_of,
@@ -220,6 +220,23 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         for attempt in (read_bytes, open_photo, size_of):
             with pytest.raises(ImageError, match="no regular file"):
                 attempt(path)
+
+
+@pytest.mark.parametrize("writer", ["compressed", "stored", "ours"])
+def test_a_png_damaged_within_is_refused(writer: str) -> None:
+    pixels = scene(1, 60, 80)
+    data = (
+        png.encode(pixels)
+        if writer == "ours"
+        else encoded(
+            Image.fromarray(pixels), "PNG", compress_level=6 if writer == "compressed" else 0
+        )
+    )
+    assert np.array_equal(open_photo(data).pixels, pixels)
+    for place in range(len(data) // 3, len(data) - 60, len(data) // 20):
+        flipped = data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
+        with pytest.raises(ImageError, match="damaged"):
+            open_photo(flipped)
 
 
 def damaged(data: bytes) -> list[bytes]:

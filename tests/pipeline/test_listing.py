@@ -20,7 +20,7 @@ def fill(folder: Path, *names: str) -> Path:
 
 
 def test_files_and_folders_come_sorted_and_hidden_files_do_not(tmp_path: Path) -> None:
-    fill(tmp_path, "b.jpg", "a.jpg", ".hidden", "sky/one.jpg", "Sea/one.jpg")
+    fill(tmp_path, "b.jpg", "a.jpg", ".hidden", "sky/one.jpg", "Sea/one.jpg", ".trash/one.jpg")
     assert files_in(tmp_path) == ["a.jpg", "b.jpg"]
     assert folders_in(tmp_path) == [tmp_path / "Sea", tmp_path / "sky"]
 
@@ -35,8 +35,11 @@ def test_files_below_are_found_at_any_depth_in_the_order_of_their_parts(tmp_path
 def test_a_broken_link_is_a_file_and_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
     fill(tmp_path, "real/photo.jpg")
     (tmp_path / "real/broken.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "real/circle.jpg").symlink_to("circle.jpg")
     (tmp_path / "real/round").symlink_to(tmp_path / "real")
-    assert list(files_below(str(tmp_path / "real"))) == ["broken.jpg", "photo.jpg"]
+    found = ["broken.jpg", "circle.jpg", "photo.jpg"]
+    assert list(files_below(str(tmp_path / "real"))) == files_in(tmp_path / "real") == found
+    assert folders_in(tmp_path / "real") == [tmp_path / "real/round"]
 
 
 @pytest.mark.parametrize(

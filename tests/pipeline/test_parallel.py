@@ -77,6 +77,12 @@ def test_slow_inputs_are_handed_over_one_at_a_time(tmp_path: Path) -> None:
     assert len(set(workers)) == 2
 
 
+def test_a_few_slow_inputs_keep_all_workers_busy(tmp_path: Path) -> None:
+    turns = [(tmp_path, n) for n in range(parallel.FEW + 4)]
+    list(map_in_order(_log_turn, turns, workers=8))
+    assert len({path.read_text() for path in tmp_path.iterdir()}) == 8
+
+
 def _log_turn(turn: tuple[Path, int]) -> None:
     folder, number = turn
     (folder / str(number)).write_text(str(os.getpid()))

@@ -407,6 +407,54 @@ def test_a_jpeg_that_is_damaged_within_is_dropped(tmp_path: Path) -> None:
     assert set(state(out)) == {"sea/good.jpg", "sea/turned.jpg"}
 
 
+def test_a_png_that_is_damaged_within_is_dropped(tmp_path: Path) -> None:
+    whole = png(Image.fromarray(scene(1)))
+    hole = whole[: len(whole) // 2] + bytes(16) + whole[len(whole) // 2 + 16 :]
+    out, rows = cleaned(tmp_path, {"sea/good.png": whole, "sea/hole.png": hole})
+    assert rows["sea/hole.png"]["reason"] == "unreadable"
+    assert set(state(out)) == {"sea/good.png"}
+
+
+def test_a_file_that_cannot_be_read_is_a_failure_and_not_only_a_row(tmp_path: Path) -> None:
+    raw = fill(tmp_path / "raw", {"sea/good.jpg": GOOD, "sea/page.jpg": b"<html></html>"})
+    (raw / "sea/gone.jpg").symlink_to(tmp_path / "gone.jpg")
+    report = tmp_path / "reports/clean.csv"
+    failures = clean(raw, tmp_path / "clean", report, CleanParams())
+    assert [str(failure) for failure in failures] == [f"{raw}/sea/gone.jpg: the file is not there"]
+    assert "gone.jpg,dropped,unreadable,the file is not there" in report.read_text()
+    assert set(state(tmp_path / "clean")) == {"sea/good.jpg"}
+
+
+def test_hidden_folders_are_no_categories(tmp_path: Path) -> None:
+    out, rows = cleaned(tmp_path, {"sea/good.jpg": GOOD, ".checkpoints/good-copy.jpg": GOOD})
+    assert set(state(out)) == {"sea/good.jpg"}
+    assert set(rows) == {"sea/good.jpg"}
+
+
+@pytest.mark.parametrize("fault", ["killed", "full"])
+def test_a_run_that_ends_at_its_report_does_not_stand_in_the_way_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    gray = jpeg(np.asarray(Image.fromarray(scene(1)).convert("L").convert("RGB")))
+    raw = fill(tmp_path / "raw", {"sea/good.jpg": GOOD, "sea/gray.jpg": gray})
+    places = (raw, tmp_path / "clean", tmp_path / "reports/clean.csv")
+    clean(*places, CleanParams(drop_gray=False))
+    before = state(tmp_path)
+
+    def fail(*_: object) -> None:
+        if fault == "killed":
+            raise KeyboardInterrupt
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.clean.dropped_sheet", fail)
+        with pytest.raises((KeyboardInterrupt, ColorpipeError)):
+            clean(*places, CleanParams())
+    assert state(tmp_path) == before
+    clean(*places, CleanParams())
+    assert set(state(tmp_path / "clean")) == {"sea/good.jpg"}
+
+
 def test_memory_that_runs_out_costs_a_photo_and_not_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,3 +155,21 @@ def test_mirrored_copies_never_face_each_other(chain: Chain) -> None:
     assert len(sides["test"]) == 20
     turned = {stem.removesuffix("_turned") for stem in sides["test"]}
     assert not turned & {stem.removesuffix("_turned") for stem in sides["train"] | sides["val"]}
+
+
+def test_a_test_set_that_cannot_be_written_down_is_not_made(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = chain.split()
+    fill(chain.resized, "town", range(200, 225))
+    written = chain.lock.read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "split.lock")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.split.write_lock", refuse)
+        with pytest.raises(ColorpipeError, match=r"what was there is unchanged.*split\.lock"):
+            chain.split()
+    assert {path.stem for path in (chain.out / "test_y").iterdir()} == before["test"]
+    assert chain.lock.read_bytes() == written

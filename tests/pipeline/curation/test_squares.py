@@ -85,6 +85,7 @@ def test_other_files_and_other_squares_are_not_taken(tmp_path: Path) -> None:
     (tmp_path / "other.jpg").write_bytes(data)
     assert not take(str(tmp_path / "other.jpg"), PARAMS, target)
     assert not take(str(tmp_path / "missing.jpg"), PARAMS, target)
+    assert not take(str(tmp_path / ("long" * 100)), PARAMS, target)
     assert not take(photo, ResizeParams(size=81), target)
     assert not take(photo, ResizeParams(size=80, mode="pad"), target)
     assert not Path(target).exists()
@@ -104,10 +105,24 @@ def test_of_a_file_that_was_written_again_no_square_is_taken(tmp_path: Path) -> 
 
 
 def test_of_a_file_whose_folder_was_renamed_it_is(tmp_path: Path) -> None:
-    (tmp_path / "being written").mkdir()
-    make(tmp_path / "being written/photo.jpg", photo_file(0))
+    (tmp_path / "being written/sea").mkdir(parents=True)
+    make(tmp_path / "being written/sea/photo.jpg", photo_file(0))
     (tmp_path / "being written").rename(tmp_path / "clean")
-    assert take(str(tmp_path / "clean/photo.jpg"), PARAMS, str(tmp_path / "square.png"))
+    assert take(str(tmp_path / "clean/sea/photo.jpg"), PARAMS, str(tmp_path / "square.png"))
+
+
+def test_where_files_cannot_be_told_apart_no_photo_gets_the_square_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for category in ("sea", "hills"):
+        (tmp_path / category).mkdir()
+    photo = make(tmp_path / "sea/photo.jpg", photo_file(0))
+    same = Path(photo).stat()
+    monkeypatch.setattr(squares.os, "stat", lambda _: same)
+    for other in ("sea/other.jpg", "hills/photo.jpg"):
+        (tmp_path / other).write_bytes(photo_file(1))
+        assert not take(str(tmp_path / other), PARAMS, str(tmp_path / "square.png"))
+    assert take(photo, PARAMS, str(tmp_path / "square.png"))
 
 
 def test_what_resize_would_decode_in_another_way_is_left_to_it(tmp_path: Path) -> None:
