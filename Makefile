@@ -40,6 +40,7 @@ run: install
 
 # A DVC project of its own. It goes on where it was stopped.
 compare: install
+	@$(BIN)/python -m comparison check
 	cd comparison && $(CURDIR)/$(BIN)/dvc repro
 	@echo
 	@echo "The table is in comparison/results.md, the photos side by side in"

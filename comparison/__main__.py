@@ -1,4 +1,4 @@
-"""``python -m comparison split | train RUN | evaluate | table``, in the project's folder.
+"""``python -m comparison check | split | train RUN | evaluate | table``, in the project's folder.
 
 What ``comparison/dvc.yaml`` runs; ``dvc repro`` in ``comparison`` runs what is out of date.
 """
@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from comparison.photos import make_split
+from comparison.photos import check_photos, make_split
 from comparison.settings import MODELS, REPORTS, SPLIT, read_comparison
 from comparison.table import write_table
 from comparison.training import train_run
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m comparison", description="Train all systems alike, and compare them."
     )
     steps = parser.add_subparsers(dest="step", required=True)
+    steps.add_parser("check", help="say whether the photos are there")
     steps.add_parser("split", help="the photos that all learn from and are judged on")
     training = steps.add_parser("train", help="train one run with the budget of all")
     training.add_argument("run", help="its name in comparison/params.yaml")
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _carry_out(step: str, run: str) -> Sequence[Failure]:
     comparison = read_comparison()
+    if step == "check":
+        check_photos(comparison)
+        return ()
     if step == "split":
         return make_split(comparison)
     if step == "train":

@@ -6,12 +6,26 @@ import tempfile
 from pathlib import Path
 
 from comparison.settings import HERE, SPLIT, Comparison
-from pipeline.errors import Failure
+from pipeline.errors import ColorpipeError, Failure
 from pipeline.params import override
 from stages.clean import clean
 from stages.resize import resize
 from stages.scrape import scrape
 from stages.split import split
+
+
+def check_photos(comparison: Comparison) -> None:
+    """Say before anything runs, and in the place of DVC, that there are no photos to compare with.
+
+    Raises:
+        ColorpipeError: the folder or file that the section ``scrape`` names is not there.
+    """
+    path = HERE / comparison.scrape.path
+    if not path.exists():
+        raise ColorpipeError(
+            f"{path} is not there; put a folder of category folders there, or name another one as"
+            " scrape.path in comparison/params.yaml."
+        )
 
 
 def make_split(comparison: Comparison, out: Path = SPLIT) -> list[Failure]:
@@ -30,7 +44,7 @@ def make_split(comparison: Comparison, out: Path = SPLIT) -> list[Failure]:
         raw, cleaned, resized = (Path(folder) / name for name in ("raw", "clean", "resized"))
         failures = scrape(raw, source)
         report = Path(folder) / "clean.csv"
-        clean(raw, cleaned, report, comparison.clean, square=comparison.resize)
+        failures += clean(raw, cleaned, report, comparison.clean, square=comparison.resize)
         failures += resize(cleaned, resized, comparison.resize)
         return failures + split(
             resized, out, comparison.split, manifest=raw / "manifest.csv", lock=None
