@@ -73,12 +73,15 @@ def decode_checked(
     try:
         pixels = simplejpeg.decode_jpeg(data, space, min_height=height, min_width=width)
     except ValueError as error:
-        return str(error) if _is_damage(str(error), data) else None
+        return str(error) if is_damage(str(error), data) else None
     return np.asarray(pixels[..., 0] if space == "GRAY" else pixels, np.uint8)
 
 
-def _is_damage(message: str, data: bytes) -> bool:
-    """Whether a message of libjpeg (jerror.h) is about the picture's data."""
+def is_damage(message: str, data: bytes) -> bool:
+    """Whether a message of libjpeg (jerror.h) is about the picture's data.
+
+    Of the others some are errors, which it does not get over, and some are harmless.
+    """
     if not message.startswith(("Corrupt JPEG data", "Premature end")) or "ICC" in message:
         return False
     found = re.search(r"(\d+) extraneous bytes before marker 0xd9", message)

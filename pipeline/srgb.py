@@ -45,9 +45,28 @@ def lab_to_srgb(image: Image.Image) -> Image.Image:
     return ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
 
 
+def gray_16(image: Image.Image) -> NDArray[np.uint16]:
+    """Return the samples (H, W) of an image of mode I;16: 0 is black and 65535 white.
+
+    Pillow gives those of a TIFF as they are, also where they have 12 bits or count from white down.
+    """
+    samples = np.asarray(image).astype(np.uint16, copy=False)
+    tags = getattr(image, "tag_v2", {})
+    (bits, *_), white_is_zero = tags.get(BITS_PER_SAMPLE, (16,)), tags.get(PHOTOMETRIC, 1) == 0
+    if 0 < bits < 16:
+        white = (1 << bits) - 1
+        wide = np.minimum(samples, white).astype(np.uint32)
+        samples = ((wide * 65535 + white // 2) // white).astype(np.uint16)
+    return np.invert(samples) if white_is_zero else samples
+
+
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
+"""Tags of TIFF 6.0, section 8."""
+
+
 def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit or floating point gray to 8 bits; Pillow alone would clip at 255."""
-    samples = np.asarray(image)
+    samples = gray_16(image) if image.mode.startswith("I;16") else np.asarray(image)
     scaled = np.empty(samples.shape, np.uint8)
     white = 65535.0 if image.mode.startswith("I;16") else _white_of(samples)
     # In blocks: the whole of a large photo in wider numbers would take gigabytes.

@@ -25,7 +25,7 @@ from pipeline.orientation import (
     turned_upright,
     valid,
 )
-from pipeline.srgb import lab_to_srgb
+from pipeline.srgb import gray_16, lab_to_srgb
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def from_image(image: Image.Image) -> GrayPhoto:
     profile = read_profile(icc) if icc else None
     alpha: Samples | None = None
     if image.mode.startswith("I;16"):
-        gray: Samples = np.asarray(image).astype(np.uint16)
+        gray: Samples = gray_16(image)
         clear = image.info.get("transparency")
         if isinstance(clear, int):
             alpha = np.where(gray == clear, np.uint16(0), np.uint16(65_535))
@@ -175,6 +175,17 @@ def render(photo: GrayPhoto, tint: Tint, order: tuple[int, int, int] = (0, 1, 2)
     if photo.alpha is not None:
         pixels[..., 3] = photo.alpha
     return pixels
+
+
+def displayed(photo: GrayPhoto, tint: Tint) -> NDArray[np.uint8]:
+    """Colour a photo as :func:`render` does, and bring it upright and to sRGB in 8 bits.
+
+    So it has to be in a file that can tell neither how it is turned nor in which space it is.
+    """
+    pixels = np.asarray(render(photo.in_8_bits(), tint), np.uint8)
+    if photo.profile is not None:
+        pixels[..., :3] = photo.profile.to_srgb(np.ascontiguousarray(pixels[..., :3]))
+    return turned_upright(pixels, photo.orientation)
 
 
 def to_8_bits(samples: Samples) -> NDArray[np.uint8]:

@@ -9,22 +9,24 @@ segments in the file's head.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import simplejpeg
 
-from pipeline import color
+from pipeline import color, plain_jpeg
 from pipeline.colorizing.gray_photo import Tint
 from pipeline.colorizing.upsampling import band_rows
 from pipeline.formats import tiff_files
+from pipeline.formats.tiff_files import EXIF_HEAD
 from pipeline.images import Gray, ImageError
 
 COMMENT, DQT, SOS, EOI = 0xFE, 0xDB, 0xDA, 0xD9
 JFIF, EXIF_OR_XMP, ICC, ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
-EXIF_HEAD, ICC_HEAD = b"Exif\0\0", b"ICC_PROFILE\0"
+ICC_HEAD = b"ICC_PROFILE\0"
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _LARGEST = 65_533
@@ -126,8 +128,14 @@ def dpi_of(segments: Iterable[Segment]) -> tuple[float, float] | None:
 def segments_for(
     exif: bytes | None, xmp: bytes | None, icc: bytes | None, dpi: tuple[float, float] | None
 ) -> list[Segment]:
-    """Make the head of a photo that was no JPEG; what is too long for a segment is left out."""
+    """Make the head of a photo that was no JPEG.
+
+    Of EXIF the longest values are left out until the rest fits into a segment, and XMP that is too
+    long altogether.
+    """
     segments = [] if dpi is None else [jfif_segment(dpi)]
+    if exif:
+        exif = tiff_files.shortened(exif, _LARGEST - len(EXIF_HEAD))
     for head, data in ((EXIF_HEAD, exif), (XMP_HEAD, xmp)):
         if data and len(head) + len(data) <= _LARGEST:
             segments.append(Segment(EXIF_OR_XMP, head + data))
@@ -177,10 +185,7 @@ def decode_luma(file: bytes) -> Gray:
     Raises:
         ImageError: the data are damaged or end early.
     """
-    try:
-        return np.asarray(simplejpeg.decode_jpeg(file, "GRAY", fastdct=False))[..., 0]
-    except ValueError as error:
-        raise ImageError(f"damaged ({error})") from error
+    return np.asarray(_without_warnings(simplejpeg.decode_jpeg, file, "GRAY"))[..., 0]
 
 
 def header_of(file: bytes) -> tuple[int, int, str]:
@@ -189,11 +194,24 @@ def header_of(file: bytes) -> tuple[int, int, str]:
     Raises:
         ImageError: the head is damaged or of a kind that libjpeg does not know.
     """
+    height, width, space, _ = _without_warnings(simplejpeg.decode_jpeg_header, file)
+    return int(height), int(width), str(space)
+
+
+def _without_warnings(read: Callable[..., Any], file: bytes, *arguments: str) -> Any:
+    """Read a JPEG although libjpeg may warn of something that takes nothing from the picture."""
     try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(file)
+        try:
+            return read(file, *arguments)
+        except ValueError as error:
+            if plain_jpeg.is_damage(str(error), file):
+                raise
+            # A profile in the wrong order of pieces is no warning but an error. Nobody looks at it
+            # here, so it goes by another name.
+            unprofiled = file.replace(ICC_HEAD, ICC_HEAD.lower())
+            return read(unprofiled, *arguments, strict=False)
     except ValueError as error:
         raise ImageError(f"damaged ({error})") from error
-    return int(height), int(width), str(space)
 
 
 def encode(gray: Gray, tint: Tint, quality: int, segments: Iterable[Segment]) -> bytes:

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
-import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 
 from pipeline import color, images
+from pipeline.color import Samples
 from pipeline.colorizing.gray_photo import (
     GrayPhoto,
     Tint,
     as_stored,
+    displayed,
     from_image,
     in_own_space,
     render,
 )
 from pipeline.formats import gif_files, jpeg_files, png_files, tiff_files, webp_files
 from pipeline.formats.profiles import icc_for_colours, read_profile, srgb_icc
+from pipeline.formats.tiff_files import EXIF_HEAD
 from pipeline.images import DEFAULT_MAX_PIXELS, SUFFIX_FORMATS, ImageError, open_photo, reading
 
 FormatName = Literal["jpg", "png", "webp", "tif", "bmp", "gif"]
@@ -46,8 +49,6 @@ SUFFIXES_OF: dict[FormatName, frozenset[str]] = {
     for name, format_ in FORMATS.items()
 }
 """In lower case, the extensions that each format's files have."""
-
-_EXIF_HEAD = b"Exif\0\0"
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def pixels_of(path: Path) -> int:
 def encode(photo_file: PhotoFile, tint: Tint, extension: FormatName | None = None) -> bytes:
     """Write the photo with the colours of ``tint``, in its own format or as ``extension`` says.
 
-    JPEG and BMP hold no transparency: it is put on white. Only PNG and TIFF hold 16 bits.
+    JPEG and BMP hold no transparency: it is put on white. Only PNG and TIFF hold 16 bits. BMP and
+    GIF hold neither orientation nor profile: they come upright and in sRGB.
 
     Raises:
         ImageError: the photo has more pixels on a side than the format can hold.
@@ -130,7 +132,10 @@ def encode(photo_file: PhotoFile, tint: Tint, extension: FormatName | None = Non
         photo = photo.on_white()
     try:
         return _WRITERS[extension](replace(photo_file, photo=photo), tint)
-    except (OSError, ValueError, cv2.error) as error:
+    except MemoryError:
+        raise
+    # What stands beside the pixels is a stranger's, and encoders raise what it drives them to.
+    except Exception as error:
         raise ImageError(f"could not be written as {FORMATS[extension]} ({error})") from error
 
 
@@ -146,7 +151,7 @@ def _read_jpeg(file: bytes) -> PhotoFile:
     return PhotoFile(
         photo,
         "JPEG",
-        exif=exif.removeprefix(_EXIF_HEAD) if exif else None,
+        exif=exif.removeprefix(EXIF_HEAD) if exif else None,
         xmp=xmp.removeprefix(jpeg_files.XMP_HEAD) if xmp else None,
         icc=icc,
         dpi=_resolution(jpeg_files.dpi_of(segments)),
@@ -158,6 +163,8 @@ def _read_jpeg(file: bytes) -> PhotoFile:
 def _read_any(file: bytes, image: Image.Image, max_pixels: int) -> PhotoFile:
     frames = int(getattr(image, "n_frames", 1))
     format_ = "JPEG" if image.format == "MPO" else str(image.format)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and frames > 1:
+        frames = tiff_files.pages_of(image)
     if frames > 1 and image.format != "MPO":
         raise ImageError(f"an animation or a document of {frames} pages; give it as single photos")
     exif = _exif_of(file, image)
@@ -172,10 +179,8 @@ def _read_any(file: bytes, image: Image.Image, max_pixels: int) -> PhotoFile:
         color_space_stays = False
     else:
         photo = from_image(image)
-        if image.mode.startswith("I;16") and _white_is_zero(image):
-            photo = replace(photo, gray=np.invert(photo.gray))
         if image.mode in {"RGB", "RGBA"} and _bits(file, image) == 16:
-            photo = _with_16_bits(photo, file)
+            photo = _with_16_bits(photo, file, image)
         if format_ == "TIFF":
             # Both decoders turn TIFFs upright, and TIFFs only.
             photo = as_stored(photo, _orientation(exif))
@@ -194,16 +199,24 @@ def _read_any(file: bytes, image: Image.Image, max_pixels: int) -> PhotoFile:
     )
 
 
-def _with_16_bits(photo: GrayPhoto, file: bytes) -> GrayPhoto:
+def _with_16_bits(photo: GrayPhoto, file: bytes, image: Image.Image) -> GrayPhoto:
     """Put the tones of 16 bits, where they can be had, in the place of those of 8."""
     pixels = images.wide_samples(file)
     if pixels is None or pixels.shape[:2] != photo.gray.shape:
         return photo
-    gray = color.luma(pixels[..., 2::-1])
+    gray: Samples = color.luma(pixels[..., 2::-1])
     alpha = None if photo.alpha is None or pixels.shape[2] < 4 else pixels[..., 3]
+    if alpha is not None and tiff_files.is_premultiplied(image):
+        gray = _straight(gray, alpha)
     if photo.alpha is not None and alpha is None:
         alpha = photo.alpha.astype(np.uint16) * np.uint16(257)
     return replace(photo, gray=gray, alpha=alpha)
+
+
+def _straight(gray: Samples, alpha: Samples) -> Samples:
+    """Return tones that were multiplied by ``alpha`` (H, W), both uint16, as they were before."""
+    scale = np.float32(65_535) / np.maximum(alpha, 1)
+    return np.asarray(np.minimum(np.rint(gray * scale), 65_535), np.uint16)
 
 
 def _bits(file: bytes, image: Image.Image) -> int:
@@ -215,24 +228,21 @@ def _bits(file: bytes, image: Image.Image) -> int:
     return 8
 
 
-def _white_is_zero(image: Image.Image) -> bool:
-    """Tell whether a TIFF counts from white to black, which Pillow undoes for 8 bits only."""
-    return bool(getattr(image, "tag_v2", {}).get(262, 1) == 0)
-
-
 def _exif_of(file: bytes, image: Image.Image) -> bytes | None:
     if image.format == "TIFF":
         exif = tiff_files.descriptive_exif(file)
     else:
         exif = _bytes(image.info.get("exif"))
-    return tiff_files.without_thumbnail(exif.removeprefix(_EXIF_HEAD)) if exif else None
+    return tiff_files.without_thumbnail(exif.removeprefix(EXIF_HEAD)) if exif else None
 
 
-def _resolution(dpi: tuple[float, float] | None) -> tuple[float, float] | None:
+def _resolution(dpi: object) -> tuple[float, float] | None:
     """Take a resolution that can be one: files say 0, and TIFFs 0/0, where they know none."""
-    if dpi is None or not all(math.isfinite(value) and value > 0 for value in dpi):
+    try:
+        x, y = (float(value) for value in cast(Iterable[Any], dpi))
+    except (TypeError, ValueError):
         return None
-    return dpi
+    return (x, y) if all(math.isfinite(value) and value > 0 for value in (x, y)) else None
 
 
 def _orientation(exif: bytes | None) -> object:
@@ -265,21 +275,22 @@ def _encode_tiff(own: PhotoFile, tint: Tint) -> bytes:
 
 
 def _encode_webp(own: PhotoFile, tint: Tint) -> bytes:
-    exif = _EXIF_HEAD + own.exif if own.exif else b""
+    exif = EXIF_HEAD + own.exif if own.exif else b""
     pixels = render(own.photo, tint)
     return webp_files.encode(pixels, own.lossless, exif, own.xmp or b"", own.icc or b"")
 
 
 def _encode_bmp(own: PhotoFile, tint: Tint) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(render(own.photo, tint)).save(stream, "BMP", dpi=own.dpi or (96, 96))
+    Image.fromarray(displayed(own.photo, tint)).save(stream, "BMP", dpi=own.dpi or (96, 96))
     return stream.getvalue()
 
 
 def _encode_gif(own: PhotoFile, tint: Tint) -> bytes:
-    gray = np.asarray(own.photo.gray, np.uint8)
-    alpha = None if own.photo.alpha is None else np.asarray(own.photo.alpha, np.uint8)
-    return gif_files.encode(gray, alpha, np.dstack(tint.at(gray.shape).band(0, gray)))
+    pixels = displayed(own.photo, tint)
+    alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
+    rgb = np.ascontiguousarray(pixels[..., :3])
+    return gif_files.encode(color.luma(rgb), alpha, color.differences_of(rgb))
 
 
 _WRITERS = {

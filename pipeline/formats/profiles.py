@@ -34,11 +34,11 @@ class Profile:
 
     def from_srgb(self, rgb: RGB) -> RGB:
         """Convert sRGB (H, W, 3) to the profile's own R, G and B."""
-        transform = _transform_from_srgb(self.icc)
-        converted = ImageCms.applyTransform(Image.fromarray(rgb), transform)
-        if converted is None:
-            raise ValueError("the ICC profile gave no picture")
-        return np.asarray(converted)
+        return _transformed(rgb, _transform(self.icc, to_srgb=False))
+
+    def to_srgb(self, rgb: RGB) -> RGB:
+        """Convert the profile's own R, G and B (H, W, 3) to sRGB."""
+        return _transformed(rgb, _transform(self.icc, to_srgb=True))
 
 
 @functools.lru_cache(maxsize=16)
@@ -53,7 +53,7 @@ def read_profile(icc: bytes) -> Profile | None:
             if is_srgb(icc):
                 return None
             ramp = Image.fromarray(np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2))
-            _transform_from_srgb(icc)
+            _transform(icc, to_srgb=False)
         else:
             return None
         converted = ImageCms.profileToProfile(
@@ -99,11 +99,15 @@ def srgb_icc() -> bytes:
 
 
 @functools.lru_cache(maxsize=16)
-def _transform_from_srgb(icc: bytes) -> ImageCms.ImageCmsTransform:
-    return ImageCms.buildTransform(
-        ImageCms.ImageCmsProfile(_SRGB),
-        ImageCms.ImageCmsProfile(io.BytesIO(icc)),
-        "RGB",
-        "RGB",
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-    )
+def _transform(icc: bytes, *, to_srgb: bool) -> ImageCms.ImageCmsTransform:
+    srgb, own = (ImageCms.ImageCmsProfile(source) for source in (_SRGB, io.BytesIO(icc)))
+    source, target = (own, srgb) if to_srgb else (srgb, own)
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    return ImageCms.buildTransform(source, target, "RGB", "RGB", intent)
+
+
+def _transformed(rgb: RGB, transform: ImageCms.ImageCmsTransform) -> RGB:
+    converted = ImageCms.applyTransform(Image.fromarray(rgb), transform)
+    if converted is None:
+        raise ValueError("the ICC profile gave no picture")
+    return np.asarray(converted)

@@ -7,8 +7,10 @@ behind it. Source: TIFF 6.0 (Adobe 1992) and its technical note on Deflate (2002
 from __future__ import annotations
 
 import io
+import operator
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin, TiffTags
@@ -28,6 +30,9 @@ _STRUCTURE = frozenset(
     | {332, 334, 336, 338, 339, 340, 341, 342, 347, 512, 513, 514, 529, 530, 531, 532}
     | {int(TiffImagePlugin.ICCPROFILE)}
 )
+EXIF_HEAD = b"Exif\0\0"
+"""What stands before EXIF data in a JPEG, and before those that Pillow writes."""
+
 _NESTED = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
@@ -46,13 +51,70 @@ def load_exif(data: bytes) -> Image.Exif:
 def descriptive_exif(file: bytes) -> bytes | None:
     """Return a TIFF's tags without those of its samples, as EXIF data, or None if none remain."""
     source, kept = load_exif(file), Image.Exif()
-    for tag, value in source.items():
-        if tag not in _STRUCTURE and tag not in TiffTags.TAGS_V2_GROUPS and tag in ExifTags.TAGS:
-            kept[tag] = value
-    for group in _NESTED:
-        if nested := source.get_ifd(group):
-            kept.get_ifd(group).update(nested)
-    return kept.tobytes() if len(kept) or any(kept.get_ifd(group) for group in _NESTED) else None
+    tags, nested = _descriptive(source)
+    kept.update({tag: value for tag, value in tags.items() if tag in ExifTags.TAGS})
+    for group, values in nested.items():
+        kept.get_ifd(group).update(values)
+    return kept.tobytes() if len(kept) or nested else None
+
+
+def shortened(exif: bytes, most: int) -> bytes:
+    """Leave the longest values out of EXIF data until it has no more than ``most`` bytes.
+
+    Photoshop keeps all sorts of things in the tags of a TIFF, of any length.
+    """
+    if len(exif) <= most:
+        return exif
+    tags = Image.Exif()
+    source, nested = _descriptive(load_exif(exif))
+    tags.update(source)
+    for group, values in nested.items():
+        tags.get_ifd(group).update(values)
+    directories = [tags, *(tags.get_ifd(group) for group in nested)]
+    while len(short := tags.tobytes().removeprefix(EXIF_HEAD)) > most:
+        _, tag, directory = max(
+            (
+                (len(value), tag, directory)
+                for directory in directories
+                for tag, value in directory.items()
+                if isinstance(value, bytes | str | tuple)
+            ),
+            key=operator.itemgetter(0),
+        )
+        del directory[tag]
+    return short
+
+
+def _descriptive(source: Image.Exif) -> tuple[dict[int, Any], dict[int, dict[int, Any]]]:
+    """Return the tags that do not tell of the samples, and those nested in others.
+
+    What a writer has put there in a wrong type is left out: nothing could write it again.
+    """
+    tags = {
+        tag: value
+        for tag, value in source.items()
+        if tag not in _STRUCTURE and tag not in TiffTags.TAGS_V2_GROUPS and _is_writable(tag, value)
+    }
+    nested = {
+        int(group): {
+            tag: value
+            for tag, value in source.get_ifd(group).items()
+            if _is_writable(group, {tag: value})
+        }
+        for group in _NESTED
+    }
+    return tags, {group: values for group, values in nested.items() if values}
+
+
+def _is_writable(tag: int, value: object) -> bool:
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    try:
+        directory[tag] = value
+        directory.tobytes()
+    # A stranger's value: TypeError, struct.error, AttributeError and more have been seen.
+    except Exception:  # noqa: BLE001
+        return False
+    return True
 
 
 def without_thumbnail(exif: bytes) -> bytes:
@@ -79,6 +141,31 @@ def _directory_end(data: bytes, order: str, link: int) -> int | None:
     return end if count and end + 4 <= len(data) else None
 
 
+def pages_of(image: TiffImagePlugin.TiffImageFile) -> int:
+    """Count the pages of a loaded TIFF.
+
+    Copies of a page at a lower resolution and masks, as archives keep them beside a scan, are none.
+    """
+    pages = 1
+    try:
+        for number in range(1, image.n_frames):
+            image.seek(number)
+            pages += not int(image.tag_v2.get(_KIND, 0)) & (_REDUCED | _MASK)
+    finally:
+        image.seek(0)
+        image.load()
+    return pages
+
+
+# TIFF 6.0, section 8, NewSubfileType.
+_KIND, _REDUCED, _MASK = 254, 1, 4
+
+
+def is_premultiplied(image: Image.Image) -> bool:
+    """Whether colours are stored multiplied by their alpha (TIFF 6.0, section 18)."""
+    return tuple(getattr(image, "tag_v2", {}).get(TiffImagePlugin.EXTRASAMPLES, ())) == (1,)
+
+
 def encode(
     pixels: Samples,
     exif: bytes | None,
@@ -96,7 +183,10 @@ def encode(
     ]
     ends = np.cumsum([len(strip) for strip in strips]).tolist()
     tags = _tags_of(exif)
-    if dpi is not None and TiffImagePlugin.X_RESOLUTION not in tags:
+    if dpi is not None and not {
+        TiffImagePlugin.X_RESOLUTION,
+        TiffImagePlugin.Y_RESOLUTION,
+    } <= set(tags):
         tags[TiffImagePlugin.X_RESOLUTION] = dpi[0]
         tags[TiffImagePlugin.Y_RESOLUTION] = dpi[1]
         tags[TiffImagePlugin.RESOLUTION_UNIT] = 2
@@ -130,11 +220,7 @@ def _tags_of(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     if exif is None:
         return tags
-    source = load_exif(exif)
-    for tag, value in source.items():
-        if tag not in _STRUCTURE and tag not in TiffTags.TAGS_V2_GROUPS:
-            tags[tag] = value
-    for group in _NESTED:
-        if nested := source.get_ifd(group):
-            tags[group] = dict(nested)
+    own, nested = _descriptive(load_exif(exif))
+    for tag, value in {**own, **nested}.items():
+        tags[tag] = value
     return tags
