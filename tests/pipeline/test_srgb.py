@@ -2,11 +2,12 @@ import io
 import tracemalloc
 
 import numpy as np
+import pytest
 from photos import scene
 from PIL import Image, ImageCms
 
 from pipeline.images import open_photo
-from pipeline.srgb import is_srgb
+from pipeline.srgb import gray_16, is_srgb, to_srgb
 
 
 def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
@@ -105,3 +106,16 @@ def test_a_few_samples_beyond_white_leave_the_rest_as_it_is() -> None:
     assert not opened(Image.fromarray(none), "TIFF").any()
     large = Image.fromarray(np.array([[0, 32768], [65535, 65535]], np.int32))
     assert opened(large, "TIFF")[..., 0].tolist() == [[0, 128], [255, 255]]
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_gray_of_a_tiff_is_scaled_by_its_bits_and_counts_from_black(
+    bits: int, white_is_zero: bool
+) -> None:
+    levels = np.linspace(0, 2**bits - 1, 256).round().astype(np.uint16)[None]
+    image = Image.fromarray(levels)
+    image.tag_v2 = {258: (bits,), 262: 0 if white_is_zero else 1}
+    ramp = np.arange(256)[None, ::-1] if white_is_zero else np.arange(256)[None]
+    assert np.abs(gray_16(image) / 257 - ramp).max() < 0.5
+    assert np.abs(np.asarray(to_srgb(image, None, []))[..., 0].astype(int) - ramp).max() <= 1
