@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,16 @@ class HeldOut:
     photos: tuple[str, ...]
     grays: list[Gray]
     truths: list[RGB]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the names and the pixels of all pairs."""
+        digest = hashlib.sha256()
+        for name, *pair in zip(self.photos, self.grays, self.truths, strict=True):
+            digest.update(f"{name} {pair[0].shape}".encode())
+            for pixels in pair:
+                digest.update(hashlib.sha256(pixels.tobytes()).digest())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

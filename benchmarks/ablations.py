@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ablation_variants
 import torch
 from ablation_judging import (
     HeldOut,
@@ -38,7 +39,7 @@ from ablation_judging import (
 from ablation_table import EQUAL, OWN, Row, read_rows, rows_of, write_rows
 from ablation_variants import COMMON, VARIANTS, Variant
 
-from pipeline.checkpoints import Checkpoint, run_key
+from pipeline.checkpoints import Checkpoint, code_digest, run_key
 from pipeline.colorizer import Colorizer
 from pipeline.colorizing.torch_predictor import TorchPredictor
 from pipeline.dataset import PhotoSet, read_photos
@@ -170,7 +171,8 @@ def train(variant: Variant, photos: PhotoSet, options: argparse.Namespace) -> Tr
     recipe = variant.recipe(validate(ColorpipeSettings, settings, f"Variant '{variant.name}'"))
     processes = Processes("auto")
     facts = [variant.name, variant.seed, recipe.options(), steps, photos.fingerprint]
-    checkpoint = Checkpoint(run_key({"ablation": facts}))
+    code = code_digest(Path(ablation_variants.__file__))
+    checkpoint = Checkpoint(run_key({"ablation": facts, "code": code}))
     trainer = Trainer(
         recipe,
         photos,
@@ -233,12 +235,13 @@ def _settings(
     }
     facts["recipe"] = ColorpipeSettings(**COMMON).model_dump(mode="json")
     facts["trained_on"] = photos.fingerprint
-    facts["judged_on"] = {photos.name: len(photos.photos) for photos in sets}
+    facts["judged_on"] = {photos.name: photos.fingerprint for photos in sets}
     path = options.out / SETTINGS
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != facts:
         raise ColorpipeError(
-            f"{path} tells of other settings or photos than are given now; name another folder with"
-            " --out, or delete this one."
+            f"{path} tells of other settings or photos than are given now, or is of an earlier"
+            " version, which did not tell photos apart; name another folder with --out, or delete"
+            " this one."
         )
     return facts
 

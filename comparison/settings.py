@@ -53,7 +53,9 @@ class Comparison(Section):
     resize: ResizeParams
     split: SplitParams
     budget: Budget
-    train: dict[str, Any] = Field(description="Keys of the section train, for every run.")
+    train: dict[str, Any] = Field(
+        description="Keys of the section train, for every run; of options, each one by itself."
+    )
     runs: tuple[str, ...] = Field(min_length=2, description="What is compared, in order.")
     overrides: dict[str, dict[str, Any]] = Field(
         description="Keys of the section train for each run; an empty mapping for none."
@@ -69,7 +71,12 @@ class Comparison(Section):
         """
         if run not in self.runs:
             raise ColorpipeError(f"There is no run '{run}'; there are {', '.join(self.runs)}.")
-        values = {"recipe": run, **self.train, **self.overrides[run]}
+        own = self.overrides[run]
+        values = {"recipe": run, **self.train, **own}
+        common, given = self.train.get("options"), own.get("options")
+        # What is no mapping is refused below.
+        if isinstance(common, dict) and isinstance(given, dict):
+            values["options"] = {**common, **given}
         return validate(TrainParams, values, f"comparison/params.yaml, run {run}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from comparison.settings import COSTS, CURVES, MODELS, SPLIT, Budget, Comparison
-from pipeline.checkpoints import Checkpoint, run_key
+from pipeline.checkpoints import Checkpoint, code_digest, run_key
 from pipeline.dataset import PhotoSet, read_photos
 from pipeline.errors import ColorpipeError
 from pipeline.outputs import new_file
@@ -20,7 +20,7 @@ from pipeline.params import TrainParams, override
 from pipeline.processes import Processes
 from pipeline.recipes import recipe_of
 from pipeline.report import write_metrics
-from pipeline.runtime import choose_dtype, keep_freed_memory
+from pipeline.runtime import DeviceName, choose_device, choose_dtype, keep_freed_memory
 from pipeline.training import Trainer
 from stages.train import train
 
@@ -45,7 +45,7 @@ def train_run(comparison: Comparison, run: str) -> None:
     params = comparison.params(run)
     photos = read_photos(SPLIT, "train")
     facts = [params.model_dump(mode="json"), comparison.budget.model_dump(), photos.fingerprint]
-    note = NOTES / f"{run_key({'run': facts})}.json"
+    note = NOTES / f"{run_key({'run': facts, 'code': code_digest()})}.json"
     epochs = epochs_for(comparison.budget, params, photos, note)
     effort = train(
         SPLIT, MODELS / f"{run}.safetensors", CURVES / run, override(params, {"epochs": epochs})
@@ -60,7 +60,7 @@ def train_run(comparison: Comparison, run: str) -> None:
             "images": effort.images,
             "seconds": round(effort.seconds, 1),
             "images_per_second": round(effort.images / effort.seconds, 2),
-            "peak_memory_gb": round(_peak_memory() / 1e9, 2),
+            "peak_memory_gb": round(_peak_memory(params.device) / 1e9, 2),
         },
     )
     note.unlink(missing_ok=True)
@@ -105,6 +105,7 @@ def speed(params: TrainParams, photos: PhotoSet) -> float:
             processes=processes,
             dtype=choose_dtype(processes.device, params.precision),
             checkpoint=Checkpoint("speed", Path(folder)),
+            compiled=params.compile,
         )
         seconds, epoch, per_epoch = 0.0, 0, trainer.sampler.steps_per_epoch
         for phase in recipe.phases:
@@ -125,9 +126,9 @@ def _seconds_a_step(trainer: Trainer, last: int) -> float:
             return seconds / steps
 
 
-def _peak_memory() -> int:
-    """Return the most bytes that were in use: the GPU's if there is one, else the process's."""
-    if torch.cuda.is_available():
+def _peak_memory(device: DeviceName) -> int:
+    """Return the most bytes that were in use: the GPU's where that trained, else the process's."""
+    if choose_device(device).type == "cuda":
         return int(torch.cuda.max_memory_allocated())
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

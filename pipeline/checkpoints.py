@@ -1,7 +1,7 @@
 """Checkpoints: the whole state of a training run, so that a stopped one goes on where it was.
 
 They lie outside the outs of the chain, in a cache, one folder a run; a run is known by a hash of
-all that its result depends on.
+all that its result depends on, the code of training included: under other code it begins anew.
 """
 
 from __future__ import annotations
@@ -23,6 +23,39 @@ from pipeline.errors import ColorpipeError
 from pipeline.outputs import new_file
 
 CACHE = Path(".colorpipe/training")
+
+_PACKAGE = Path(__file__).parent
+_DECISIVE = (
+    "aging.py",
+    "averaging.py",
+    "candidates.py",
+    "color.py",
+    "dataset.py",
+    "judging/metrics.py",
+    "loss_table.py",
+    "networks/*.py",
+    "processes.py",
+    "recipes/*.py",
+    "report.py",  # draws the contact sheets
+    "runtime.py",
+    "starting_weights.py",
+    "training.py",
+    "validation.py",
+    "weights.py",
+)
+
+
+def training_modules() -> list[Path]:
+    """Return the modules of this package that decide what training gives, sorted."""
+    return sorted(path for pattern in _DECISIVE for path in _PACKAGE.glob(pattern))
+
+
+def code_digest(*others: Path) -> str:
+    """Return a hash of the source of :func:`training_modules` and of the files ``others``."""
+    digest = hashlib.sha256()
+    for path in (*training_modules(), *others):
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def run_key(facts: Mapping[str, Any]) -> str:

@@ -251,12 +251,11 @@ class BatchSampler:
         side = random.uniform(augmentation.smallest, augmentation.largest, self.batch_size) * short
         # affine_grid's coordinates: the photo spans -1 to 1 both ways.
         scale = np.stack([side / width, side / height], axis=1)
-        centre = random.uniform(-1, 1, (self.batch_size, 2)) * (1 - scale)
+        place = random.uniform(-1, 1, (self.batch_size, 2))
         mirror = np.where(random.random(self.batch_size) < 0.5, -1.0, 1.0)
-        if augmentation.smallest == 1.0 and height == width:
-            # Nothing is cut: scale as validation does, with antialiasing.
+        if augmentation.smallest == augmentation.largest:
+            rgb = _slices(rgb, size, augmentation.largest, place[self._part])
             mirrored = torch.from_numpy(mirror[self._part] < 0).to(rgb.device)
-            rgb = resized(rgb, size)
             return torch.where(mirrored[:, None, None, None], rgb.flip(3), rgb)
         # The grid below only interpolates: what it would have to shrink is shrunk before, with
         # antialiasing, to where the smallest square has about the size wanted.
@@ -268,7 +267,7 @@ class BatchSampler:
         theta = np.zeros((self.batch_size, 2, 3), np.float32)
         theta[:, 0, 0] = scale[:, 0] * mirror
         theta[:, 1, 1] = scale[:, 1]
-        theta[:, :, 2] = centre
+        theta[:, :, 2] = place * (1 - scale)
         grid = functional.affine_grid(
             torch.from_numpy(theta[self._part]).to(rgb.device),
             [len(rgb), 3, size, size],
@@ -279,6 +278,24 @@ class BatchSampler:
         )
 
 
+def _slices(rgb: torch.Tensor, size: int, part: float, places: NDArray[np.float64]) -> torch.Tensor:
+    """Slice a square of ``size`` px, ``part`` of the shorter side, from each photo (N, 3, H, W).
+
+    Photos of another size are scaled as validation does, so that whole pixels are cut: between them
+    a square would be blurred. ``places`` (N, 2) say where, x and y, from -1 to below 1.
+    """
+    short = min(rgb.shape[-2:])
+    height, width = (round(side * round(size / part) / short) for side in rgb.shape[-2:])
+    rgb = resized(rgb, height, width)
+    spare = np.array([width - size, height - size])
+    corners = ((places + 1) / 2 * (spare + 1)).astype(int)
+    squares = [
+        photo[:, top : top + size, left : left + size]
+        for photo, (left, top) in zip(rgb, corners, strict=True)
+    ]
+    return torch.stack(squares)
+
+
 def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     """Bring sRGB pixels (N, H, W, 3), 0 to 255, to the device as (N, 3, H, W), 0 to 1."""
     # A copy, since a memory-mapped photo may not be written to, as torch would be free to do.
@@ -286,15 +303,18 @@ def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     return tensor.permute(0, 3, 1, 2).float() / 255
 
 
-def resized(rgb: torch.Tensor, size: int) -> torch.Tensor:
-    """Scale (N, 3, H, W), 0 to 1, to (N, 3, size, size); nothing to do is not done.
+def resized(rgb: torch.Tensor, height: int, width: int | None = None) -> torch.Tensor:
+    """Scale (N, 3, H, W), 0 to 1, to a height and a width, which is the same unless it is given.
+
+    Nothing to do is not done.
 
     Bicubic with antialiasing: Pillow's filter, which the published systems scale with.
     """
-    if rgb.shape[-2:] == (size, size):
+    size = (height, width or height)
+    if rgb.shape[-2:] == size:
         return rgb
     scaled = functional.interpolate(
-        rgb, size=(size, size), mode="bicubic", antialias=True, align_corners=False
+        rgb, size=size, mode="bicubic", antialias=True, align_corners=False
     )
     # The filter's negative lobes reach beyond the ends.
     return scaled.clamp(0, 1)

@@ -9,11 +9,13 @@ torch's DistributedDataParallel does not allow.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
 
+from pipeline.errors import ColorpipeError
 from pipeline.runtime import DeviceName, choose_device
 
 
@@ -65,6 +67,30 @@ class Processes:
         from accelerate.utils import gather  # noqa: PLC0415
 
         return list(gather(tensor[None]))
+
+    def check_alike(self, step: int, modules: Iterable[nn.Module]) -> None:
+        """Make sure that all processes are at the same step with the same weights in ``modules``.
+
+        None goes on before all have come here.
+
+        Raises:
+            ColorpipeError: they are not; it is raised in every process.
+        """
+        if self.count == 1:
+            return
+        checksum = 0
+        for module in modules:
+            for weight in module.parameters():
+                checksum = zlib.crc32(weight.detach().cpu().contiguous().numpy().data, checksum)
+        own = torch.tensor([step, checksum], device=self.device)
+        states = {tuple(state.tolist()) for state in self.gather(own)}
+        if len(states) > 1:
+            steps = " and ".join(str(done) for done in sorted({done for done, _ in states}))
+            raise ColorpipeError(
+                f"The processes do not hold the same weights (after {steps} steps of training);"
+                " start all of them in one folder that they share, where the checkpoint of a"
+                " stopped run is, with the same code and parameters."
+            )
 
     def wait(self) -> None:
         """Wait until every process has come here."""

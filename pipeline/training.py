@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -124,9 +123,8 @@ class Trainer:
             self.generator.load_state_dict(start)
         # Averaged weights; without averaging they are the generator's own.
         self.average = copy.deepcopy(self.generator) if settings.ema else self.generator
-        self.optimizers = recipe.optimizers(
-            self.networks, fused=self.device.type in {"cuda", "cpu"}
-        )
+        fused = self.device.type in {"cuda", "cpu"}
+        self.optimizers = recipe.optimizers(self.networks, fused=fused)
         self.rates = {
             name: [group["lr"] for group in optimizer.param_groups]
             for name, optimizer in self.optimizers.items()
@@ -159,6 +157,8 @@ class Trainer:
         if self.processes.first:
             self.checkpoint.require(self._state_size())
         self._resume()
+        # The first removes the checkpoint of a finished run: not before all others have read it.
+        self.processes.check_alike(self.step, self.networks.values())
         settings = self.recipe.settings
         with (
             interruptions() as stop,
@@ -320,7 +320,7 @@ class Trainer:
         own = self._own_states()
         if not self.processes.first:
             return
-        state: dict[str, Any] = {
+        state: dict[str, object] = {
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "own": own,
             "average": self.average.state_dict(),
@@ -369,16 +369,19 @@ class Trainer:
         modules = list(self.networks.values())
         values = [value for module in modules for value in module.state_dict().values()]
         moments = [weight for module in modules for weight in module.parameters()]
-        copied = list(self.generator.parameters())
         copies = bool(self.recipe.settings.ema) + (self.candidates.best_in is not None)
-        return _bytes(values) + 2 * _bytes(moments) + copies * _bytes(copied)
+        return _bytes(values) + 2 * _bytes(moments) + copies * _bytes(self.generator.parameters())
 
     def _reporting(self) -> contextlib.AbstractContextManager[ProgressReport | None]:
         if not self.processes.first:
             return contextlib.nullcontext()
-        left = (self.steps - self.step) * self.recipe.settings.batch_size
+        settings = self.recipe.settings
+        if 0 < self.step < self.steps:
+            epoch = self.step // self.sampler.steps_per_epoch + 1
+            print(f"It goes on from epoch {epoch} of {settings.epochs}, where it was stopped.")
+        left = (self.steps - self.step) * settings.batch_size
         return ProgressReport(f"Training {self.recipe.name}", left)
 
 
-def _bytes(tensors: Sequence[torch.Tensor]) -> int:
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
     return sum(int(tensor.nbytes) for tensor in tensors)

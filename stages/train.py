@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from pipeline.checkpoints import Checkpoint, run_key
+from pipeline.checkpoints import Checkpoint, code_digest, run_key
 from pipeline.dataset import PhotoSet, read_photos
 from pipeline.errors import ColorpipeError
 from pipeline.loss_table import Curve
@@ -49,7 +49,7 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
     with ``losses.tsv``, ``discriminator.tsv`` and ``validation.tsv``, a row an epoch, and
     ``samples``, a contact sheet of validation photos an epoch. Trained weights that training
     starts from (``params.init``) are watched too, as epoch 0. A run that is stopped leaves a
-    checkpoint and goes on when the same is asked for again.
+    checkpoint and goes on when the same is asked for again, of the same code.
 
     Several processes, launched by ``torchrun`` or ``accelerate launch``, share every batch.
 
@@ -87,6 +87,7 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
                 "processes": processes.count,
                 "dtype": str(dtype),
                 "torch": torch.__version__,
+                "code": code_digest(Path(__file__)),
             }
         )
     )

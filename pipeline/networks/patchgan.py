@@ -22,7 +22,9 @@ class PatchGAN(nn.Module):
         width: channels of the first layer, doubled in each further layer up to eight times.
         layers: stride-2 layers.
         norm: batch norm, instance norm (CycleGAN), or the spectral norm of the weights (Miyato et
-            al. 2018).
+            al. 2018). It is that of the layers between the first and the last, which have none:
+            under "spectral" too, where these two also keep the initial weights that PyTorch draws,
+            while all others start from N(0, 0.02).
     """
 
     def __init__(

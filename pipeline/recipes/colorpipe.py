@@ -68,7 +68,10 @@ class ColorpipeSettings(Settings):
         0.15, ge=0, le=1, description="The part of the epochs that is adversarial, at the end."
     )
     adversarial_rate: float = Field(
-        1e-4, gt=0, description="Both learning rates in the adversarial phase."
+        1e-4,
+        gt=0,
+        description="Both learning rates in the adversarial phase; the generator's falls to it"
+        " before, and is never above learning_rate.",
     )
     exponent: float = Field(
         1.5,
@@ -194,7 +197,8 @@ class Colorpipe(Recipe):
         """Warm up over 5%, then fall along a cosine; low and constant in the adversarial phase."""
         if optimizer == DISCRIMINATOR:
             return 1.0
-        low = self.settings.adversarial_rate / self.settings.learning_rate
+        highest = self.settings.learning_rate
+        low = min(self.settings.adversarial_rate, highest) / highest
         if phase.adversarial:
             return low
         progress = self._regression_progress(phase, progress)

@@ -68,7 +68,7 @@ class CycleGAN(Recipe):
     after a whole cycle. Where it is silent, the paper: weight 10 on the cycle, no identity loss
     (the channel counts differ), pools of 50, Adam 2e-4 with momentum 0.5, constant for half of the
     epochs and then linearly to 0, 200 epochs, batches of one, instance norm, the discriminators'
-    losses halved, the generators first in every step.
+    losses halved, the generators first in every step; and, as in the authors' code, no dropout.
 
     The page's generator gives a and b of a lightness; a colour photo is all three. That is what the
     colour discriminator judges, what the way back starts from, and what has to be the same after a
@@ -104,7 +104,7 @@ class CycleGAN(Recipe):
     @property
     def _unet(self) -> dict[str, Any]:
         width, halvings = self.settings.width, self.settings.halvings
-        return {"width": width, "halvings": halvings, "norm": "instance"}
+        return {"width": width, "halvings": halvings, "norm": "instance", "dropout": 0.0}
 
     @property
     def multiple(self) -> int:

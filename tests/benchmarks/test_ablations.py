@@ -7,10 +7,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import ablation_variants
 import ablations
 import pytest
 import torch
 from ablation_variants import COMMON, VARIANTS
+from PIL import Image
 from splits import make_split
 
 from pipeline.interruptions import StopRequest
@@ -145,7 +147,7 @@ def test_what_stands_in_the_table_is_not_done_again(
 
 
 def test_a_variant_that_was_stopped_goes_on_to_the_same_figures(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def figures() -> list[dict[str, str]]:
         return [{**row, "images_per_second": ""} for row in read(folder)]
@@ -153,6 +155,26 @@ def test_a_variant_that_was_stopped_goes_on_to_the_same_figures(
     assert ablate("recipe") == 0
     whole = figures()
     (folder / "out/table.csv").unlink()
+    stop_in_the_middle(monkeypatch)
+    assert not (folder / "out/table.csv").exists()
+    assert ablate("recipe") == 0
+    assert "It goes on from epoch 14 of 20" in capsys.readouterr().out
+    assert figures() == whole
+
+
+def test_a_variant_that_was_stopped_begins_anew_under_other_code(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_in_the_middle(monkeypatch)
+    edited = folder / "ablation_variants.py"
+    edited.write_text(Path(ablation_variants.__file__).read_text() + "# Another.\n")
+    monkeypatch.setattr(ablation_variants, "__file__", str(edited))
+    assert ablate("recipe") == 0
+    assert "goes on" not in capsys.readouterr().out
+
+
+def stop_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the variant "recipe" after its step 13 of 20."""
     step = Trainer._train_step
 
     def stopping(self: Trainer, phase: Any, where: str) -> None:
@@ -172,9 +194,6 @@ def test_a_variant_that_was_stopped_goes_on_to_the_same_figures(
         interrupted.setattr(Trainer, "_loop", watched)
         interrupted.setattr(Trainer, "_train_step", stopping)
         assert ablate("recipe") == 130
-    assert not (folder / "out/table.csv").exists()
-    assert ablate("recipe") == 0
-    assert figures() == whole
 
 
 @pytest.mark.parametrize(
@@ -216,6 +235,19 @@ def test_rows_of_other_settings_are_kept_out_of_a_table(
     assert ablate("no average", "--ratio", "0.7") == 2
     assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
     monkeypatch.setattr(ablations, "COMMON", {**ablations.COMMON, "lambda_regression": 5.0})
+    assert ablate("no average") == 2
+    assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
+    assert read(folder) == before
+
+
+def test_rows_of_other_photos_of_the_same_name_are_kept_out_of_a_table(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ablate("recipe") == 0
+    before = read(folder)
+    # Others, but as many and of the same names.
+    for path in (folder / "held-out").rglob("*.png"):
+        Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
     assert ablate("no average") == 2
     assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
     assert read(folder) == before

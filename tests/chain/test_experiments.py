@@ -46,6 +46,12 @@ def test_a_file_is_of_the_recipe_it_is_named_after_and_fits_its_data(path: Path)
         assert read_categories(PROJECT / params.scrape.categories)
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_published_system_ends_with_its_last_weights(path: Path) -> None:
+    # It chooses none by validation photos, as the project's own recipe does.
+    assert params_of(path).train.keep == "last"
+
+
 def test_every_published_system_has_one() -> None:
     assert {params_of(path).train.recipe for path in FILES} == set(RECIPES) - {"colorpipe"}
 

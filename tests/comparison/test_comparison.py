@@ -103,6 +103,15 @@ def test_the_budget_lets_every_phase_of_a_schedule_have_its_epochs() -> None:
         assert [p.name for p in recipe.phases] == [p.name for p in whole.phases], run
 
 
+def test_a_run_s_options_come_on_top_of_those_for_every_run(project: Path) -> None:
+    train = {**SMALL["train"], "options": {"clip": 1.0, "width": 8}}
+    write_params(train=train)
+    comparison = read_comparison()
+    assert comparison.params("heartbeat").options == {"clip": 1.0, "width": 8}
+    assert comparison.params("unet").options == {"clip": 1.0, "width": 4, "halvings": 5}
+    assert comparison.params("unet").size == 32
+
+
 # From photos to the table
 
 
@@ -191,6 +200,35 @@ def test_the_speed_is_that_of_all_phases_together(
     assert seen == [(0, half), (half, 2 * half)]
 
 
+def test_the_speed_of_compiled_networks_is_measured_compiled(
+    project: Path, split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.nn.Module] = []
+
+    def compile_(self: torch.nn.Module) -> None:
+        compiled.append(self)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_)
+    monkeypatch.setattr(training, "_seconds_a_step", lambda *_: 1.0)
+    params, photos = read_comparison().params("unet"), read_photos(split, "train")
+    training.speed(params, photos)
+    assert compiled == []
+    training.speed(override(params, {"compile": True}), photos)
+    assert len(compiled) == 1
+
+
+def test_the_memory_is_that_of_the_device_that_trains(
+    project: Path, split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A machine with a GPU of which nothing is in use, as training is on the CPU.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 0)
+    assert main(["train", "unet"]) == 0
+    costs = json.loads((project / "costs/unet.json").read_text())
+    assert costs["peak_memory_gb"] > 0.1
+    assert training._peak_memory("cuda") == 0
+
+
 @pytest.mark.parametrize("unit", ["images", "seconds"])
 def test_a_run_that_is_stopped_goes_on_to_the_very_same_weights(
     project: Path, split: Path, monkeypatch: pytest.MonkeyPatch, unit: str
@@ -272,6 +310,10 @@ def test_mistakes_in_the_settings_are_said(
 def test_what_is_missing_is_named_with_the_step_that_makes_it(
     project: Path, split: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["check"]) == 2
+    assert "put a folder of category folders there" in capsys.readouterr().err
+    (project.parent / "photos").mkdir()
+    assert main(["check"]) == 0
     assert main(["train", "pix3pix"]) == 2
     assert "no run 'pix3pix'; there are heartbeat, unet, slim" in capsys.readouterr().err
     assert main(["evaluate"]) == 2

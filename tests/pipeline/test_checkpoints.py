@@ -1,11 +1,56 @@
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from imports import NO_INFLUENCE, imported
+from scratch import PROJECT
 
-from pipeline.checkpoints import Checkpoint, run_key
+from pipeline import checkpoints
+from pipeline.checkpoints import Checkpoint, code_digest, run_key, training_modules
 from pipeline.errors import ColorpipeError
+
+# What stages/train.py imports and a run's result, given the other facts of its key, is the same
+# without:
+SAME_RESULT = {
+    Path("pipeline") / name
+    for name in (
+        # They keep and write what they are given, when they are told to.
+        *("checkpoints.py", "interruptions.py", "outputs.py"),
+        # A split's photos are PNGs, of which every reader makes the same pixels.
+        *("images.py", "orientation.py", "plain_jpeg.py", "png.py", "srgb.py"),
+        # The bytes of the weights that training starts from are a fact of their own.
+        "shipped.py",
+        "judging/__init__.py",
+    )
+}
+
+
+def test_the_code_of_a_run_is_every_module_that_decides_its_result():
+    needed = imported(Path("stages/train.py"), PROJECT) - NO_INFLUENCE
+    counted = {path.relative_to(PROJECT) for path in training_modules()}
+    assert counted == needed - SAME_RESULT
+    assert needed >= SAME_RESULT
+
+
+def test_a_change_of_any_module_of_training_is_other_code(tmp_path, monkeypatch):
+    other = tmp_path / "variants.py"
+    other.write_text("one = 1")
+    before = code_digest()
+    with_other = code_digest(other)
+    shutil.copytree(PROJECT / "pipeline", tmp_path / "pipeline")
+    monkeypatch.setattr(checkpoints, "_PACKAGE", tmp_path / "pipeline")
+    assert code_digest() == before != with_other == code_digest(other)
+    other.write_text("one = 2")
+    assert code_digest(other) != with_other
+    seen = {before}
+    for path in training_modules():
+        with path.open("a") as stream:
+            stream.write("# Another.\n")
+        seen.add(code_digest())
+    assert len(seen) == len(training_modules()) + 1
 
 
 def test_a_key_depends_on_every_fact_but_not_on_their_order():

@@ -124,6 +124,43 @@ def test_jitter_cuts_as_much_as_pix2pix_does(photos):
     assert np.allclose(spans, 4 * 63 * 256 / 286, atol=5)
 
 
+@pytest.mark.parametrize(("height", "width"), [(286, 286), (286, 300)])
+def test_jitter_cuts_whole_pixels(height, width):
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (4, height, width, 3), np.uint8)
+    noise = PhotoSet(tuple(f"noise-{i}.png" for i in range(4)), pixels, "")
+    sampler = BatchSampler(noise, 256, 4, augmentation=JITTER, seed=0)
+    seen = set()
+    for step in range(4):
+        batch = (sampler.batch(step, CPU) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        for photo, square in zip(pixels, batch, strict=True):
+            seen.update(
+                (top, left, mirrored)
+                for mirrored, made in enumerate((square, square[:, ::-1]))
+                for top, left in np.argwhere((photo == made[0, 0]).all(2))[:, :2].tolist()
+                if np.array_equal(photo[top : top + 256, left : left + 256], made)
+            )
+    assert len(seen) == 16
+    assert {mirrored for *_, mirrored in seen} == {0, 1}
+    assert max(top for top, *_ in seen) > 20
+    assert max(left for _, left, _ in seen) > 20
+
+
+@pytest.mark.parametrize(("side", "size", "scaled"), [(64, 64, 72), (200, 256, 286)])
+def test_jitter_scales_as_validation_does_and_then_cuts(photos, side, size, scaled):
+    pixels = np.stack([np.asarray(Image.fromarray(p).resize((side, side))) for p in photos.pixels])
+    sampler = BatchSampler(PhotoSet(photos.names, pixels, ""), size, 8, augmentation=JITTER, seed=0)
+    whole = resized(to_tensor(pixels, CPU), scaled)
+    squares = whole.unfold(2, size, 1).unfold(3, size, 1)
+    for photo, made in zip(squares, sampler.batch(0, CPU), strict=True):
+        found = [
+            torch.equal(square, each)
+            for square in photo.permute(1, 2, 0, 3, 4).flatten(0, 1)
+            for each in (made, made.flip(2))
+        ]
+        assert sum(found) == 1
+
+
 def test_the_parts_of_several_processes_are_the_batch_of_one(photos):
     def sampler(part):
         return BatchSampler(photos, 32, 4, augmentation=CROPS, seed=5, part=part)

@@ -21,7 +21,7 @@ import json, os, signal, sys
 from pathlib import Path
 from pipeline import training
 from pipeline.dataset import BatchSampler
-from pipeline.errors import StoppedError
+from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.params import TrainParams
 from stages.train import train
 
@@ -41,12 +41,18 @@ def stopped(self, phase, where):
         os.kill(os.getpid(), signal.SIGINT)
 training.Trainer._train_step = stopped
 
+rank = os.environ.get("RANK", "alone")
+if len(sys.argv) > 4:
+    os.chdir(folder / f"node-{rank}")
+
 try:
     train(folder / "split", folder / "out/generator.safetensors", folder / "out/curves",
         TrainParams(**json.loads(sys.argv[2])))
 except StoppedError:
     pass
-(folder / f"seen-{os.environ.get('RANK', 'alone')}.json").write_text(json.dumps(seen))
+except ColorpipeError as error:
+    (folder / f"error-{rank}.txt").write_text(str(error))
+(folder / f"seen-{rank}.json").write_text(json.dumps(seen))
 """
 
 
@@ -54,18 +60,28 @@ HEARTBEAT = {"recipe": "heartbeat", "options": {"label_noise": 0.0}}
 CYCLEGAN = {"recipe": "cyclegan", "options": {"halvings": 5, "width": 4, "pool": 2}}
 
 
-def run(folder, count, params, stop=0):
-    """Train in ``folder`` with so many processes; Ctrl-C reaches them in step ``stop``."""
+def run(folder, count, params, stop=0, *apart):
+    """Train in ``folder`` with so many processes; Ctrl-C reaches them in step ``stop``.
+
+    ``apart`` gives each process a folder of its own, as machines without a shared one have.
+    """
     params = {"epochs": 2, "batch_size": 4, "size": 32, "precision": "float32", **params}
-    if not folder.exists():
-        folder.mkdir()
+    if not (folder / "split").exists():
+        folder.mkdir(exist_ok=True)
         make_split(folder / "split", train=8, size=32)
         (folder / "script.py").write_text(SCRIPT)
     launcher = [sys.executable]
     if count > 1:
         launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"]
     done = subprocess.run(
-        [*launcher, "script.py", str(folder), json.dumps({**params, "device": "cpu"}), str(stop)],
+        [
+            *launcher,
+            "script.py",
+            str(folder),
+            json.dumps({**params, "device": "cpu"}),
+            str(stop),
+            *apart,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -126,6 +142,19 @@ def test_two_processes_go_on_with_the_pool_that_each_had(tmp_path):
     run(tmp_path / "parts", 2, CYCLEGAN)
     whole, parts = (tmp_path / name / "out/generator.safetensors" for name in ("whole", "parts"))
     assert parts.read_bytes() == whole.read_bytes()
+
+
+def test_processes_that_do_not_find_the_same_checkpoint_do_not_go_on(tmp_path):
+    folder = tmp_path / "machines"
+    for rank in (0, 1):
+        (folder / f"node-{rank}").mkdir(parents=True)
+    run(folder, 2, HEARTBEAT, 3, "apart")
+    assert not list(folder.glob("error-*"))
+    run(folder, 2, HEARTBEAT, 0, "apart")
+    assert not (folder / "out").exists()
+    for rank in (0, 1):
+        said = (folder / f"error-{rank}.txt").read_text()
+        assert "do not hold the same weights (after 0 and 3 steps of training); start all" in said
 
 
 def test_a_single_process_agrees_with_itself_and_imports_no_launcher():

@@ -29,9 +29,8 @@ def make_trainer(data, checkpoint, seed=0, options=None, recipe="colorpipe", **s
         photos,
         validation=validation,
         seed=seed,
-        processes=Processes("cpu"),
         checkpoint=checkpoint,
-        **{"dtype": torch.float32, **(options or {})},
+        **{"dtype": torch.float32, "processes": Processes("cpu"), **(options or {})},
     )
 
 
@@ -81,6 +80,44 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(data, tmp_path, monkeypa
     assert torch.equal(weights(resumed.run()), expected)
     assert resumed.losses.rows == whole.losses.rows
     assert resumed.candidates.rows == whole.candidates.rows
+
+
+class Second(Processes):
+    """The first of two processes, of which the other says what ``answer`` makes of this one's."""
+
+    def __init__(self, answer):
+        super().__init__("cpu")
+        self.count = 2
+        self.answer = answer
+
+    def average(self, tensors):
+        pass
+
+    def gather(self, tensor):
+        return [tensor, self.answer(tensor)]
+
+
+@pytest.mark.parametrize("change", [(1, 0), (0, 1)], ids=["step", "weights"])
+def test_processes_with_another_step_or_other_weights_do_not_start(data, tmp_path, change):
+    processes = Second(lambda own: own + torch.tensor(change))
+    trainer = make_trainer(data, Checkpoint("run", tmp_path), options={"processes": processes})
+    with pytest.raises(ColorpipeError, match=r"not hold the same weights .* one folder that they"):
+        trainer.run()
+    assert trainer.step == 0
+
+
+def test_the_checkpoint_of_a_finished_run_stays_until_every_process_has_read_it(data, tmp_path):
+    checkpoint = Checkpoint("run", tmp_path)
+    make_trainer(data, checkpoint).run()
+    there = []
+
+    def late(own):
+        there.append((int(own[0]), checkpoint.path.exists()))
+        return own
+
+    trainer = make_trainer(data, checkpoint, options={"processes": Second(late)})
+    trainer.run()
+    assert there == [(trainer.steps, True)]
 
 
 def test_losses_are_kept_by_epoch_and_phase(data, tmp_path):

@@ -15,9 +15,10 @@ from splits import make_split
 
 from pipeline.checkpoints import run_key
 from pipeline.colorizer import Colorizer
-from pipeline.errors import ColorpipeError
+from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.params import TrainParams
 from pipeline.recipes import get_recipe
+from pipeline.training import Trainer
 from pipeline.weights import halve, load_generator, save_generator
 from stages.train import train
 
@@ -158,6 +159,31 @@ def test_another_start_is_another_run(tmp_path, monkeypatch):
         run(split, init=str(init), epochs=1)
     assert keys[0] != keys[1]
     assert keys[0] == keys[2]
+
+
+def test_a_stopped_run_says_where_it_goes_on_and_begins_anew_under_other_code(
+    tmp_path, monkeypatch, capsys
+):
+    split = make_split(tmp_path / "split")
+    step = Trainer._train_step
+
+    def stopping(self, phase, where):
+        if self.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        step(self, phase, where)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Trainer, "_train_step", stopping)
+        with pytest.raises(StoppedError):
+            run(split, epochs=3)
+    assert "goes on" not in capsys.readouterr().out
+    with monkeypatch.context() as edited:
+        edited.setattr("stages.train.code_digest", lambda *files: f"another {files}")
+        run(split, epochs=3)
+    assert "goes on" not in capsys.readouterr().out
+    run(split, epochs=3)
+    printed = capsys.readouterr().out
+    assert "It goes on from epoch 2 of 3, where it was stopped." in printed
 
 
 def test_a_start_that_does_not_fit_is_said_before_photos_are_read(tmp_path):

@@ -129,6 +129,14 @@ def test_cyclegan_s_colour_photos_have_their_lightness(photo):
         assert not torch.allclose(networks[judge](made), networks[judge](brighter)), judge
 
 
+def test_cyclegan_s_generators_drop_nothing_as_the_authors_do():
+    networks = get_recipe("cyclegan", SMALL["cyclegan"]).networks()
+    x = {"generator": torch.randn(1, 1, 32, 32), "gray_generator": torch.randn(1, 3, 32, 32)}
+    for name, given in x.items():
+        network = networks[name].train()
+        assert torch.equal(network(given), network(given)), name
+
+
 def test_landscape_rgb_becomes_the_same_without_its_discriminator(photo):
     found = []
     for discriminator in (True, False):
@@ -199,6 +207,17 @@ def test_colorpipe_ends_adversarially_and_never_jumps_in_its_rate(early):
     assert max(abs(a - b) for a, b in pairwise(rates)) < 0.25
     last = recipe.rate_factor("generator", adversarial, 0.5)
     assert last == pytest.approx(rates[-1], abs=0.01)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_colorpipe_s_rate_is_never_above_the_one_asked_for(share):
+    settings = {"learning_rate": 1e-5, "adversarial_share": share}
+    recipe = get_recipe("colorpipe", settings)
+    for phase in recipe.phases:
+        rates = [recipe.rate_factor("generator", phase, step / 100) for step in range(100)]
+        assert max(rates) == 1
+        assert rates[-1] == 1
+        assert recipe.rate_factor("discriminator", phase, 0.5) == 1
 
 
 @pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "unet"])
