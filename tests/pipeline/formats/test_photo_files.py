@@ -9,15 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import skimage.data
+from files import COLOR, DEEP, GRAY, colorized, deep_pixels, opened, saved, tiff, tones
 from PIL import (
     ExifTags,
     Image,
     ImageCms,
     ImageOps,
     PngImagePlugin,
-    TiffImagePlugin,
-    TiffTags,
 )
 from predictors import Rainbow
 
@@ -28,10 +26,7 @@ from pipeline.formats.photo_files import PhotoFile
 from pipeline.formats.profiles import srgb_icc
 from pipeline.images import ImageError
 
-COLOR = Image.fromarray(skimage.data.coffee()[:301, :403])
-GRAY = COLOR.convert("L")
 ALPHA = Image.fromarray(np.tile(np.linspace(0, 255, 403).astype(np.uint8), (301, 1)))
-DEEP = np.asarray(GRAY).astype(np.uint16) * 257 - np.asarray(GRAY) // 3
 TAKEN = "2020:01:02 03:04:05"
 
 
@@ -41,35 +36,6 @@ def exif(orientation: int = 1) -> bytes:
     tags[0x0112] = orientation
     tags.get_ifd(0x8769)[0x9003] = TAKEN
     return tags.tobytes()
-
-
-def saved(image: Image.Image, format_: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, format_, **options)
-    return stream.getvalue()
-
-
-def colorized(file: bytes, extension: photo_files.FormatName | None = None) -> bytes:
-    photo_file = photo_files.read(file)
-    (tint,) = Colorizer(Rainbow()).tints([photo_file.photo])
-    return photo_files.encode(photo_file, tint, extension)
-
-
-def opened(file: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(file))
-
-
-def tones(file: bytes) -> np.ndarray:
-    image = opened(file)
-    if image.mode in {"P", "RGBA", "LA"}:
-        image = image.convert("RGBA").convert("RGB")
-    return np.asarray(image.convert("L")).astype(int)
-
-
-def deep_pixels(file: bytes) -> np.ndarray:
-    pixels = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert pixels.dtype == np.uint16
-    return pixels
 
 
 def is_colourful(file: bytes) -> bool:
@@ -378,54 +344,6 @@ def test_the_number_of_pixels_is_told_from_the_head(tmp_path: Path) -> None:
     assert photo_files.pixels_of(path) == 0
 
 
-def tiff(samples: np.ndarray, bits: int = 16, **tags: object) -> bytes:
-    """A TIFF that Pillow cannot write: ``samples`` (H, W) or (H, W, C), with further tags."""
-    height, width = samples.shape[:2]
-    channels = samples.shape[2] if samples.ndim == 3 else 1
-    if bits == 12:
-        pairs = samples.astype(np.uint32).reshape(-1, 2)
-        packed = pairs[:, 0] << 12 | pairs[:, 1]
-        data = np.stack([packed >> 16, packed >> 8, packed], 1).astype(np.uint8).tobytes()
-    else:
-        data = samples.astype("<u2").tobytes()
-    directory = TiffImagePlugin.ImageFileDirectory_v2()
-    values: dict[int, object] = {256: width, 257: height, 258: (bits,) * channels, 259: 1}
-    values |= {262: 2 if channels > 2 else 1, 277: channels, 278: height, 279: len(data)}
-    for tag, value in {**values, **{int(name[1:]): value for name, value in tags.items()}}.items():
-        directory[tag] = value
-    directory.tagtype[273] = TiffTags.LONG
-    directory[273] = 0
-    stream = io.BytesIO()
-    directory.save(stream)
-    return stream.getvalue() + data
-
-
-def test_a_tiff_of_12_bits_is_as_light_as_it_was() -> None:
-    samples = np.asarray(GRAY.crop((0, 0, 400, 300))).astype(np.uint32) * 4095 // 255
-    result = deep_pixels(colorized(tiff(samples, bits=12)))
-    gray = color.luma(np.ascontiguousarray(result[..., ::-1]))
-    assert np.array_equal(gray, (samples * 65535 + 2047) // 4095)
-
-
-def test_a_tiff_of_16_bits_that_counts_from_white_down_is_no_negative() -> None:
-    result = deep_pixels(colorized(tiff(65535 - DEEP, t262=(0,))))
-    assert np.array_equal(color.luma(np.ascontiguousarray(result[..., ::-1])), DEEP)
-    picture = opened(tiff(65535 - DEEP, t262=(0,)))
-    library = Colorizer(Rainbow())(picture)
-    assert np.abs(np.asarray(library.convert("L")).astype(int) - (DEEP >> 8)).max() <= 1
-
-
-def test_16_bits_that_are_stored_times_their_alpha_come_out_as_light_as_they_were() -> None:
-    half = np.full_like(DEEP, 32768)
-    stored = (DEEP.astype(np.uint32) * half // 65535).astype(np.uint16)
-    result = colorized(tiff(np.dstack([stored, stored, stored, half]), t338=(1,)))
-    pixels = deep_pixels(result)
-    gray = color.luma(np.ascontiguousarray(pixels[..., 2::-1])).astype(int)
-    assert np.abs(gray - DEEP).max() <= 2
-    assert (pixels[..., 3] == 32768).all()
-    assert opened(result).tag_v2[338] == (2,)
-
-
 @pytest.mark.parametrize("extension", photo_files.FORMATS)
 @pytest.mark.parametrize("orientation", [1, 6, 7])
 def test_whatever_it_becomes_a_photo_stays_upright(
@@ -453,17 +371,6 @@ def test_where_a_file_holds_no_profile_its_colours_are_srgbs(
     assert difference(truth, shown) < (0.7 if extension == "gif" else 0.1) * difference(kept, shown)
 
 
-def test_exif_that_is_too_long_for_a_jpeg_loses_the_longest_and_not_all() -> None:
-    tags = Image.Exif()
-    tags[0x0112], tags[0x010E] = 6, "the caption"
-    tags[34377] = bytes(80_000)
-    result = opened(colorized(saved(GRAY, "TIFF", exif=tags), "jpg"))
-    assert (result.getexif()[0x0112], result.getexif()[0x010E]) == (6, "the caption")
-    assert 34377 not in result.getexif()
-    kept = opened(colorized(saved(GRAY, "TIFF", exif=tags), "tif"))
-    assert len(kept.tag_v2[34377]) == 80_000
-
-
 @pytest.mark.parametrize("extension", photo_files.FORMATS)
 @pytest.mark.parametrize("format_", ["JPEG", "TIFF", "WEBP"])
 def test_a_tag_of_a_wrong_type_costs_nothing_but_itself(
@@ -483,21 +390,6 @@ def test_a_tag_of_a_wrong_type_costs_nothing_but_itself(
     assert result.size == GRAY.size
     if extension not in {"bmp", "gif"}:
         assert result.getexif()[270] == "It"
-
-
-def test_a_scan_with_a_small_copy_of_itself_is_no_document() -> None:
-    stream = io.BytesIO()
-    GRAY.save(stream, "TIFF", save_all=True, append_images=[GRAY.resize((100, 75))])
-    document = bytearray(stream.getvalue())
-    with pytest.raises(ImageError, match="a document of 2 pages"):
-        photo_files.read(bytes(document))
-    small = GRAY.resize((100, 75))
-    small.encoderinfo = {"tiffinfo": {254: 1}}
-    stream = io.BytesIO()
-    GRAY.save(stream, "TIFF", save_all=True, append_images=[small])
-    result = opened(colorized(stream.getvalue()))
-    assert result.size == GRAY.size
-    assert np.array_equal(tones(colorized(stream.getvalue())), np.asarray(GRAY))
 
 
 @pytest.mark.parametrize("fault", ["filled up", "profile"])

@@ -1,0 +1,69 @@
+"""Photo files made, colorized and looked at in memory."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+import skimage.data
+from PIL import Image, TiffImagePlugin, TiffTags
+from predictors import Rainbow
+
+from pipeline.colorizer import Colorizer
+from pipeline.formats import photo_files
+
+COLOR = Image.fromarray(skimage.data.coffee()[:301, :403])
+GRAY = COLOR.convert("L")
+DEEP = np.asarray(GRAY).astype(np.uint16) * 257 - np.asarray(GRAY) // 3
+
+
+def saved(image: Image.Image, format_: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format_, **options)
+    return stream.getvalue()
+
+
+def tiff(samples: np.ndarray, bits: int = 16, **tags: object) -> bytes:
+    """A TIFF that Pillow cannot write: ``samples`` (H, W) or (H, W, C), with further tags."""
+    height, width = samples.shape[:2]
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    if bits == 12:
+        pairs = samples.astype(np.uint32).reshape(-1, 2)
+        packed = pairs[:, 0] << 12 | pairs[:, 1]
+        data = np.stack([packed >> 16, packed >> 8, packed], 1).astype(np.uint8).tobytes()
+    else:
+        data = samples.astype("<u2").tobytes()
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    values: dict[int, object] = {256: width, 257: height, 258: (bits,) * channels, 259: 1}
+    values |= {262: 2 if channels > 2 else 1, 277: channels, 278: height, 279: len(data)}
+    for tag, value in {**values, **{int(name[1:]): value for name, value in tags.items()}}.items():
+        directory[tag] = value
+    directory.tagtype[273] = TiffTags.LONG
+    directory[273] = 0
+    stream = io.BytesIO()
+    directory.save(stream)
+    return stream.getvalue() + data
+
+
+def colorized(file: bytes, extension: photo_files.FormatName | None = None) -> bytes:
+    photo_file = photo_files.read(file)
+    (tint,) = Colorizer(Rainbow()).tints([photo_file.photo])
+    return photo_files.encode(photo_file, tint, extension)
+
+
+def opened(file: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(file))
+
+
+def tones(file: bytes) -> np.ndarray:
+    image = opened(file)
+    if image.mode in {"P", "RGBA", "LA"}:
+        image = image.convert("RGBA").convert("RGB")
+    return np.asarray(image.convert("L")).astype(int)
+
+
+def deep_pixels(file: bytes) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels.dtype == np.uint16
+    return pixels
