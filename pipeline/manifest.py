@@ -10,12 +10,14 @@ import csv
 import dataclasses
 import hashlib
 import operator
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from pipeline.errors import ColorpipeError
+from pipeline.listing import printable
 from pipeline.outputs import new_file
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ MANIFEST = "manifest.csv"
 """The name of the manifest inside ``data/raw``: a :class:`RawPhoto` a row."""
 REFUSED = "refused.csv"
 """The table beside it: a :class:`RefusedPhoto` a row."""
+LONGEST_CELL = 8192
+"""Characters that are kept of a stranger's text; spreadsheets take 32,767."""
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,18 @@ def content_name(data: bytes, extension: str) -> str:
     return hashlib.sha256(data).hexdigest()[:16] + extension
 
 
+def cell(strange: str) -> str:
+    """What a table holds of a stranger's text: one line, not too long, and no formula.
+
+    A spreadsheet would compute a cell that begins with one of ``= + - @``; it gets an apostrophe in
+    front, which a spreadsheet takes for the mark of a text.
+    """
+    text = printable(strange)
+    if len(text) > LONGEST_CELL:
+        text = f"{text[: LONGEST_CELL - 1]}…"
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
 def write_table(path: Path, rows: Iterable[DataclassInstance], row_type: type[Any]) -> None:
     """Write dataclass instances as CSV, whole or not at all; the fields are the columns.
 
@@ -90,7 +107,7 @@ def read_table(path: Path, row_type: type[R]) -> list[R]:
     The last columns may be missing, if their fields have defaults: an older version had them not.
 
     Raises:
-        ColorpipeError: the file is missing or has other columns.
+        ColorpipeError: the file is missing, has other columns or a row that cannot be read.
     """
     fields = dataclasses.fields(row_type)
     try:
@@ -112,7 +129,8 @@ def read_table(path: Path, row_type: type[R]) -> list[R]:
             ]
     except FileNotFoundError as error:
         raise ColorpipeError(f"{path} is missing; run the stage that writes it first.") from error
-    except (TypeError, ValueError, UnicodeDecodeError) as error:
+    # A cell of more than 128 Ki characters is csv's own error.
+    except (TypeError, ValueError, csv.Error) as error:
         raise ColorpipeError(
             f"{path} has a row that cannot be read ({error}); make it again with the stage that"
             " writes it."

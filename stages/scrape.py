@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.listing import printable
 from pipeline.manifest import (
     MANIFEST,
     REFUSED,
     RawPhoto,
     RefusedPhoto,
+    cell,
     content_name,
     read_table,
     write_table,
@@ -26,6 +26,7 @@ from pipeline.outputs import check_replaceable, new_folder
 from pipeline.params import ScrapeParams
 from pipeline.progress import track
 from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source, reasons
+from pipeline.sources.base import OFFLINE_WAY
 from pipeline.web.downloads import FOLDER
 from pipeline.web.media import describe, sniff
 
@@ -126,22 +127,19 @@ class Harvest:
             photos[digest] = RawPhoto(
                 name=name,
                 category=offer.category,
-                url=printable(offer.url),
-                page=printable(offer.page),
-                query=printable(offer.query),
-                licence=printable(offer.licence),
+                url=cell(offer.url),
+                page=cell(offer.page),
+                query=cell(offer.query),
+                licence=cell(offer.licence),
                 media_type=media.type,
                 sha256=digest,
                 bytes=len(offer.data),
             )
 
     def _refuse(self, found: Offer | Refusal, reason: str, detail: str) -> None:
-        url, page = printable(found.url), printable(found.page)
-        self.refused.append(
-            RefusedPhoto(
-                found.category, url, reason, printable(detail), page, printable(found.query)
-            )
-        )
+        row = (found.category, cell(found.url), reason)
+        about = (cell(detail), cell(found.page), cell(found.query))
+        self.refused.append(RefusedPhoto(*row, *about))
 
     def close(self) -> None:
         """Write the two tables, and note the categories of which nothing was kept.
@@ -165,10 +163,19 @@ class Harvest:
         write_table(self.folder / REFUSED, self.refused, RefusedPhoto)
 
     def _nothing(self) -> str:
-        counts = Counter(row.reason for row in self.refused).most_common()
-        why = [f"{count} × {reason}" for reason, count in counts]
+        counts = Counter(row.reason for row in self.refused)
+        examples = {row.reason: row for row in reversed(self.refused)}
+        why = [
+            f"{count} × {reason} ({_shortened(examples[reason])})"
+            for reason, count in counts.most_common()
+        ]
         troubles = [str(failure) for failure in self.failures if not self.refused]
-        return f"No photo could be had: {'; '.join(why or troubles or ['none was found'])}."
+        way = f"; {OFFLINE_WAY}" if set(counts) == {reasons.UNREACHABLE} else ""
+        return f"No photo could be had: {'; '.join(why or troubles or ['none was found'])}{way}."
+
+
+def _shortened(row: RefusedPhoto) -> str:
+    return ": ".join(part[:200] for part in (row.url, row.detail) if part)
 
 
 def _print_table(harvest: Harvest) -> None:

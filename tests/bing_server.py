@@ -101,6 +101,7 @@ class BingServer:
         self.at_once = 0
         self.lock = threading.Lock()
         self.stopping = threading.Event()
+        self.rested = threading.Event()
 
     def __enter__(self) -> BingServer:
         owner = self
@@ -294,6 +295,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, self._any_photo(), "image/jpeg")
 
+    def _bad_not_yet(self) -> None:
+        """Busy, for every path that begins so, until :attr:`BingServer.rested` is set."""
+        if self.server_of.rested.is_set():
+            self._send(200, self._any_photo(), "image/jpeg")
+        else:
+            self._send(429, b"", **{"Retry-After": "20"})
+
     def _bad_much_later(self) -> None:
         self._send(503, b"", **{"Retry-After": "86400"})
 
@@ -323,6 +331,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _bad_to_photo(self) -> None:
         query = urllib.parse.quote(next(iter(self.server_of.photos)))
         self._redirect(f"/photo/{query}/0.jpg")
+
+    def _bad_to_signed(self) -> None:
+        self._redirect("/photo/x/../%73ea/0.jpg?sig=a%2Cb,c%3D=&e=%41")
 
     def _bad_to_loopback(self) -> None:
         self._redirect("http://127.0.0.1:1/photo.jpg")

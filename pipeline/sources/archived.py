@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pooch
 
@@ -13,7 +15,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
 from pipeline.params import ScrapeParams
 from pipeline.progress import ProgressReport
-from pipeline.sources.base import INBOX, Found, Offer, Refusal, is_hidden
+from pipeline.sources.base import INBOX, Found, Later, Offer, Refusal, is_hidden
 from pipeline.web.archives import Member, members
 from pipeline.web.downloads import FOLDER
 
@@ -38,28 +40,73 @@ class OfficialFile:
 def obtain(file: OfficialFile, folder: Path = DATASETS) -> Path:
     """Download an official file unless it is there, and check it; return where it lies.
 
+    A download that was cut off is gone on with by the next call.
+
     Raises:
         ColorpipeError: it cannot be had, or is not the file that was published.
     """
-    pooch.get_logger().setLevel("WARNING")
-    known_hash = f"md5:{file.md5}" if file.md5 else None
+    path = folder.resolve() / file.name
+    if path.is_file() and _is_published(path, file):
+        return path
+    part = path.with_name(f"{file.name}.part")
+    otherwise = "download it by other means and name it with --path (scrape.path)."
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with ProgressReport(f"Downloading {file.name}", None, "MiB") as progress:
-            downloader = pooch.HTTPDownloader(progressbar=_Progress(progress))
-            return Path(
-                pooch.retrieve(file.url, known_hash, file.name, folder, downloader=downloader)
-            )
-    # A file that differs is pooch's ValueError; the errors of its HTTP client are OSErrors.
-    except (OSError, ValueError) as error:
-        why = (
-            "its MD5 is not the one that was published"
-            if isinstance(error, ValueError) and not isinstance(error, OSError)
-            else "its host cannot be reached, or does not have it"
-        )
+            _download(file.url, part, progress)
+    # The errors of pooch's HTTP client are OSErrors without a text of the system's.
+    except OSError as error:
+        why = error.strerror or "its host cannot be reached, does not have it or hung up"
         raise ColorpipeError(
-            f"{file.url} could not be had: {why}; download it by other means and name it with"
-            " --path (scrape.path)."
+            f"{file.url} could not be had: {why}; run again, which goes on where this stopped, or"
+            f" {otherwise}"
         ) from error
+    published = _is_published(part, file)
+    _tag(part).unlink(missing_ok=True)
+    if not published:
+        part.unlink()
+        raise ColorpipeError(
+            f"{file.url} could not be had: its MD5 is not the one that was published; {otherwise}"
+        )
+    part.replace(path)
+    return path
+
+
+def _is_published(path: Path, file: OfficialFile) -> bool:
+    return file.md5 is None or pooch.file_hash(str(path), alg="md5") == file.md5
+
+
+def _tag(part: Path) -> Path:
+    """Where the ETag or the date stands of the file that ``part`` is the beginning of."""
+    return part.with_name(f"{part.name}.tag")
+
+
+def _download(url: str, part: Path, progress: ProgressReport) -> None:
+    """Fetch what ``part`` lacks, or all where the server has another file by now or cannot tell.
+
+    It is asked by RFC 9110, section 13.1.5 ("If-Range").
+    """
+    tag = _tag(part)
+    headers = {"Accept-Encoding": "identity"}
+    same = tag.read_text(encoding="latin-1") if tag.exists() else ""
+    # The last byte once more: a server refuses to send nothing.
+    done = max(0, part.stat().st_size - 1) if part.exists() and same.isprintable() and same else 0
+    if done:
+        headers |= {"Range": f"bytes={done}-", "If-Range": same}
+    with part.open("ab") as stream:
+        stream.truncate(done)
+
+        def begin(response: Any, **_: object) -> None:
+            if response.status_code == 200:
+                stream.truncate(0)
+                strong = response.headers.get("ETag", "W/")
+                weak = strong.startswith("W/")
+                same = response.headers.get("Last-Modified", "") if weak else strong
+                tag.write_text(same, encoding="latin-1")
+
+        pooch.HTTPDownloader(
+            progressbar=_Progress(progress), headers=headers, hooks={"response": begin}
+        )(url, stream, None)
 
 
 class _Progress:
@@ -142,7 +189,8 @@ class ArchiveSource:
             category = self._category_of(member.name)
             if category is not None:
                 found = True
-                yield offer(member, path, category, self._licence)
+                url = f"{path.name}#{member.name}"
+                yield Later(category, partial(look, member, url, category, self._licence))
         if not found:
             raise ColorpipeError(f"{path} holds no photos of this data set; see {self._page}.")
 
@@ -153,12 +201,12 @@ def is_photo(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES and not is_hidden(path)
 
 
-def offer(member: Member, path: Path, category: str, licence: str) -> Found:
+def look(member: Member, url: str, category: str, licence: str) -> Offer | Refusal:
     """What becomes of a member: its photo, or why it was not read."""
-    url = f"{path.name}#{member.name}"
-    if member.reason:
-        return Refusal(category, url, member.reason, member.detail)
-    return Offer(category, url, member.data, licence=licence)
+    content = member.read()
+    if content.reason:
+        return Refusal(category, url, content.reason, content.detail)
+    return Offer(category, url, content.data, licence=licence)
 
 
 COCO_SAMPLE = OfficialFile("https://s3.amazonaws.com/fast-ai-coco/coco_sample.tgz", None)

@@ -58,9 +58,10 @@ class Cifar10Source:
         batches: dict[str, dict[bytes, Any]] = {}
         for member in members(path, _is_batch, _MAX_BATCH):
             name = PurePosixPath(member.name).name
-            if member.reason:
-                raise ColorpipeError(f"{path}: {member.name} cannot be read ({member.reason}).")
-            batches[name] = read_pickle(member.data, f"{path}: {member.name}")
+            content = member.read()
+            if content.reason:
+                raise ColorpipeError(f"{path}: {member.name} cannot be read ({content.reason}).")
+            batches[name] = read_pickle(content.data, f"{path}: {member.name}")
         if "batches.meta" not in batches or len(batches) < 2:
             raise ColorpipeError(
                 f"{path} does not hold CIFAR-10's Python version (data_batch_1 to 5, test_batch,"

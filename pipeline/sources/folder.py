@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,16 @@ from pathlib import Path
 from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
 from pipeline.sources import reasons
-from pipeline.sources.base import Found, Later, Offer, Refusal, Shortfall, is_hidden
+from pipeline.sources.base import (
+    Found,
+    Later,
+    Offer,
+    Refusal,
+    Shortfall,
+    files_below,
+    is_hidden,
+    regular_files,
+)
 from pipeline.sources.categories import folder_name
 
 
@@ -28,6 +38,8 @@ class FolderSource:
     def __iter__(self) -> Iterator[Found]:
         """Yield the photos in the order of their paths; files without a photo's extension are not.
 
+        A folder that may not be read and a link that leads nowhere cost what they hold.
+
         Raises:
             ColorpipeError: the folder is missing or holds no photo, or two of its folders would
                 become the same category.
@@ -38,7 +50,10 @@ class FolderSource:
                 " a folder of photos for each category."
             )
         found = False
-        for category, files in self._categories():
+        for category, files, troubles in self._categories():
+            for error in troubles:
+                found = True
+                yield Shortfall(category, _unread(error.filename, error))
             for file in files:
                 found = True
                 yield Later(category, partial(self._read, category, file))
@@ -48,12 +63,15 @@ class FolderSource:
                 f" ending in {', '.join(sorted(SUFFIXES))}."
             )
 
-    def _categories(self) -> Iterator[tuple[str, list[Path]]]:
+    def _categories(self) -> Iterator[tuple[str, list[Path], list[OSError]]]:
+        """Yield categories with their photos, and with why a folder could not be looked into."""
         try:
             inside = sorted(self.root.iterdir())
         except OSError as error:
             raise ColorpipeError(f"{self.root} could not be read ({error.strerror}).") from error
-        folders = [path for path in inside if path.is_dir() and not is_hidden(Path(path.name))]
+        inside = [path for path in inside if not is_hidden(Path(path.name))]
+        # Path.is_dir raises where it may not look; os.path.isdir says no.
+        folders = [path for path in inside if os.path.isdir(path)]  # noqa: PTH112
         owners: dict[str, Path] = {}
         for folder in folders:
             category = folder_name(folder.name, str(folder))
@@ -63,15 +81,17 @@ class FolderSource:
                     f"{other} and {folder} would both become the category '{category}';"
                     " rename one of them."
                 )
-            yield category, self._photos(folder.rglob("*"))
-        loose = self._photos(inside)
-        if loose:
+            files, troubles = files_below(folder)
+            yield category, self._photos(files), troubles
+        files, troubles = regular_files(sorted({*inside}.difference(folders)))
+        loose = self._photos(files)
+        if loose or troubles:
             category = folder_name(self.root.resolve().name, str(self.root))
-            if category.casefold() in owners:
+            if loose and category.casefold() in owners:
                 raise ColorpipeError(
                     f"{loose[0]} lies outside a category's folder; move it into one."
                 )
-            yield category, loose
+            yield category, loose, troubles
 
     def _read(self, category: str, file: Path) -> Offer | Refusal | Shortfall:
         url = file.relative_to(self.root).as_posix()
@@ -81,13 +101,15 @@ class FolderSource:
                 return Refusal(category, url, reasons.TOO_LARGE, f"{size} bytes")
             return Offer(category, url, file.read_bytes())
         except OSError as error:
-            return Shortfall(category, f"{file} could not be read ({error.strerror})")
+            return Shortfall(category, _unread(file, error))
 
     def _photos(self, paths: Iterable[Path]) -> list[Path]:
-        return sorted(
+        return [
             path
             for path in paths
-            if path.suffix.lower() in SUFFIXES
-            and not is_hidden(path.relative_to(self.root))
-            and path.is_file()
-        )
+            if path.suffix.lower() in SUFFIXES and not is_hidden(path.relative_to(self.root))
+        ]
+
+
+def _unread(path: Path | str, error: OSError) -> str:
+    return f"{path} could not be read ({error.strerror})"

@@ -85,7 +85,7 @@ def read_labels(lists: Path) -> dict[str, str]:
     """
     wanted = {_LABELS, _CLASSES}
     found = {
-        PurePosixPath(member.name).name: member.data
+        PurePosixPath(member.name).name: member.read().data
         for member in members(lists, lambda name: PurePosixPath(name).name in wanted, _MAX_LIST)
     }
     if found.keys() != wanted:

@@ -53,7 +53,8 @@ def read_urls(path: Path) -> dict[str, list[Candidate]]:
 
     Raises:
         ColorpipeError: the file is missing, is no UTF-8 text, lacks the column or holds no URL, or
-            a row is no CSV, runs into the next or has a category that cannot name a folder.
+            a row is no CSV, runs into the next or has a category that cannot name a folder, or
+            would share one with another category.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -68,10 +69,16 @@ def read_urls(path: Path) -> dict[str, list[Candidate]]:
     separator = _SEPARATORS.get(path.suffix.lower())
     rows = _lines(text) if separator is None else _table(path, text, separator)
     lists: dict[str, dict[str, Candidate]] = {}
-    spelled: dict[str, str] = {}
+    first: dict[str, tuple[str, str, int]] = {}
     for number, row in rows:
-        name = folder_name(row.get("category") or path.stem, f"{path}, line {number}")
-        category = spelled.setdefault(name.casefold(), name)
+        given = (row.get("category") or path.stem).strip()
+        name = folder_name(given, f"{path}, line {number}")
+        category, known, line = first.setdefault(name.casefold(), (name, given, number))
+        if given.casefold() != known.casefold():
+            raise ColorpipeError(
+                f"{path}, lines {line} and {number}: '{known}' and '{given}' would both become the"
+                f" category '{category}'; rename one of them."
+            )
         candidate = Candidate(
             row["url"], row.get("page") or "", row.get("query") or "", row.get("licence") or ""
         )

@@ -2,14 +2,16 @@
 
 A category has candidates in a fixed order. As many are under way as photos are missing, so what
 was tried is always a beginning of that order, and what is kept are its first photos, however long
-each of them took. That, and the cache, make a run that was killed end where it would have ended.
+each of them took; the price is that a slow host's photos hold up those behind them. That, and the
+cache, make a run that was killed end where it would have ended.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +21,15 @@ from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
 from pipeline.progress import ProgressReport
 from pipeline.sources import reasons
-from pipeline.sources.base import Found, Offer, Refusal, Shortfall
-from pipeline.web.downloads import FOLDER, Answer, Downloads
+from pipeline.sources.base import OFFLINE_WAY, Found, Offer, Refusal, Shortfall
+from pipeline.web.downloads import FOLDER, Answer, DamagedError, Downloads
 from pipeline.web.fetch import Fetcher, FetchError, FetchSettings, cancel_all
 from pipeline.web.media import describe, sniff
 from pipeline.web.robots import product_token
+
+WINDOW = 4096
+"""Candidates under way, in all categories, where no limit makes their order count: so many of one
+slow host's, in a row, keep those behind them waiting. With a limit it is a few for each worker."""
 
 T = TypeVar("T")
 
@@ -76,6 +82,7 @@ class Session:
 
     async def photo(self, url: str) -> Answer:
         """Fetch a photo, or say why not; two categories that ask for one URL share the answer."""
+        url = url.partition("#")[0]
         try:
             known = self._downloads.find(url)
             if known is not None and self._holds(known):
@@ -123,15 +130,18 @@ class Session:
             FetchError: it cannot be had.
         """
         known = self._downloads.find(url)
-        last = known if known is not None and known.sha256 else None
-        if last is not None and last.fresh:
-            return self._downloads.read(last)
+        last = None
+        if known is not None and known.sha256:
+            with contextlib.suppress(DamagedError):
+                last = self._downloads.read(known)
+                if known.fresh:
+                    return last
         try:
             body = await self._fetcher.get_page(url, max_bytes)
         except FetchError:
             if last is None:
                 raise
-            return self._downloads.read(last)
+            return last
         if worth_keeping(body):
             self._downloads.keep(url, body, "page")
         return body
@@ -225,7 +235,10 @@ class WebSource:
         category = _Category(name, [])
         contents: set[str] = set()
         pending: set[asyncio.Task[None]] = set()
+        finished: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         most = 4 * self._params.workers
+        if self._limit is None:
+            most = max(most, WINDOW // len(self._categories))
 
         async def fetch(index: int, candidate: Candidate) -> None:
             answer = await session.photo(candidate.url)
@@ -258,12 +271,14 @@ class WebSource:
                     else:
                         category.tried.append((candidate, Answer()))
                         index = len(category.tried) - 1
-                        pending.add(asyncio.create_task(fetch(index, candidate)))
+                        task = asyncio.create_task(fetch(index, candidate))
+                        task.add_done_callback(finished.put_nowait)
+                        pending.add(task)
                 if not pending:
                     break
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                task = await finished.get()
+                pending.remove(task)
+                task.result()
         finally:
             await cancel_all(pending)
         return category
@@ -275,20 +290,34 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
+    started: Future[tuple[asyncio.AbstractEventLoop, Callable[[], object]]] = Future()
+
+    async def cancellable() -> T:
+        task = asyncio.ensure_future(work)
+        started.set_result((asyncio.get_running_loop(), task.cancel))
+        return await task
+
     with ThreadPoolExecutor(1) as aside:
-        return aside.submit(asyncio.run, work).result()
+        result = aside.submit(asyncio.run, cancellable())
+        try:
+            return result.result()
+        except BaseException:
+            # An interruption reaches this thread alone, and would wait for every download.
+            if not result.done():
+                loop, cancel = started.result()
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(cancel)
+            raise
 
 
 def _found(name: str, candidate: Candidate, answer: Answer, downloads: Downloads) -> Found:
     if answer.sha256:
-        return Offer(
-            name,
-            candidate.url,
-            downloads.read(answer),
-            candidate.page,
-            candidate.query,
-            candidate.licence,
-        )
+        try:
+            data = downloads.read(answer)
+        except DamagedError as error:
+            return Shortfall(name, str(error).removesuffix("."))
+        about = (candidate.page, candidate.query, candidate.licence)
+        return Offer(name, candidate.url, data, *about)
     return Refusal(
         name, candidate.url, answer.reason, answer.detail, candidate.page, candidate.query
     )
@@ -300,7 +329,4 @@ def _refuse_nothing(fetched: Sequence[_Category]) -> None:
         return
     for category in fetched:
         if category.trouble is not None and category.trouble.lost:
-            raise ColorpipeError(
-                f"No photo could be had: {category.trouble}; check the network, or take photos"
-                " from disk with --source folder --path FOLDER."
-            )
+            raise ColorpipeError(f"No photo could be had: {category.trouble}; {OFFLINE_WAY}.")

@@ -10,9 +10,15 @@ addresses it judged, so a name that changes its meaning in between gains nothing
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import ipaddress
+import re
 import socket
+import threading
+import urllib.parse
 from collections.abc import Iterable
+from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
@@ -30,6 +36,11 @@ _NOT_PUBLIC = tuple(
         "64:ff9b:1::/48",  # translation within a network (RFC 8215)
     )
 )
+MAX_URL = 8192
+"""Characters of a URL; servers take no longer ones, nor do tables of many tools."""
+# What may stand in a path or a query besides letters and digits (RFC 3986, section 2).
+_AS_IT_IS = ":/?#[]@!$&'()*+,;=%"
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 
@@ -62,15 +73,17 @@ class AddressGuard:
         named = f"[{host}]" if ":" in host else host
         return not self._allowed.isdisjoint({host, named, f"{named}:{port}"})
 
-    def check_url(self, text: str | URL) -> URL:
-        """Return the URL in its normal form, without a fragment.
+    def check_url(self, text: str) -> URL:
+        """Return the URL with its host in normal form, without a fragment.
 
         Raises:
-            RefusedError: it is malformed, neither http nor https, carries a password, or names an
-                address that is not public.
+            RefusedError: it is malformed or too long, neither http nor https, carries a password,
+                or names an address that is not public.
         """
+        if len(text) > MAX_URL:
+            raise RefusedError(reasons.MALFORMED, f"{len(text)} characters")
         try:
-            url = URL(text).with_fragment(None)
+            url = URL(text)
             host, port = url.raw_host, url.port
         # yarl's parser has been seen to stumble over brackets with an IndexError.
         except (ValueError, LookupError, TypeError) as error:
@@ -89,7 +102,7 @@ class AddressGuard:
             except ValueError as error:
                 raise RefusedError(reasons.MALFORMED, f"{host} is no address") from error
             self.check_addresses(host, port, [address])
-        return url
+        return _as_listed(url, URL(text, encoded=True))
 
     def check_addresses(self, host: str, port: int, addresses: Iterable[Address]) -> None:
         """Judge the addresses that ``host`` stands for; one that is not public condemns all.
@@ -104,6 +117,28 @@ class AddressGuard:
                 raise RefusedError(
                     reasons.PRIVATE, host if host == str(address) else f"{host} is {address}"
                 )
+
+
+def _as_listed(normal: URL, listed: URL) -> URL:
+    """Return ``normal`` with path and query quoted as they were: some hosts sign every character.
+
+    What no URL may hold, such as blanks, is quoted still, and a path with dots for folders stays in
+    its normal form, by which robots.txt judges it.
+    """
+    path = listed.raw_path if listed.path == normal.path else normal.raw_path
+    return URL.build(
+        scheme=normal.scheme,
+        authority=normal.raw_authority,
+        path=_quote(path),
+        query_string=_quote(listed.raw_query_string),
+        encoded=True,
+    )
+
+
+def _quote(part: str) -> str:
+    # What is no text, such as half a character, is left out, as yarl does.
+    quoted = urllib.parse.quote(part, safe=_AS_IT_IS, errors="ignore")
+    return _NO_ESCAPE.sub("%25", quoted)
 
 
 def is_public(address: Address) -> bool:
@@ -131,10 +166,16 @@ def is_public(address: Address) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names with the operating system and refuses what the guard refuses."""
+    """Resolves names with the operating system and refuses what the guard refuses.
 
-    def __init__(self, guard: AddressGuard) -> None:
+    Args:
+        guard: judges the addresses.
+        timeout: seconds that a name may take.
+    """
+
+    def __init__(self, guard: AddressGuard, timeout: float) -> None:
         self._guard = guard
+        self._timeout = timeout
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -142,12 +183,14 @@ class GuardedResolver(AbstractResolver):
         """Resolve ``host``, as aiohttp asks for it.
 
         Raises:
-            OSError: the name has no address.
+            OSError: the name has no address; a TimeoutError, none in time.
             RefusedError: it has one that is not public.
         """
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM
-        )
+        try:
+            found = await asyncio.wait_for(_look_up(host, port, family), self._timeout)
+        # Without a number aiohttp would not take it for the resolver's.
+        except asyncio.TimeoutError as error:
+            raise TimeoutError(errno.ETIMEDOUT, f"no address in {self._timeout:g} s") from error
         results: list[ResolveResult] = [
             {
                 "hostname": host,
@@ -166,3 +209,35 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+
+async def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Any]:
+    """``socket.getaddrinfo`` in a thread of its own.
+
+    In asyncio's few threads names that take long would hold up all others, and whoever ends the
+    program; there are no more threads than downloads under way and lookups given up lately.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[Any]] = loop.create_future()
+
+    def settle(addresses: list[Any], error: Exception | None) -> None:
+        if found.done():
+            return
+        if error is None:
+            found.set_result(addresses)
+        else:
+            found.set_exception(error)
+
+    def look_up() -> None:
+        addresses: list[Any] = []
+        failed: Exception | None = None
+        try:
+            addresses = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        except Exception as error:  # noqa: BLE001
+            failed = error
+        # The loop is closed by now, if nobody waited for the answer.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, addresses, failed)
+
+    threading.Thread(target=look_up, daemon=True, name=f"looks up {host}").start()
+    return await found

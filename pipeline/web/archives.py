@@ -1,7 +1,7 @@
 """Reading tar and zip archives, and folders, member by member, without unpacking them.
 
-Nothing is written to disk, so no name in an archive can lead anywhere; links are not followed, and
-what a member or the whole archive may unpack to is bounded.
+Nothing is written to disk, so no name in an archive can lead anywhere; its links are not followed,
+and what a member or the whole archive may unpack to is bounded.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from pipeline.errors import ColorpipeError
 from pipeline.sources import reasons
+from pipeline.sources.base import files_below
 
 MAX_UNPACKED = 256 * 2**30
 """Bytes that an archive may unpack to in all; the largest known here, Places365's, has 25 GB."""
@@ -40,6 +42,17 @@ _DAMAGE = (
     RuntimeError,
 )
 """What the readers raise on damaged, encrypted or unknown content."""
+_END = bytes(tarfile.BLOCKSIZE)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file of an archive holds."""
+
+    data: bytes = b""
+    reason: str = ""
+    """One of :mod:`pipeline.sources.reasons`, when it was not read."""
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,17 +61,16 @@ class Member:
 
     name: str
     """Its path inside, with ``/``. Never to be used as a path on disk."""
-    data: bytes = b""
-    reason: str = ""
-    """One of :mod:`pipeline.sources.reasons`, when it was not read."""
-    detail: str = ""
+    read: Callable[[], Content]
+    """Reads it; to be called before the next member is asked for."""
 
 
 def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[Member]:
     """Yield the files of an archive (or of a folder) whose name is ``wanted``.
 
     A pipe or a device in a folder is passed over: to read one may take for ever. A tar's come in
-    its own order, a zip's and a folder's in the order of their names.
+    its own order, a zip's and a folder's in the order of their names. Of a zip or a folder nothing
+    is read but the members that are asked for.
 
     Args:
         path: a tar (plain, gzip, bzip2 or xz), a zip, or a folder.
@@ -66,7 +78,8 @@ def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterat
         max_bytes: a larger file is not read.
 
     Raises:
-        ColorpipeError: the archive is missing, of no known kind, damaged or unpacks to too much.
+        ColorpipeError: the archive is missing, of no known kind, damaged or unpacks to too much, or
+            a folder in the folder cannot be read.
     """
     if path.is_dir():
         yield from _folder(path, wanted, max_bytes)
@@ -94,67 +107,80 @@ def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterat
 
 
 def _folder(root: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[Member]:
-    for file in sorted(root.rglob("*")):
+    files, troubles = files_below(root)
+    if troubles:
+        raise ColorpipeError(
+            f"{troubles[0].filename} could not be read ({troubles[0].strerror}); make it readable,"
+            " or get the data set again."
+        )
+    for file in files:
         name = file.relative_to(root).as_posix()
-        if not wanted(name) or file.is_dir():
-            continue
-        try:
-            status = file.stat()
-            if not stat.S_ISREG(status.st_mode):
-                continue
-            if status.st_size > max_bytes:
-                detail = f"{status.st_size} bytes"
-                yield Member(name, reason=reasons.TOO_LARGE, detail=detail)
-            else:
-                yield Member(name, file.read_bytes())
-        except OSError as error:
-            yield Member(name, reason=reasons.DAMAGED, detail=str(error.strerror))
+        if wanted(name):
+            yield Member(name, partial(_read_file, file, max_bytes))
+
+
+def _read_file(file: Path, max_bytes: int) -> Content:
+    try:
+        size = file.stat().st_size
+        if size > max_bytes:
+            return Content(reason=reasons.TOO_LARGE, detail=f"{size} bytes")
+        return Content(file.read_bytes())
+    except OSError as error:
+        return Content(reason=reasons.DAMAGED, detail=str(error.strerror))
 
 
 def _zip(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[Member]:
+    unpacked = 0
+
+    def read(info: zipfile.ZipInfo) -> Content:
+        nonlocal unpacked
+        if stat.S_ISLNK(info.external_attr >> 16):
+            return Content(reason=reasons.LINK)
+        try:
+            with archive.open(info) as stream:
+                # The size that the directory claims is not to be believed.
+                data = stream.read(max_bytes + 1)
+        except _DAMAGE as error:
+            return Content(reason=reasons.DAMAGED, detail=str(error))
+        unpacked += len(data)
+        _check_total(path, unpacked)
+        if len(data) > max_bytes:
+            return Content(reason=reasons.TOO_LARGE, detail=f"over {max_bytes} bytes")
+        return Content(data)
+
     with zipfile.ZipFile(path) as archive:
-        unpacked = 0
         for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            name = info.filename
-            if info.is_dir() or not wanted(name):
-                continue
-            if stat.S_ISLNK(info.external_attr >> 16):
-                yield Member(name, reason=reasons.LINK)
-                continue
-            try:
-                with archive.open(info) as stream:
-                    # The size that the directory claims is not to be believed.
-                    data = stream.read(max_bytes + 1)
-            except _DAMAGE as error:
-                yield Member(name, reason=reasons.DAMAGED, detail=str(error))
-                continue
-            unpacked += len(data)
-            _check_total(path, unpacked)
-            if len(data) > max_bytes:
-                yield Member(name, reason=reasons.TOO_LARGE, detail=f"over {max_bytes} bytes")
-            else:
-                yield Member(name, data)
+            if not info.is_dir() and wanted(info.filename):
+                yield Member(info.filename, partial(read, info))
 
 
 def _tar(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[Member]:
-    with (
-        _unpacked(path) as stream,
-        tarfile.open(fileobj=_Bounded(stream, path, max_bytes), mode="r:") as archive,
-    ):
-        for info in archive:
-            # tarfile keeps what it has seen; a million members would stay in memory.
-            archive.members.clear()  # type: ignore[attr-defined]
-            if info.isdir() or not wanted(info.name):
-                continue
-            if not info.isreg():
-                yield Member(info.name, reason=reasons.LINK)
-            elif info.size > max_bytes:
-                detail = f"{info.size} bytes"
-                yield Member(info.name, reason=reasons.TOO_LARGE, detail=detail)
-            else:
-                file = archive.extractfile(info)
-                data = b"" if file is None else file.read()
-                yield Member(info.name, data)
+    with _unpacked(path) as stream:
+        bounded = _Bounded(stream, path, max_bytes)
+        with tarfile.open(fileobj=bounded, mode="r:") as archive:
+            for info in archive:
+                # tarfile keeps what it has seen; a million members would stay in memory.
+                archive.members.clear()  # type: ignore[attr-defined]
+                if not info.isdir() and wanted(info.name):
+                    content = _tar_content(archive, info, max_bytes)
+                    yield Member(info.name, partial(_same, content))
+        # tarfile takes a header that is damaged or cut for the end.
+        if not bounded.ended:
+            raise tarfile.ReadError("it is damaged or cut off after some of its files")
+
+
+def _tar_content(archive: tarfile.TarFile, info: tarfile.TarInfo, max_bytes: int) -> Content:
+    """Read a member at once, so that damage shows where :func:`members` can tell of it."""
+    if not info.isreg():
+        return Content(reason=reasons.LINK)
+    if info.size > max_bytes:
+        return Content(reason=reasons.TOO_LARGE, detail=f"{info.size} bytes")
+    file = archive.extractfile(info)
+    return Content(b"" if file is None else file.read())
+
+
+def _same(content: Content) -> Content:
+    return content
 
 
 def _unpacked(path: Path) -> IO[bytes]:
@@ -183,6 +209,9 @@ class _Bounded(io.RawIOBase):
     tarfile reads an extended header whole, whatever size it claims.
     """
 
+    ended = False
+    """Whether the last that was read is the block of zeros at the end of a tar."""
+
     def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
         self._stream = stream
         self._path = path
@@ -191,7 +220,9 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= self._most:
             raise ColorpipeError(f"{self._path} has a header of {size} bytes; it is not read.")
-        return self._stream.read(size)
+        data = self._stream.read(size)
+        self.ended = data == _END
+        return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         _check_total(self._path, offset)

@@ -1,9 +1,10 @@
 """What was downloaded before: a cache by URL that outlives a kill at any moment.
 
 Bodies are files named by the SHA-256 of their content; an SQLite table tells what each URL gave.
-A body is complete before its row is written, so a row can be trusted. What the web may think better
-of, a refusal or a page of results, is fresh for a day; a photo stays. The folder can be deleted at
-any time: it saves downloads, nothing else depends on it.
+A body is complete before its row is written, so a row can be trusted; a body that the disk damaged
+is known by its name. What the web may think better of, a refusal or a page of results, is fresh for
+a day; a photo stays. The folder can be deleted at any time: it saves downloads, nothing else depends
+on it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ _WRITE = """
 INSERT OR REPLACE INTO answers (url, sha256, bytes, reason, detail, terms, given)
 VALUES (:url, :sha256, :bytes, :reason, :detail, :terms, :given)
 """
+
+
+class DamagedError(ColorpipeError):
+    """A body is no longer what was downloaded, and was deleted."""
+
 
 FRESH = 24 * 60 * 60
 """Seconds: long enough to go on after an interruption, short enough to follow a change of mind."""
@@ -151,14 +157,20 @@ class Downloads:
         """The body of an answer.
 
         Raises:
+            DamagedError: the disk did not keep it as it was.
             ColorpipeError: somebody deleted it meanwhile.
         """
+        path = self.path(answer)
         try:
-            return self.path(answer).read_bytes()
+            body = path.read_bytes()
         except OSError as error:
             raise ColorpipeError(
-                f"{self.path(answer)} vanished while it was needed ({error.strerror}); run again."
+                f"{path} vanished while it was needed ({error.strerror}); run again."
             ) from error
+        if hashlib.sha256(body).hexdigest() != answer.sha256:
+            path.unlink(missing_ok=True)
+            raise DamagedError(f"{path} was damaged on the disk and is deleted; run again.")
+        return body
 
     def _whole(self, answer: Answer) -> bool:
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import time
+import urllib.parse
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -21,7 +23,7 @@ from pipeline.web.robots import ROBOTS_BYTES, RobotsRules, forbids_ai
 
 MAX_REDIRECTS = 5
 MAX_WAIT = 30.0
-"""Seconds; a server that asks to come back later than this is left alone for this run."""
+"""Seconds; a host that asks to wait longer, since it last served, is left alone for this run."""
 HOST_PATIENCE = 3
 """Failures to answer in time, one after another, after which a host is asked no more."""
 
@@ -29,6 +31,9 @@ HOST_PATIENCE = 3
 _PHOTOS = ", ".join([*MEDIA_TYPES, "*/*;q=0.1"])
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BUSY_HOST = frozenset({429, 503})
+"""With a Retry-After they speak for all URLs of the host."""
+_ABOUT_HOST = frozenset({reasons.PRIVATE, reasons.UNREACHABLE, reasons.GIVEN_UP})
 
 
 class FetchError(Exception):
@@ -103,11 +108,16 @@ class Fetcher:
             lambda: asyncio.Semaphore(settings.per_host)
         )
         self._silent: dict[str, int] = defaultdict(int)
+        self._busy_since: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}
+        self._given_up: set[str] = set()
         self._robots: dict[URL, asyncio.Task[RobotsRules]] = {}
 
     async def __aenter__(self) -> Fetcher:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=GuardedResolver(self._guard), limit=0),
+            connector=aiohttp.TCPConnector(
+                resolver=GuardedResolver(self._guard, self.settings.connect_timeout), limit=0
+            ),
             # A total timeout of aiohttp's would count the turns; _try counts what is to be counted.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.settings.connect_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -170,9 +180,7 @@ class Fetcher:
             ):
                 raise FetchError(reasons.ROBOTS, str(url.raw_host))
             host = str(url.raw_host)
-            async with self._hosts[host], self._workers:
-                if self._silent[host] >= HOST_PATIENCE:
-                    raise FetchError(reasons.GIVEN_UP, host, lasting=False)
+            async with self._turn(host):
                 started = time.monotonic()
                 try:
                     # Python 3.10 has no asyncio.timeout, and TimeoutError is not yet asyncio's.
@@ -188,6 +196,35 @@ class Fetcher:
                 return answer
             url = self._guard.check_url(answer)
         raise FetchError(reasons.REDIRECTS, f"more than {MAX_REDIRECTS}")
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, host: str) -> AsyncIterator[None]:
+        """Wait until a request may be made to ``host``.
+
+        Raises:
+            FetchError: the host is given up.
+        """
+        async with self._hosts[host]:
+            self._check_patience(host)
+            # A request that is still under way may be told to wait longer.
+            while (pause := self._not_before.get(host, 0) - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+                self._check_patience(host)
+            async with self._workers:
+                self._check_patience(host)
+                yield
+
+    def _check_patience(self, host: str) -> None:
+        if self._silent[host] >= HOST_PATIENCE or host in self._given_up:
+            raise FetchError(reasons.GIVEN_UP, host, lasting=False)
+
+    def _hold_off(self, host: str, wait: float) -> None:
+        """Ask ``host`` for nothing before ``wait`` seconds have passed, or never again."""
+        now = time.monotonic()
+        until = max(self._not_before.get(host, 0), now + wait)
+        self._not_before[host] = until
+        if until - self._busy_since.setdefault(host, now) > MAX_WAIT:
+            self._given_up.add(host)
 
     async def _rules(self, url: URL) -> RobotsRules:
         """The rules of a URL's origin, asked for once in a run."""
@@ -205,11 +242,11 @@ class Fetcher:
             if error.status is not None and 400 <= error.status < 500:
                 return RobotsRules(b"")
             # Section 2.3.1.4: a host that cannot tell its rules forbids everything, for now.
-            about_host = error.reason in {reasons.PRIVATE, reasons.UNREACHABLE}
+            about_host = error.reason in _ABOUT_HOST
             detail = error.detail if about_host else f"robots.txt: {error.detail}"
             raise FetchError(error.reason, detail, lasting=error.lasting) from error
 
-    async def _ask(self, url: URL, wanted: _Wanted) -> bytes | URL:
+    async def _ask(self, url: URL, wanted: _Wanted) -> bytes | str:
         """Ask once; return the body, or where a redirect points."""
         try:
             async with self._session.get(
@@ -224,6 +261,8 @@ class Fetcher:
             limit = f"no connection in {self.settings.connect_timeout:g} s"
             raise _BusyError(reasons.UNREACHABLE, limit) from error
         except aiohttp.ClientConnectorDNSError as error:
+            if isinstance(error.os_error, TimeoutError):
+                self._silent[str(url.raw_host)] += 1
             detail = f"{url.raw_host} does not resolve"
             raise FetchError(reasons.UNREACHABLE, detail, lasting=False) from error
         except aiohttp.ClientSSLError as error:
@@ -242,9 +281,13 @@ class Fetcher:
     def _check(self, response: aiohttp.ClientResponse, wanted: _Wanted) -> None:
         """Judge an answer by its headers."""
         status = response.status
+        host = str(response.url.raw_host)
         if status in _BUSY:
             wait = _retry_after(response.headers.get("Retry-After", ""))
+            if wait is not None and status in _BUSY_HOST:
+                self._hold_off(host, wait)
             raise _BusyError(reasons.HTTP_ERROR, str(status), wait=wait, status=status)
+        self._busy_since.pop(host, None)
         if status != 200:
             lasting = 400 <= status < 500
             raise FetchError(reasons.HTTP_ERROR, str(status), lasting=lasting, status=status)
@@ -268,10 +311,11 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _join(base: URL, location: str) -> URL:
+def _join(base: URL, location: str) -> str:
+    """Where a redirect points, quoted as it was."""
     try:
-        return base.join(URL(location))
-    except (ValueError, LookupError, TypeError) as error:
+        return urllib.parse.urljoin(str(base), location)
+    except ValueError as error:
         raise FetchError(reasons.MALFORMED, "the redirect's target") from error
 
 

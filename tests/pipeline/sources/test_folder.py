@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def test_folders_are_categories_and_paths_their_order(tmp_path: Path) -> None:
     write(tmp_path, "sea/b.JPG", "sea/a/c.webp", "Dos & don'ts/x.png", "sea/notes.txt")
     write(tmp_path, "sea/.hidden.jpg", ".git/x.jpg", "sea/.thumbnails/x.jpg", "sea/a/.b/c/x.jpg")
     write(tmp_path, "sea/@eaDir/x.jpg/SYNOPHOTO_THUMB_M.jpg", "@eaDir/x.jpg", "__MACOSX/sea/x.jpg")
+    write(tmp_path, "lost+found/x.jpg", "sea/$RECYCLE.BIN/x.jpg")
     offers = [offer for offer in find(tmp_path) if isinstance(offer, Offer)]
     assert [(offer.category, offer.url) for offer in offers] == [
         ("Dos-don-ts", "Dos & don'ts/x.png"),
@@ -94,3 +96,40 @@ def test_a_missing_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ColorpipeError, match="inbox is not a folder; --path"):
         list(open_source(ScrapeParams(source="folder")))
+
+
+def test_folders_that_may_not_be_read_and_links_to_nowhere_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "photos"
+    write(root, "sea/a.jpg", "sea/locked/b.jpg", "hills/a.jpg", "hills/.trash/b.jpg")
+    (root / "hills/gone.jpg").symlink_to(tmp_path / "none.jpg")
+    (root / "woods").symlink_to(tmp_path / "unplugged")
+    real = os.scandir
+
+    def denied(path: str) -> object:
+        if Path(path).name in {"locked", ".trash"}:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    # Tests may run as root, who may read everything.
+    monkeypatch.setattr(os, "scandir", denied)
+    found = find(root)
+    assert [offer.url for offer in found if isinstance(offer, Offer)] == [
+        "hills/a.jpg",
+        "sea/a.jpg",
+    ]
+    assert [fall for fall in found if isinstance(fall, Shortfall)] == [
+        Shortfall("hills", f"{root}/hills/gone.jpg could not be read (No such file or directory)"),
+        Shortfall("sea", f"{root}/sea/locked could not be read (Permission denied)"),
+        Shortfall("photos", f"{root}/woods could not be read (No such file or directory)"),
+    ]
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    write(tmp_path, "photos/sea/a.jpg", "elsewhere/b.jpg", "elsewhere/c/d.jpg")
+    (tmp_path / "photos/sea/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/c/back").symlink_to(tmp_path / "photos/sea")
+    (tmp_path / "elsewhere/again").symlink_to(tmp_path / "elsewhere")
+    offers = [offer.url for offer in find(tmp_path / "photos") if isinstance(offer, Offer)]
+    assert offers == ["sea/a.jpg", "sea/linked/b.jpg", "sea/linked/c/d.jpg"]

@@ -44,6 +44,7 @@ def test_a_table_may_tell_more(tmp_path: Path) -> None:
         ("a.csv", 'category,url\n"sea\nsea",u\n', "line 2: the row runs into the next"),
         ("a.csv", 'category,url\n"a",u\n"b"c,u\n', "line 3: the row"),
         ("a.csv", "url,category\nhttp://a/1.jpg,sea\nhttp://a/2.jpg,???\n", "line 3: '???' has no"),
+        ("a.csv", "url,category\nu,C\nu,c\nu,C++\n", "lines 2 and 4: 'C' and 'C++' would both"),
         ("---.txt", "# why\nhttp://a/1.jpg\n", "line 2: '---' has no"),
     ],
 )

@@ -3,8 +3,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import subprocess
+import sys
+import threading
 
 import pytest
+from scratch import PROJECT
 
 from pipeline.sources import reasons
 from pipeline.web.addresses import AddressGuard, GuardedResolver, RefusedError, is_public
@@ -76,6 +80,7 @@ def test_addresses_that_are_public(address: str) -> None:
         ("http://127.1/", reasons.MALFORMED),
         ("http://2130706433/", reasons.MALFORMED),
         ("http://me@example.org/", reasons.MALFORMED),
+        ("http://example.org/" + "a" * 8192, reasons.MALFORMED),
         ("http://me:word@example.org/", reasons.MALFORMED),
         ("http://127.0.0.1/", reasons.PRIVATE),
         ("http://１２７.0.0.1/", reasons.PRIVATE),
@@ -94,6 +99,30 @@ def test_urls_that_are_refused(url: str, reason: str) -> None:
 def test_a_public_url_loses_nothing_but_its_fragment() -> None:
     url = AddressGuard().check_url("https://example.org:8443/a%20b.jpg?c=d&e#f")
     assert str(url) == "https://example.org:8443/a%20b.jpg?c=d&e"
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked"),
+    [
+        # Characters that a signature was made of.
+        ("/a%2Cb%3Dc;d?sig=x%2Fy%2Bz%3D%3D&e=%41&k=a:b@c,d", None),
+        ("/a,b=c%3Bd?sig=x/y+z==&e=[1]", None),
+        ("/a b/é.jpg?c=d é", "/a%20b/%C3%A9.jpg?c=d%20%C3%A9"),
+        ("/100%.jpg?a=%zz", "/100%25.jpg?a=%25zz"),
+        ('/<a>"|.jpg', "/%3Ca%3E%22%7C.jpg"),
+        ("/a\0b\x7f?c\x01", "/a%00b%7F?c%01"),
+        ("/a\r\nb?c\td", "/ab?cd"),
+        # Else robots.txt would judge another path than the server serves.
+        ("/public/../private/a.jpg?x=%2F", "/private/a.jpg?x=%2F"),
+        ("/public/%2e%2e/private/a.jpg", "/private/a.jpg"),
+        ("?a=b", "/?a=b"),
+        ("/a\ud800?b\udcff", "/a?b"),
+    ],
+)
+def test_a_url_is_asked_for_as_it_was_listed(listed: str, asked: str | None) -> None:
+    url = AddressGuard().check_url(f"HTTP://Example.org{listed}")
+    assert f"{url.scheme}://{url.raw_authority}" == "http://example.org"
+    assert url.raw_path_qs == (listed if asked is None else asked)
 
 
 def test_exceptions_are_for_a_host_or_for_a_host_and_port() -> None:
@@ -117,12 +146,43 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["localhost", "0x7f.1"])
 def test_names_are_judged_by_what_they_resolve_to(name: str) -> None:
-    resolver = GuardedResolver(AddressGuard())
+    resolver = GuardedResolver(AddressGuard(), 20)
     with pytest.raises((RefusedError, OSError)):
         asyncio.run(resolver.resolve(name, 80))
 
 
 def test_an_allowed_name_resolves_to_the_addresses_that_are_connected_to() -> None:
-    resolver = GuardedResolver(AddressGuard(["localhost"]))
+    resolver = GuardedResolver(AddressGuard(["localhost"]), 20)
     found = asyncio.run(resolver.resolve("localhost", 8000, socket.AF_INET))
     assert {(result["host"], result["port"]) for result in found} == {("127.0.0.1", 8000)}
+
+
+def test_a_name_that_takes_too_long_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def getaddrinfo(*_: object, **__: object) -> list[object]:
+        answered.wait(60)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    with pytest.raises(TimeoutError, match=r"no address in 0\.01 s"):
+        asyncio.run(GuardedResolver(AddressGuard(), 0.01).resolve("slow.example", 80))
+    answered.set()
+
+
+def test_a_name_that_is_still_looked_up_does_not_keep_the_program_from_its_end() -> None:
+    code = (
+        "import asyncio, socket, time\n"
+        "from pipeline.web.addresses import AddressGuard, GuardedResolver\n"
+        "socket.getaddrinfo = lambda *_: time.sleep(1000)\n"
+        "asyncio.run(GuardedResolver(AddressGuard(), 0.01).resolve('slow.example', 80))\n"
+    )
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=PROJECT,
+            check=True,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+    assert b"no address in 0.01 s" in caught.value.stderr

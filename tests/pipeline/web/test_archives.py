@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
 import stat
@@ -14,7 +15,7 @@ import pytest
 from pipeline.errors import ColorpipeError
 from pipeline.sources import reasons
 from pipeline.web import archives
-from pipeline.web.archives import Member, members
+from pipeline.web.archives import Content, members
 
 FILES = (("b/2.jpg", b"two"), ("a/1.jpg", b"one"), ("notes.txt", b"text"))
 Writer = Callable[[Path, Sequence[tuple[str, bytes]]], Path]
@@ -59,11 +60,15 @@ def is_jpg(name: str) -> bool:
     return name.endswith(".jpg")
 
 
+def read(path: Path, max_bytes: int) -> list[tuple[str, Content]]:
+    return [(member.name, member.read()) for member in members(path, is_jpg, max_bytes)]
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_wanted_files_are_read_whatever_the_archive(tmp_path: Path, kind: str) -> None:
     path = WRITERS[kind](tmp_path, FILES)
-    found = sorted(members(path, is_jpg, 1000), key=lambda member: member.name)
-    assert found == [Member("a/1.jpg", b"one"), Member("b/2.jpg", b"two")]
+    found = sorted(read(path, 1000), key=lambda member: member[0])
+    assert found == [("a/1.jpg", Content(b"one")), ("b/2.jpg", Content(b"two"))]
 
 
 def test_a_member_without_a_name_is_no_traceback(tmp_path: Path) -> None:
@@ -87,8 +92,8 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", WRITERS)
 def test_large_files_are_not_read(tmp_path: Path, kind: str) -> None:
     path = WRITERS[kind](tmp_path, [("a.jpg", bytes(1001)), ("b.jpg", bytes(1000))])
-    large, fits = members(path, is_jpg, 1000)
-    assert (large.name, large.data, large.reason) == ("a.jpg", b"", reasons.TOO_LARGE)
+    (name, large), (_, fits) = read(path, 1000)
+    assert (name, large.data, large.reason) == ("a.jpg", b"", reasons.TOO_LARGE)
     assert fits.data == bytes(1000)
 
 
@@ -98,7 +103,7 @@ def test_names_that_lead_elsewhere_lead_nowhere(tmp_path: Path, kind: str) -> No
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     path = WRITERS[kind](inner, evil)
-    assert {member.data for member in members(path, is_jpg, 10)} == {b"x", b"y", b"z"}
+    assert {content.data for _, content in read(path, 10)} == {b"x", b"y", b"z"}
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
 
 
@@ -109,7 +114,7 @@ def test_links_and_devices_of_a_tar_are_refused(tmp_path: Path, kind: bytes) -> 
         info = tarfile.TarInfo("photo.jpg")
         info.type, info.linkname = kind, "/etc/passwd"
         archive.addfile(info)
-    assert [member.reason for member in members(path, is_jpg, 10)] == [reasons.LINK]
+    assert read(path, 10) == [("photo.jpg", Content(reason=reasons.LINK))]
 
 
 def test_links_of_a_zip_are_refused(tmp_path: Path) -> None:
@@ -118,7 +123,7 @@ def test_links_of_a_zip_are_refused(tmp_path: Path) -> None:
         info = zipfile.ZipInfo("photo.jpg")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
-    assert [member.reason for member in members(path, is_jpg, 100)] == [reasons.LINK]
+    assert read(path, 100) == [("photo.jpg", Content(reason=reasons.LINK))]
 
 
 def test_a_damaged_file_of_a_zip_does_not_harm_the_others(tmp_path: Path) -> None:
@@ -127,7 +132,7 @@ def test_a_damaged_file_of_a_zip_does_not_harm_the_others(tmp_path: Path) -> Non
         archive.writestr("a.jpg", b"one photo")
         archive.writestr("b.jpg", b"another one")
     path.write_bytes(path.read_bytes().replace(b"one photo", b"one phot0"))
-    damaged, whole = members(path, is_jpg, 100)
+    (_, damaged), (_, whole) = read(path, 100)
     assert damaged.reason == reasons.DAMAGED
     assert whole.data == b"another one"
 
@@ -154,12 +159,42 @@ def test_a_cut_archive_is_told_after_what_could_be_read(tmp_path: Path) -> None:
         list(members(path, is_jpg, 10_000))
 
 
+@pytest.mark.parametrize("kind", ["w:", "w:gz"])
+@pytest.mark.parametrize("where", ["in a header", "at a header", "a bit of a header"])
+def test_a_tar_that_is_damaged_between_files_is_told(tmp_path: Path, kind: str, where: str) -> None:
+    files = [(f"{n}.jpg", bytes([n]) * 512) for n in range(10)]
+    content = tar_writer("w:")(tmp_path, files).read_bytes()
+    header = 1024 * 4
+    assert content[header : header + 5] == b"4.jpg"
+    content = {
+        "in a header": content[: header + 100],
+        "at a header": content[:header],
+        "a bit of a header": content[:header] + b"5" + content[header + 1 :],
+    }[where]
+    path = tmp_path / "archive"
+    path.write_bytes(gzip.compress(content) if kind == "w:gz" else content)
+    with pytest.raises(ColorpipeError, match=r"damaged or cut off.*get it again"):
+        read(path, 1000)
+
+
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_of_a_zip_or_folder_only_what_is_asked_for_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = WRITERS[kind](tmp_path, FILES)
+    opened: list[object] = []
+    monkeypatch.setattr(Path, "read_bytes", opened.append)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *given: opened.append(given))
+    first, second = members(path, is_jpg, 1000)
+    assert (first.name, second.name, opened) == ("a/1.jpg", "b/2.jpg", [])
+
+
 @pytest.mark.parametrize("kind", ["zip", "w:gz"])
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(archives, "MAX_UNPACKED", 2**20)
     path = WRITERS[kind](tmp_path, [(f"{n}.jpg", bytes(2**18)) for n in range(20)])
     with pytest.raises(ColorpipeError, match="unpacks to more"):
-        list(members(path, is_jpg, 2**18))
+        read(path, 2**18)
 
 
 def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import ColorpipeError
 from pipeline.sources import reasons
-from pipeline.web.downloads import FRESH, Downloads
+from pipeline.web.downloads import FRESH, DamagedError, Downloads
 
 URL = "http://example.org/a.jpg"
 
@@ -104,3 +104,14 @@ def test_a_body_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         (tmp_path / name[:2]).touch()
         with pytest.raises(ColorpipeError, match="cannot be used"):
             downloads.keep(URL, b"photo", "")
+
+
+def test_a_body_that_the_disk_damaged_is_told_and_not_known_again(tmp_path: Path) -> None:
+    with Downloads(tmp_path) as downloads:
+        kept = downloads.keep(URL, b"photo", "")
+        downloads.path(kept).write_bytes(b"phot0")
+        assert downloads.find(URL) == kept
+        with pytest.raises(DamagedError, match="was damaged on the disk"):
+            downloads.read(kept)
+        assert downloads.find(URL) is None
+        assert downloads.read(downloads.keep(URL, b"photo", "")) == b"photo"

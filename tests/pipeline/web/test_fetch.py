@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from bing_server import BingServer
@@ -102,6 +106,14 @@ def test_a_redirect_to_a_photo_is_followed(server: BingServer) -> None:
     assert get(settings(server), bad(server, "to-photo")) == [PHOTO]
 
 
+def test_what_a_host_signed_comes_back_as_it_was(server: BingServer) -> None:
+    signed = "sig=a%2Cb,c%3D=&e=%41"
+    listed = f"{server.url_of('sea', 1)}?{signed}"
+    assert get(settings(server), listed, bad(server, "to-signed")) == [PHOTO + b"2", PHOTO]
+    assert server.asked[f"/photo/sea/1.jpg?{signed}"] == 1
+    assert server.asked[f"/photo/%73ea/0.jpg?{signed}"] == 1
+
+
 def test_a_busy_server_is_asked_again_and_a_missing_photo_is_not(server: BingServer) -> None:
     assert get(settings(server), bad(server, "later")) == [PHOTO]
     get(settings(server, retries=3), bad(server, "busy"), bad(server, "missing"))
@@ -132,6 +144,54 @@ def test_the_server_says_how_long_to_wait(
     assert isinstance(error, FetchError)
     assert not error.lasting
     assert (waits, server.asked["/bad/much-later"]) == ([], 1)
+
+
+def test_a_host_that_asks_for_a_pause_is_asked_for_nothing_meanwhile(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        server.rested.set()
+        await real(0)
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(pauses), time=time.time)
+    monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
+    monkeypatch.setattr(fetch, "time", clock)
+    urls = [bad(server, f"not-yet?{index}") for index in range(8)]
+    first, *others = get(settings(server, retries=0, per_host=1), *urls)
+    assert isinstance(first, FetchError)
+    assert (first.reason, first.detail) == (reasons.HTTP_ERROR, "429")
+    assert others == [PHOTO] * 7
+    [pause] = pauses
+    assert 0 < pause <= 20
+
+
+def test_a_host_that_is_busy_for_long_is_given_up(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await real(0)
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(pauses), time=time.time)
+    monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
+    monkeypatch.setattr(fetch, "time", clock)
+    for kind, asked in {"much-later": 1, "not-yet": 2}.items():
+        urls = [bad(server, f"{kind}?{index}") for index in range(8)]
+        answers = get(settings(server, retries=0, per_host=1), *urls)
+        assert [getattr(answer, "reason", "") for answer in answers] == [
+            *[reasons.HTTP_ERROR] * asked,
+            *[reasons.GIVEN_UP] * (8 - asked),
+        ]
+        assert not any(getattr(answer, "lasting", True) for answer in answers)
+        assert sum(server.asked[f"/bad/{kind}?{index}"] for index in range(8)) == asked
+    assert all(pause <= 20 for pause in pauses)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +282,54 @@ def test_a_slow_host_does_not_hold_up_the_rest(server: BingServer) -> None:
 
         asyncio.run(run())
         assert len(done) == 4
+
+
+def test_names_that_take_long_to_look_up_hold_up_no_other(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+    under_way: list[str] = []
+    enough = threading.Event()
+
+    def getaddrinfo(host: str, *given: Any, **named: Any) -> list[Any]:
+        if host.endswith(".slow.example"):
+            under_way.append(host)
+            enough.wait(60)
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return real(host, *given, **named)
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    config = replace(QUICK, allow_hosts=("localhost",), robots=False, workers=60, retries=0)
+
+    async def run() -> bytes:
+        async with Fetcher(config) as fetcher:
+            # More than asyncio has threads for lookups.
+            names = [f"http://{index}.slow.example/a.jpg" for index in range(50)]
+            slow = [asyncio.create_task(fetcher.get_photo(name, 1000)) for name in names]
+            while len(under_way) < len(names):
+                await asyncio.sleep(0.01)
+            url = server.url_of("sea", 0).replace("127.0.0.1", "localhost")
+            photo = await fetcher.get_photo(url, 1000)
+            assert not any(task.done() for task in slow)
+            enough.set()
+            errors = await asyncio.gather(*slow, return_exceptions=True)
+            assert {getattr(error, "reason", "") for error in errors} == {reasons.UNREACHABLE}
+            return photo
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == PHOTO
+
+
+def test_a_host_whose_name_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait(60))
+    config = replace(QUICK, robots=False, connect_timeout=0.05, per_host=1)
+    answers = get(config, *(f"http://slow.example/{index}.jpg" for index in range(9)))
+    over.set()
+    expected = [(reasons.UNREACHABLE, "slow.example does not resolve")] * fetch.HOST_PATIENCE
+    expected += [(reasons.GIVEN_UP, "slow.example")] * (9 - fetch.HOST_PATIENCE)
+    assert [
+        (error.reason, error.detail) for error in answers if isinstance(error, FetchError)
+    ] == expected
 
 
 def test_a_host_that_never_answers_is_given_up(server: BingServer) -> None:

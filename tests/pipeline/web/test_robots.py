@@ -68,3 +68,9 @@ def test_a_blank_before_the_name_is_none_of_it() -> None:
     assert product_token(" mybot/1.0") == "mybot"
     rules = RobotsRules(b"User-agent: mybot\nDisallow: /")
     assert not rules.allow("http://example.org/a.jpg", " mybot/1.0")
+
+
+def test_wildcards_of_a_hostile_robots_txt_are_judged_at_all() -> None:
+    """A regular expression for them would try every way to share out the letters."""
+    rules = RobotsRules(b"User-agent: *\nDisallow: /" + b"*a" * 12 + b"*b$\n")
+    assert rules.allow("http://example.org/" + "a" * 5000, AGENT)
