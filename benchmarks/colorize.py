@@ -1,6 +1,6 @@
 """How fast `colorpipe colorize` is, beside reading and writing alone and beside the plain way.
 
-    python benchmarks/colorize.py [--model models/generator.safetensors] [--rounds 3]
+    python benchmarks/colorize.py [--model WEIGHTS] [--rounds 3]
 
 Three ways take turns in one run, over the same files, from disk to disk:
 
@@ -32,6 +32,7 @@ from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 
 from pipeline.colorizer import Colorizer
+from pipeline.colorizing.model_choice import find_model
 from pipeline.colorizing.photo_folders import find_jobs
 from pipeline.colorizing.streaming import colorize_files
 
@@ -42,16 +43,17 @@ QUALITY = 90
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("models/generator.safetensors"))
+    parser.add_argument("--model", type=Path, help="weights, as `colorpipe colorize` takes them")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", type=int, default=1000, help="photos of 400 px")
     parser.add_argument("--large", type=int, default=6, help="photos of 12 megapixels")
     parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    model = find_model(options.model)
     if options.peak_of:
-        print(peak(options.model, options.peak_of))
+        print(peak(model, options.peak_of))
         return
-    colorizer = Colorizer.load(options.model)
+    colorizer = Colorizer.load(model)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print(f"{'':24}{'a':>10}{'b':>10}{'c':>10}{'b/a':>8}{'c/b':>8}")
@@ -63,7 +65,7 @@ def main() -> None:
             compare(label, colorizer, photos, folder / "out", rounds=options.rounds, plain=plain)
         for label, size in (("12 megapixels", (4000, 3000)), ("100 megapixels", (11600, 8700))):
             photos = make_photos(folder / label, 1, size)
-            command = [sys.executable, __file__, "--model", str(options.model), "--peak-of"]
+            command = [sys.executable, __file__, "--model", str(model), "--peak-of"]
             done = subprocess.run([*command, photos], capture_output=True, text=True, check=True)
             print(f"peak, one of {label}: {done.stdout.strip()} MB beyond imports and network")
 

@@ -42,12 +42,11 @@ DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 
 RAW, CLEAN, RESIZED, SPLIT = (Path("data") / name for name in ("raw", "clean", "resized", "split"))
 MODEL = Path("models/generator.safetensors")
-REPORTS = Path("reports")
+REPORTS, SPLIT_LOCK = Path("reports"), Path("split.lock")
 WEIGHTS = (
     "The generator's weights: a file, the name of a recipe that was trained here, or 'pretrained',"
     f" for those that ship with colorpipe; else {MODEL}, or where there is none, those that ship."
 )
-SPLIT_LOCK = Path("split.lock")
 
 PARAMS_PANEL = "In place of params.yaml, for this run"
 PARAMS_OPTION = typer.Option(
@@ -108,11 +107,18 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
             if "categories" in given:
                 given.setdefault("source", "bing")
             with _errors_as_sentences(debug=bool(context.obj)):
-                for key in given.keys() & _mappings(section):
-                    from pipeline.key_values import key_values
+                for key, value in given.items():
+                    kind = section.model_fields[key].annotation
+                    if value == "null" and type(None) in get_args(kind):
+                        given[key] = None
+                    elif get_origin(kind) is dict:
+                        from pipeline.key_values import key_values
 
-                    given[key] = key_values(key, given[key])
-                file = read_params(params_file or PARAMS_FILE, required=params_file is not None)
+                        given[key] = key_values(key, value)
+                named = params_file is not None
+                # Photos are anywhere: beside them params.yaml may be another project's.
+                only = name if section is ColorizeParams and not named else ""
+                file = read_params(params_file or PARAMS_FILE, required=named, only=only)
                 params = override(getattr(file, name), given)
                 _finish(function(params, **arguments, **({"others": file} if asks else {})))
 
@@ -133,12 +139,6 @@ def _command(section: type[Section]) -> Callable[[Callable[..., Any]], Callable[
         return run
 
     return register
-
-
-def _mappings(section: type[Section]) -> set[str]:
-    """The keys of a section whose values are mappings."""
-    fields = section.model_fields.items()
-    return {key for key, field in fields if get_origin(field.annotation) is dict}
 
 
 def _option(key: str, section: type[Section]) -> inspect.Parameter:
@@ -365,7 +365,7 @@ def export(
             from pipeline.colorizing.onnx_export import export_onnx
 
             export_onnx(weights, target)
-            print(f"The network is in {target}; `colorpipe colorize --runtime onnx` uses it.")
+            print(f"The network is in {target}; `colorpipe colorize --model {target}` uses it.")
 
 
 @app.command()

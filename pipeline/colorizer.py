@@ -34,6 +34,9 @@ I = TypeVar("I", Image.Image, Samples)  # noqa: E741
 LONGEST = 2.0
 """A side of the network's picture is at most this many times the working size, at least 1/this."""
 
+BATCH_SIZE = 256
+"""Working size in pixels up to which the network's batch is a whole one."""
+
 
 class Predictor(Protocol):
     """The network, whatever computes it."""
@@ -45,13 +48,13 @@ class Predictor(Protocol):
     recipe: str
     """Name of the recipe that trained it."""
     batch: int
-    """Pictures that are best predicted together."""
+    """Pictures of at most :data:`BATCH_SIZE` squared that are best predicted together."""
 
     def predict(self, grays: NDArray[np.uint8]) -> Float:
         """Predict a* and b* (N, h, w, 2) for sRGB grays (N, h, w), 0 to 255."""
 
-    def in_callers_thread(self) -> AbstractContextManager[None]:
-        """Let every prediction be computed in its caller's thread alone while the block runs."""
+    def in_threads(self, number: int) -> AbstractContextManager[None]:
+        """Let every prediction be computed in ``number`` threads while the block runs."""
 
 
 class Colorizer:
@@ -90,6 +93,15 @@ class Colorizer:
         self.tta = tta
         self.upsampling: Method = upsampling
 
+    @property
+    def batch(self) -> int:
+        """Pictures that are predicted together: fewer where they are large, so memory is bounded.
+
+        A pixel of the network's picture takes about 200 bytes while it is computed.
+        """
+        whole = self.predictor.batch
+        return min(whole, max(whole * BATCH_SIZE**2 // self.size**2, 1))
+
     @classmethod
     def load(
         cls,
@@ -110,7 +122,7 @@ class Colorizer:
             path: the file, ``*.onnx`` for ONNX Runtime; a recipe's name or ``pretrained``; None is
                 what was trained in this folder, or else the weights that ship: see
                 :func:`pipeline.colorizing.model_choice.find_model`.
-            device: for PyTorch: ``auto`` takes CUDA, then MPS, then the CPU.
+            device: ``auto`` takes CUDA, then MPS, then the CPU; ONNX Runtime has the CPU only.
             strength: see the class.
             size: see the class.
             tta: see the class.
@@ -120,7 +132,7 @@ class Colorizer:
 
         Raises:
             ColorpipeError: the file is missing or not ours, or the device or the runtime is not
-                there.
+                there, or they do not go together.
             ValueError: see the class.
         """
         path = find_model(None if path is None else Path(path), runtime)
@@ -128,6 +140,11 @@ class Colorizer:
             runtime = "onnx" if path.suffix == ".onnx" else "torch"
         predictor: Predictor
         if runtime == "onnx":
+            if device not in {"auto", "cpu"}:
+                raise ColorpipeError(
+                    f"ONNX Runtime computes {path} on the CPU, not on the device '{device}'; use"
+                    " --device cpu, or --runtime torch with PyTorch's weights."
+                )
             predictor = _onnx_predictor(path)
         else:
             from pipeline.colorizing.torch_predictor import TorchPredictor  # noqa: PLC0415 - imports torch
@@ -194,8 +211,8 @@ class Colorizer:
             by_shape.setdefault(gray.shape, []).append(index)
         results: dict[int, Float] = {}
         for indices in by_shape.values():
-            for start in range(0, len(indices), self.predictor.batch):
-                batch = indices[start : start + self.predictor.batch]
+            for start in range(0, len(indices), self.batch):
+                batch = indices[start : start + self.batch]
                 for index, ab in zip(batch, self._predict([grays[i] for i in batch]), strict=True):
                     results[index] = ab
         return [results[index] for index in range(len(grays))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import secrets
 import shutil
 import stat
 import sys
@@ -52,13 +53,15 @@ def new_file(path: Path) -> Iterator[Path]:
     The temporary file lies in the same folder, so that the last step is a single rename.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".writing-{secrets.token_hex(8)}{path.suffix}"
+    # The system alone knows the umask: to ask for it is to change it, for all threads.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
+        mode = stat.S_IMODE(os.fstat(handle).st_mode)
+        os.close(handle)
         yield temporary
-        # mkstemp makes files that only their owner may read.
-        temporary.chmod(0o666 & ~_umask())
+        # Some libraries put a file of their own there, which only its owner may read.
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -160,11 +163,12 @@ def told(error: OSError) -> str:
 def _replacement(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear_up(path)
-    temporary = Path(tempfile.mkdtemp(prefix=_being_written(path), dir=path.parent))
+    # Not by tempfile, whose folders only their owner may enter.
+    temporary = path.parent / f"{_being_written(path)}{secrets.token_hex(4)}"
+    temporary.mkdir()
     try:
         with _held(temporary):
             yield temporary
-            temporary.chmod(0o777 & ~_umask())
             _put(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -237,9 +241,3 @@ def _held(folder: Path) -> Iterator[bool]:
         yield alone
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

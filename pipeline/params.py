@@ -7,18 +7,21 @@ them with the reason for each, and a test holds the two together.
 from __future__ import annotations
 
 import difflib
+import re
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pipeline import __version__
 from pipeline.errors import ColorpipeError
 
 PARAMS_FILE = Path("params.yaml")
+_USER_INFO = re.compile(r"(\w*:?//)?[^/?#]*@")
 
 
 class Section(BaseModel):
@@ -95,8 +98,18 @@ class ScrapeParams(Section):
     @field_validator("search_url")
     @classmethod
     def _address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("an http or https address")
+        if _USER_INFO.match(value):
+            # A type of its own: the sentence about it does not repeat the password.
+            raise PydanticCustomError(
+                "user_info", "an http or https address without a user name or password"
+            )
+        try:
+            address = urllib.parse.urlsplit(value)
+            usable = address.scheme in {"http", "https"} and address.hostname and address.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("an http or https address with a host")
         return value
 
     @field_validator("user_agent")
@@ -304,8 +317,10 @@ _INNER = frozenset({"[key]", "float", "int", "bool", "str"})
 P = TypeVar("P", bound=Section)
 
 
-def read_params(path: Path = PARAMS_FILE, *, required: bool = False) -> Params:
+def read_params(path: Path = PARAMS_FILE, *, required: bool = False, only: str = "") -> Params:
     """Read a file of parameters; one that does not exist gives the defaults, unless ``required``.
+
+    With ``only``, that section alone is read: the others may be another project's.
 
     Raises:
         ColorpipeError: the file is missing, no YAML, or a key or a value is not allowed.
@@ -322,12 +337,12 @@ def read_params(path: Path = PARAMS_FILE, *, required: bool = False) -> Params:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ColorpipeError(f"{path} is not valid YAML: {error}") from error
-    if content is None:
-        content = {}
-    if not isinstance(content, dict):
+    if not isinstance(content, dict | None):
         raise ColorpipeError(f"{path} must hold sections such as 'train:', each with its keys.")
     # A section of which every key is commented out reads as None.
-    sections = {key: {} if value is None else value for key, value in content.items()}
+    sections = {key: {} if value is None else value for key, value in (content or {}).items()}
+    if only:
+        sections = {only: sections.get(only, {})}
     return validate(Params, sections, str(path))
 
 
@@ -370,8 +385,9 @@ def _sentence(model: type[Section], error: ErrorDetails) -> str:
         where = f"'{parent}' has" if parent else "there are"
         return f"'{key}' is not a known key; {where} {', '.join(known)}.{hint}"
     value = error["input"]
+    shown = "an address with a password" if error["type"] == "user_info" else repr(value)
     problem = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"'{key}' is {value!r}, but must be {problem}."
+    return f"'{key}' is {shown}, but must be {problem}."
 
 
 def _parent(model: type[BaseModel], parts: list[str]) -> tuple[str, list[str]]:

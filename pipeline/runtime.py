@@ -121,16 +121,22 @@ def memory_errors(work: str) -> Iterator[None]:
     Raises:
         ColorpipeError: memory ran out in the block.
     """
-    import torch
-
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # torch's CPU allocator raises a plain RuntimeError.
-        full = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not full and "allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         raise ColorpipeError(f"Memory ran out with {work}.") from error
+
+
+_OUT_OF_MEMORY = ("allocate memory", "out of memory", "Insufficient memory", "bad_alloc")
+"""Of torch's and ONNX Runtime's allocators on the CPU, of torch's on CUDA and MPS, of OpenCV, and
+of C++."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether memory ran out, on whatever device: libraries raise types of their own."""
+    return isinstance(error, MemoryError) or any(word in str(error) for word in _OUT_OF_MEMORY)
 
 
 def _cpu_info() -> str:

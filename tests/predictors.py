@@ -21,9 +21,11 @@ class Rainbow:
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
+        self.threads = 0
         self._lock = threading.Lock()
 
-    def in_callers_thread(self) -> AbstractContextManager[None]:
+    def in_threads(self, number: int) -> AbstractContextManager[None]:
+        self.threads = number
         return nullcontext()
 
     def predict(self, grays: NDArray[np.uint8]) -> Float:

@@ -80,10 +80,10 @@ class OnnxPredictor:
             raise ColorpipeError(f"{self._path} is no ONNX file, or it is damaged.") from error
 
     @contextlib.contextmanager
-    def in_callers_thread(self) -> Iterator[None]:
-        """Let every prediction be computed in its caller's thread alone while the block runs."""
+    def in_threads(self, number: int) -> Iterator[None]:
+        """Let every prediction be computed in ``number`` threads while the block runs."""
         before = self._session
-        self._session = self._open(threads=1)
+        self._session = self._open(threads=number)
         try:
             yield
         finally:

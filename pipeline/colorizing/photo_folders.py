@@ -40,12 +40,14 @@ def find_jobs(
     By their extension photos are told from other files; hidden files and folders, whose names begin
     with a dot, are left alone. Links to folders are followed, though not in circles. Below a folder
     ``out`` repeats the sub-folders of ``source``; for a single photo it is a folder too, unless its
-    name ends like a photo's (:func:`format_to_write` tells which format that asks for).
+    name ends like a photo's (:func:`format_to_write` tells which format that asks for). One that
+    ends otherwise (``photo.heic``) is taken for a folder only if it is there.
 
     Files that are no photos by their extension are counted by it in ``passed_over``.
 
     Raises:
-        ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it.
+        ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it, or has
+            the name of a file in a format that is not written.
     """
     if not os.path.lexists(source):
         raise ColorpipeError(f"There is no {source}; name a photo or a folder of photos.")
@@ -63,6 +65,11 @@ def find_jobs(
         raise ColorpipeError(
             f"{out} is a file that is not named like a photo; name a folder, or a file that ends"
             f" in {READ}."
+        )
+    if out.suffix and not out.exists() and not names_a_file:
+        raise ColorpipeError(
+            f"{out} is named like a file, but no format that is written ends in {out.suffix}; name"
+            f" one that ends in {READ}, or make the folder first."
         )
     if reason := _unreadable(source):
         return iter([Failure(source.name, reason)])

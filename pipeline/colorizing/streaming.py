@@ -4,7 +4,10 @@ Photos go through in groups of the network's batch. A group stays in one thread 
 writing, and its network computes in that thread alone, so that one thread decodes while another
 predicts and a third encodes, and none waits for another. How many groups are under way is bounded
 by their pixels: memory does not grow with the number of photos, and with their size only as far as
-one of them needs.
+one of them needs. Where the network's pictures are large, fewer groups are handled at once, and the
+network has the processors that are left over.
+
+What goes wrong with one photo, expected or not, is that photo's failure.
 """
 
 from __future__ import annotations
@@ -12,25 +15,29 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pipeline.colorizer import Colorizer
-from pipeline.colorizing.gray_photo import Tint
+from pipeline.colorizer import BATCH_SIZE, Colorizer
+from pipeline.colorizing.gray_photo import GrayPhoto, Tint
 from pipeline.colorizing.photo_folders import Job
-from pipeline.errors import Failure
+from pipeline.errors import Failure, StoppedError
 from pipeline.formats import photo_files
 from pipeline.formats.photo_files import FormatName, PhotoFile
 from pipeline.images import ImageError
 from pipeline.outputs import new_file
+from pipeline.runtime import is_out_of_memory
 
 PIXELS_UNDER_WAY = 48_000_000
 """A group is taken up while those under way have fewer pixels in all; one is always taken."""
 PIXELS_IN_GROUP = 12_000_000
 """A group is closed when it has as many, though it be smaller than the network's batch."""
+NETWORK_PIXELS = 2048**2
+"""The network's pictures under way have at most as many pixels, unless one alone or batches of the
+usual size, one a worker, have more."""
 
 Existing = Literal["refuse", "skip", "overwrite"]
 
@@ -69,10 +76,11 @@ def colorize_files(
         jobs: what to read and where to write; a Failure comes out again as failed.
         existing: what to do about a file that is there: refuse it, skip it, or write over it.
         extension: the format to write; None is each photo's own.
-        workers: threads; None is one a processor.
+        workers: processors to use, a thread each as far as memory goes; None is all.
     """
     workers = workers or _processors()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="photos")
+    threads = _threads(colorizer, workers)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
     under_way: deque[tuple[_Group, Future[list[Outcome]]]] = deque()
     pixels = 0
 
@@ -83,10 +91,10 @@ def colorize_files(
         return future.result()
 
     try:
-        with colorizer.predictor.in_callers_thread():
-            for group in _groups(jobs, existing, colorizer.predictor.batch):
+        with colorizer.predictor.in_threads(workers // threads):
+            for group in _groups(jobs, existing, colorizer.batch):
                 while under_way and (
-                    len(under_way) > workers or pixels + group.pixels > PIXELS_UNDER_WAY
+                    len(under_way) > threads or pixels + group.pixels > PIXELS_UNDER_WAY
                 ):
                     yield from finish_first()
                 pixels += group.pixels
@@ -98,11 +106,18 @@ def colorize_files(
         pool.shutdown(cancel_futures=True)
 
 
+def _threads(colorizer: Colorizer, workers: int) -> int:
+    """Return how many groups are handled at once: fewer than ``workers`` where they are large."""
+    usual = workers * colorizer.predictor.batch * BATCH_SIZE**2
+    most = max(NETWORK_PIXELS, usual) // (colorizer.batch * colorizer.size**2)
+    return min(workers, max(most, 1))
+
+
 def _groups(jobs: Iterable[Job | Failure], existing: Existing, batch: int) -> Iterator[_Group]:
     group = _Group()
     for job in jobs:
         entry = _decided(job, existing)
-        pixels = photo_files.pixels_of(entry.source) if isinstance(entry, Job) else 0
+        pixels = _pixels(entry.source) if isinstance(entry, Job) else 0
         is_full = group.jobs >= batch or len(group.entries) >= 100 * batch
         if group.entries and (is_full or group.pixels + pixels > PIXELS_IN_GROUP):
             yield group
@@ -112,6 +127,13 @@ def _groups(jobs: Iterable[Job | Failure], existing: Existing, batch: int) -> It
         group.pixels += pixels
     if group.entries:
         yield group
+
+
+def _pixels(source: Path) -> int:
+    try:
+        return photo_files.pixels_of(source)
+    except Exception:  # noqa: BLE001 - it comes to light when the photo is read
+        return 0
 
 
 def _decided(job: Job | Failure, existing: Existing) -> Job | Outcome:
@@ -137,25 +159,47 @@ def _colorize_group(
         if isinstance(job, Job):
             try:
                 ready.append((place, job, photo_files.read(job.source)))
-            except (ImageError, MemoryError) as error:
-                outcomes[place] = _failed(job, error)
-    tints = colorizer.tints([photo_file.photo for _, _, photo_file in ready])
+            except Exception as error:  # noqa: BLE001 - the others go on
+                outcomes[place] = _failed(job, _reason(error, "read"))
+    tints = _tints(colorizer, [photo_file.photo for _, _, photo_file in ready])
     for (place, job, photo_file), tint in zip(ready, tints, strict=True):
+        if isinstance(tint, str):
+            outcomes[place] = _failed(job, tint)
+            continue
         try:
             _write(photo_file, tint, job.target, extension, existing)
             outcomes[place] = Outcome(job.name, "colorized", job.target)
-        except (ImageError, OSError, MemoryError) as error:
-            outcomes[place] = _failed(job, error)
+        except Exception as error:  # noqa: BLE001 - the others go on
+            outcomes[place] = _failed(job, _reason(error, "written"))
     return [outcomes[place] for place in range(len(group.entries))]
 
 
-def _failed(job: Job, error: Exception) -> Outcome:
-    if isinstance(error, MemoryError):
-        reason = "not enough memory"
-    elif isinstance(error, OSError):
-        reason = f"could not be written ({error.strerror or error})"
-    else:
-        reason = str(error)
+def _tints(colorizer: Colorizer, photos: Sequence[GrayPhoto]) -> list[Tint | str]:
+    """Predict photos together, or else one by one; for those that fail return the reason."""
+    try:
+        return list(colorizer.tints(photos))
+    except Exception as error:  # noqa: BLE001 - the others go on
+        if len(photos) == 1:
+            return [_reason(error, "colorized")]
+    # Not where the error is still there: it holds on to what the batch had of memory.
+    return [tint for photo in photos for tint in _tints(colorizer, [photo])]
+
+
+def _reason(error: Exception, undone: Literal["read", "colorized", "written"]) -> str:
+    """Say why a photo was not read, colorized or written, with the kind of an unexpected error."""
+    if isinstance(error, StoppedError):
+        raise error
+    if isinstance(error, ImageError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "memory ran out" + ("; lower --size" if undone == "colorized" else "")
+    what = str(error).partition("\n")[0]
+    if isinstance(error, OSError):
+        return f"could not be {undone} ({error.strerror or what})"
+    return f"could not be {undone} ({type(error).__name__}: {what})"
+
+
+def _failed(job: Job, reason: str) -> Outcome:
     return Outcome(job.name, "failed", reason=reason)
 
 

@@ -43,14 +43,14 @@ class TorchPredictor:
         return cls(load_generator(path), device)
 
     @contextlib.contextmanager
-    def in_callers_thread(self) -> Iterator[None]:
-        """Let torch compute each prediction in its caller's thread alone while the block runs.
+    def in_threads(self, number: int) -> Iterator[None]:
+        """Let torch compute each prediction in ``number`` threads while the block runs.
 
-        For callers that predict in several threads at once: torch's own threads would wait for one
-        another at every layer. The setting is the whole process's.
+        For callers that predict in several threads at once: more than a processor each would wait
+        for one another at every layer. The setting is the whole process's.
         """
         before = torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(number)
         try:
             yield
         finally:

@@ -17,7 +17,6 @@ import pipeline
 from pipeline import cli
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.params import ColorizeParams, Params, ResizeParams
-from pipeline.shipped import shipped_weights
 
 STAGES = ("scrape", "clean", "resize", "split", "train", "evaluate", "colorize")
 # The exit codes that the documents promise.
@@ -31,20 +30,6 @@ Run = Callable[..., int]
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command line with the arguments given; returns the exit code."""
-
-    def call(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["colorpipe", *arguments])
-        with pytest.raises(SystemExit) as exited:
-            cli.main()
-        assert isinstance(exited.value.code, int)
-        return exited.value.code
-
-    return call
 
 
 class Calls(list[tuple[Any, ...]]):
@@ -207,6 +192,33 @@ def test_a_wrong_key_in_params_yaml_stops_every_stage_with_its_name(
     assert resize == []
 
 
+def test_photos_beside_another_project_s_params_yaml_are_colorized(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = colorize_with(monkeypatch, [])
+    Path("params.yaml").write_text("train: {lr: 0.1}\nmodel: big\ncolorize: {strength: 0.5}\n")
+    assert run("colorize", "in", "out") == DONE
+    assert calls.params() == ColorizeParams(strength=0.5)
+    # A file that is named is meant to be this project's.
+    assert run("colorize", "in", "out", "--params", "params.yaml") == NOTHING_DONE
+    assert "'train.lr' is not a known key" in capsys.readouterr().err
+    Path("params.yaml").write_text("colorize: {strong: 0.5}\n")
+    assert run("colorize", "in", "out") == NOTHING_DONE
+    assert "'colorize.strong' is not a known key" in capsys.readouterr().err
+    assert len(calls) == 1
+
+
+def test_null_is_a_value_on_the_command_line_where_it_is_one_in_the_file(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = colorize_with(monkeypatch, [])
+    Path("params.yaml").write_text("colorize: {size: 512}\n")
+    assert run("colorize", "in", "out", "--size", "null") == DONE
+    assert calls.params().size is None
+    assert run("colorize", "in", "out", "--strength", "null") == NOTHING_DONE
+    assert "'strength' is 'null', but must be a valid number" in capsys.readouterr().err
+
+
 def test_inputs_that_failed_are_each_named_and_the_exit_code_is_1(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,78 +324,6 @@ def test_the_console_script_is_the_same_command_line() -> None:
     script = Path(sys.executable).with_name("colorpipe")
     told = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert told.stdout == f"colorpipe {pipeline.__version__}\n"
-
-
-def test_an_export_names_its_format_and_goes_beside_the_model(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    calls = Calls()
-    monkeypatch.setattr("pipeline.colorizing.onnx_export.export_onnx", calls)
-    for formats in ([], ["--onnx", "--half"]):
-        assert run("export", *formats) == NOTHING_DONE
-        assert "give either --onnx or --half" in capsys.readouterr().err
-    assert run("export", "--onnx", "--model", "models/a.safetensors") == DONE
-    # Outside a project it is what ships; its export does not go into the package.
-    assert run("export", "--onnx") == DONE
-    Path("models").mkdir()
-    Path("models/generator.safetensors").write_bytes(b"trained")
-    assert run("export", "--onnx", "--out", "b.onnx") == DONE
-    assert calls == [
-        (Path("models/a.safetensors"), Path("models/a.onnx")),
-        (shipped_weights(), Path("models/colorpipe.onnx")),
-        (Path("models/generator.safetensors"), Path("b.onnx")),
-    ]
-
-
-def test_weights_are_halved_into_the_file_that_is_named(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import stand_ins
-
-    from pipeline.weights import load_generator
-
-    Path("models").mkdir()
-    trained = stand_ins.generator(Path("models/generator.safetensors"))
-    assert run("export", "--half") == NOTHING_DONE
-    assert "--half needs --out" in capsys.readouterr().err
-    assert run("export", "--half", "--out", "shared/halved.safetensors") == DONE
-    halved = Path("shared/halved.safetensors")
-    assert halved.stat().st_size < 0.51 * trained.stat().st_size
-    assert load_generator(halved).header == load_generator(trained).header
-
-
-def test_an_export_is_not_written_over_what_is_no_export(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("photo.jpg").write_bytes(b"a photo")
-    Path("folder").mkdir()
-    for kind, suffix in (("--half", ".safetensors"), ("--onnx", ".onnx")):
-        assert run("export", kind, "--out", "photo.jpg") == NOTHING_DONE
-        told = f"colorpipe: This export's file ends in {suffix}, which photo.jpg does not.\n"
-        assert capsys.readouterr().err == told
-        assert run("export", kind, "--out", "folder") == NOTHING_DONE
-        told = "colorpipe: folder is a folder; name the file to write, such as"
-        assert told in capsys.readouterr().err
-    assert Path("photo.jpg").read_bytes() == b"a photo"
-
-
-def test_names_that_the_output_s_encoding_lacks_are_written_as_escapes(tmp_path: Path) -> None:
-    model = tmp_path / "光.onnx"
-    code = (
-        "import sys\n"
-        "from pipeline import cli\n"
-        "import pipeline.colorizing.onnx_export as onnx_export\n"
-        "onnx_export.export_onnx = lambda *_: None\n"
-        f"sys.argv[1:] = ['export', '--onnx', '--out', {str(model)!r}]\n"
-        "cli.main()\n"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONIOENCODING": "cp1252"},
-        check=True,
-        capture_output=True,
-    )
-    assert b"\\u5149.onnx; `colorpipe colorize" in told.stdout
 
 
 @pytest.mark.parametrize("stage", ["colorize", "evaluate"])

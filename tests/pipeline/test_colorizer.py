@@ -144,6 +144,13 @@ def test_pictures_of_one_shape_are_predicted_together() -> None:
     assert predictor.shapes == [(4, 64, 64), (2, 64, 64)]
 
 
+@pytest.mark.parametrize(("size", "most"), [(64, 4), (256, 4), (352, 2), (512, 1), (1024, 1)])
+def test_large_pictures_are_predicted_in_smaller_batches(size: int, most: int) -> None:
+    predictor = Rainbow()
+    Colorizer(predictor, size=size).colorize_many([GRAY] * 4)
+    assert predictor.shapes == [(most, size, size)] * (4 // most)
+
+
 def test_no_pictures_give_no_results() -> None:
     assert Colorizer(Rainbow()).colorize_many([]) == []
 

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,49 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "one"
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such rights there")
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_files_and_folders_have_the_rights_that_the_umask_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        # It is the whole process's: changed, even to read it, it is wrong for the other threads.
+        monkeypatch.setattr(os, "umask", lambda _: pytest.fail("the umask was changed"))
+        with new_file(tmp_path / "file") as temporary:
+            (tmp_path / "private").touch(0o600)
+            (tmp_path / "private").replace(temporary)
+        with new_folder(tmp_path / "folder"):
+            pass
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such rights there")
+def test_threads_make_files_with_the_same_rights_and_leave_the_umask(tmp_path: Path) -> None:
+    def made(number: int) -> int:
+        path = tmp_path / str(number % 10) / str(number)
+        with new_file(path) as temporary:
+            temporary.touch()
+        return path.stat().st_mode
+
+    before, interval = os.umask(0o022), sys.getswitchinterval()
+    # Threads take turns between any two lines, as they do once in many thousand files.
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            modes = set(pool.map(made, range(2000)))
+    finally:
+        sys.setswitchinterval(interval)
+        left = os.umask(before)
+    assert {mode & 0o777 for mode in modes} == {0o644}
+    assert {folder.stat().st_mode & 0o777 for folder in tmp_path.iterdir()} == {0o755}
+    assert left == 0o022
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:

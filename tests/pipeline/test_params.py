@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pipeline.errors import ColorpipeError
-from pipeline.params import Params, ResizeParams, TrainParams, override, read_params
+from pipeline.params import Params, ResizeParams, ScrapeParams, TrainParams, override, read_params
 
 SECTIONS = {
     name: field.annotation
@@ -48,6 +48,16 @@ def test_a_file_s_values_are_taken_and_the_rest_stays(tmp_path: Path) -> None:
     params = read_params(written(tmp_path, "resize: {size: 64}\n"))
     assert params.resize == ResizeParams(size=64)
     assert params.train == TrainParams()
+
+
+def test_of_another_project_s_file_only_the_section_that_is_asked_for_is_read(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, "train: {lr: 0.1}\nmodel: big\nresize: {size: 64}\n")
+    assert read_params(path, only="resize") == Params(resize=ResizeParams(size=64))
+    assert read_params(path, only="colorize") == Params()
+    with pytest.raises(ColorpipeError, match=r"'train\.lr' is not a known key"):
+        read_params(path, only="train")
 
 
 def test_a_learning_rate_that_yaml_reads_as_text_is_a_number(tmp_path: Path) -> None:
@@ -94,6 +104,23 @@ def test_a_value_that_is_not_allowed_is_shown_with_what_is(
     assert key in sentence
     assert allowed in sentence
     assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://", "http://[x", "http://h:x/", "http://h:0/", "ftp://h/", "//h/", "h", ""]
+)
+def test_a_search_without_a_host_is_refused(address: str) -> None:
+    with pytest.raises(ColorpipeError) as raised:
+        override(ScrapeParams(), {"search_url": address})
+    assert f"'search_url' is {address!r}, but must be an http or https" in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["http://u:secret@h/", "u:secret@h", "http://u:secret@[x"])
+def test_a_password_in_an_address_is_not_repeated(address: str) -> None:
+    with pytest.raises(ColorpipeError, match="without a user name or password") as raised:
+        override(ScrapeParams(), {"search_url": address})
+    assert "secret" not in str(raised.value)
+    assert ScrapeParams(search_url="http://h:80/@u?a=b@c").search_url == "http://h:80/@u?a=b@c"
 
 
 @pytest.mark.parametrize("text", ["train: [1, 2]", "train: 3"])

@@ -1,13 +1,14 @@
 import subprocess
 import sys
 
+import cv2
 import pytest
 import torch
 
 from pipeline import runtime
 from pipeline.errors import ColorpipeError
 from pipeline.networks.compact_unet import CompactUNet
-from pipeline.runtime import choose_device, choose_dtype, memory_errors, place
+from pipeline.runtime import choose_device, choose_dtype, is_out_of_memory, memory_errors, place
 
 ABSENT = "cuda" if not torch.cuda.is_available() else "mps"
 
@@ -58,8 +59,8 @@ def test_placing_orders_weights_and_changes_none():
 
 def test_the_allocator_can_be_told_without_torch():
     code = (
-        "import sys; from pipeline.runtime import keep_freed_memory; keep_freed_memory();"
-        " assert 'torch' not in sys.modules"
+        "import sys; from pipeline.runtime import *; keep_freed_memory();"
+        " assert is_out_of_memory(MemoryError()); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -70,3 +71,22 @@ def test_running_out_of_memory_becomes_a_sentence_and_other_errors_pass():
         torch.empty(2**55)
     with pytest.raises(RuntimeError, match="shape"), memory_errors("a product"):
         torch.ones(2, 3) @ torch.ones(2, 3)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+        RuntimeError("Failed to allocate memory for requested buffer of size 4194304"),
+        RuntimeError("std::bad_alloc"),
+        cv2.error("OpenCV(4.10.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to"),
+        MemoryError(),
+    ],
+)
+def test_every_library_s_word_for_it_is_known(error):
+    assert is_out_of_memory(error)
+
+
+def test_other_errors_are_not_taken_for_it():
+    assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))

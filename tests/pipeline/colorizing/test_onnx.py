@@ -19,6 +19,7 @@ from PIL import Image
 from pipeline.colorizer import Colorizer
 from pipeline.colorizing.onnx_export import export_onnx
 from pipeline.errors import ColorpipeError
+from pipeline.runtime import DeviceName
 from pipeline.shipped import shipped_weights
 from pipeline.weights import load_generator
 
@@ -70,10 +71,18 @@ def test_torch_is_not_imported(model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "a.png").exists()
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_it_does_not_compute_on_is_refused(model: Path, device: DeviceName) -> None:
+    for path, runtime in ((model, "onnx"), (model.with_suffix(".onnx"), "auto")):
+        with pytest.raises(ColorpipeError, match=f"on the CPU, not on the device '{device}'; use"):
+            Colorizer.load(path, device, runtime=runtime)
+    Colorizer.load(model, "cpu", runtime="onnx")
+
+
 def test_threads_may_share_it(model: Path) -> None:
     colorizer = Colorizer.load(model.with_suffix(".onnx"))
     expected = colorizer(GRAY)
-    with colorizer.predictor.in_callers_thread(), ThreadPoolExecutor(4) as pool:
+    with colorizer.predictor.in_threads(1), ThreadPoolExecutor(4) as pool:
         for result in pool.map(colorizer, [GRAY] * 8):
             assert np.abs(result.astype(int) - expected).max() <= 1
 

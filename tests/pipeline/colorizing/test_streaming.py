@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from predictors import Rainbow
@@ -16,7 +19,9 @@ from pipeline.colorizer import Colorizer
 from pipeline.colorizing import streaming
 from pipeline.colorizing.photo_folders import Job
 from pipeline.colorizing.streaming import colorize_files
-from pipeline.errors import Failure
+from pipeline.errors import Failure, StoppedError
+from pipeline.formats import photo_files
+from pipeline.formats.photo_files import PhotoFile
 
 
 def jobs_for(folder: Path, sizes: list[tuple[int, int]]) -> list[Job | Failure]:
@@ -75,14 +80,110 @@ def test_large_photos_are_not_under_way_together(
     assert {shape[0] for shape in large.shapes} == {1}
 
 
-def test_an_error_of_the_network_ends_the_run(tmp_path: Path) -> None:
-    class Broken(Rainbow):
-        def predict(self, grays: NDArray[np.uint8]) -> Float:
-            raise RuntimeError("no network")
+def test_a_large_network_has_fewer_pictures_under_way_and_more_threads_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_for(tmp_path, [(9, 9)] * 6)
 
-    with pytest.raises(RuntimeError, match="no network"):
-        list(colorize_files(Colorizer(Broken()), jobs_for(tmp_path, [(9, 9)])))
-    assert not (tmp_path / "out").exists()
+    def handled(size: int) -> tuple[int, int]:
+        pools = []
+
+        class Pool(ThreadPoolExecutor):
+            def __init__(self, threads: int, **named: str) -> None:
+                pools.append(threads)
+                super().__init__(threads, **named)
+
+        monkeypatch.setattr(streaming, "ThreadPoolExecutor", Pool)
+        network = Rainbow()
+        outcomes = colorize_files(
+            Colorizer(network, size=size), jobs, workers=8, existing="overwrite"
+        )
+        assert {outcome.status for outcome in outcomes} == {"colorized"}
+        return pools[0], network.threads
+
+    assert handled(64) == handled(256) == (8, 1)
+    assert handled(1024) == (4, 2)
+    assert handled(2048) == (1, 8)
+    monkeypatch.setattr(streaming, "NETWORK_PIXELS", 2 * 1024**2)
+    assert handled(1024) == (2, 4)
+    assert handled(256) == (8, 1)
+
+
+class Failing(Rainbow):
+    """Fails for the picture of photo 2, whatever pictures are beside it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def predict(self, grays: NDArray[np.uint8]) -> Float:
+        if (grays == 42).all((1, 2)).any():
+            raise self.error
+        return super().predict(grays)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("no such layer\nand more"), "colorized (RuntimeError: no such layer)"),
+        (OSError(5, "Input/output error"), "colorized (Input/output error)"),
+    ],
+)
+def test_what_the_network_cannot_do_is_that_photo_s_failure(
+    tmp_path: Path, error: Exception, reason: str
+) -> None:
+    outcomes = list(colorize_files(Colorizer(Failing(error)), jobs_for(tmp_path, [(9, 9)] * 6)))
+    failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    assert failed == {"2.png": f"could not be {reason}"}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"{number}.png" for number in (0, 1, 3, 4, 5)
+    ]
+
+
+@pytest.mark.parametrize("step", ["read", "encode"])
+def test_an_error_that_nobody_thought_of_is_that_photo_s_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    jobs = jobs_for(tmp_path, [(9, 9)] * 2 + [(11, 9)] + [(9, 9)] * 2)
+    done = getattr(photo_files, step)
+
+    def broken(what: Path | PhotoFile, *arguments: Any) -> PhotoFile | bytes:
+        wide = isinstance(what, PhotoFile) and what.photo.gray.shape == (9, 11)
+        if wide or what == tmp_path / "2.png":
+            raise ValueError("no such word")
+        return done(what, *arguments)
+
+    def unknown(source: Path) -> int:
+        raise ValueError(source)
+
+    monkeypatch.setattr(photo_files, step, broken)
+    monkeypatch.setattr(photo_files, "pixels_of", unknown)
+    outcomes = list(colorize_files(Colorizer(Rainbow()), jobs))
+    failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    undone = "read" if step == "read" else "written"
+    assert failed == {"2.png": f"could not be {undone} (ValueError: no such word)"}
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoppedError("Stopped.")])
+def test_a_stop_is_no_failure(tmp_path: Path, error: BaseException) -> None:
+    jobs = jobs_for(tmp_path, [(9, 9)] * 6)
+    with pytest.raises(type(error)):
+        list(colorize_files(Colorizer(Failing(error)), jobs))
+
+
+def test_where_memory_runs_out_photos_go_through_one_by_one(tmp_path: Path) -> None:
+    class Small(Rainbow):
+        def predict(self, grays: NDArray[np.uint8]) -> Float:
+            if len(grays) > 1 or (grays == 42).all():
+                torch.empty(2**55)
+            return super().predict(grays)
+
+    small = Small()
+    outcomes = list(colorize_files(Colorizer(small), jobs_for(tmp_path, [(9, 9)] * 6)))
+    failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    assert failed == {"2.png": "memory ran out; lower --size"}
+    assert small.shapes == [(1, 64, 64)] * 5
 
 
 def test_a_file_that_appears_in_the_meantime_is_not_replaced(
