@@ -97,6 +97,8 @@ def assign(
     take([i for i in order if photos[i].group in closed and i not in tested])
     untouched = [members for group, members in groups.items() if group not in closed]
     for members in untouched:
+        if not any(room.values()):
+            break
         wanted = Counter(photos[i].category for i in members)
         if all(count <= room[category] for category, count in wanted.items()):
             take(members)

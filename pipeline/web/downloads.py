@@ -3,8 +3,8 @@
 Bodies are files named by the SHA-256 of their content; an SQLite table tells what each URL gave.
 A body is complete before its row is written, so a row can be trusted; a body that the disk damaged
 is known by its name. What the web may think better of, a refusal or a page of results, is fresh for
-a day; a photo stays. The folder can be deleted at any time: it saves downloads, nothing else depends
-on it.
+a day; a photo stays. The folder can be deleted at any time: it saves downloads, and nothing else
+depends on it.
 """
 
 from __future__ import annotations
