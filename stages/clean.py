@@ -28,7 +28,7 @@ from pipeline.curation.screening import (
     Screened,
     screen,
 )
-from pipeline.curation.spool import Spool
+from pipeline.curation.spool import Spool, spooling
 from pipeline.curation.squares import Ahead, making
 from pipeline.curation.tally import Tally, dropped_sheet
 from pipeline.errors import ColorpipeError, Failure
@@ -95,7 +95,7 @@ def clean(
         files = None if dry_run else stack.enter_context(_new_report(report))
         folder = None if dry_run else stack.enter_context(new_folder(out))
         ahead = stack.enter_context(making(square)) if square and not dry_run else None
-        spool = stack.enter_context(Spool())
+        spool = stack.enter_context(spooling())
         duplicates, failures = _screen_all(raw, folder, params, spool, ahead)
         tally = Tally(_decide(spool, duplicates, folder))
         if files is None:

@@ -117,7 +117,7 @@ def _groups(jobs: Iterable[Job | Failure], existing: Existing, batch: int) -> It
     group = _Group()
     for job in jobs:
         entry = _decided(job, existing)
-        pixels = _pixels(entry.source) if isinstance(entry, Job) else 0
+        pixels = photo_files.pixels_of(entry.source) if isinstance(entry, Job) else 0
         is_full = group.jobs >= batch or len(group.entries) >= 100 * batch
         if group.entries and (is_full or group.pixels + pixels > PIXELS_IN_GROUP):
             yield group
@@ -127,13 +127,6 @@ def _groups(jobs: Iterable[Job | Failure], existing: Existing, batch: int) -> It
         group.pixels += pixels
     if group.entries:
         yield group
-
-
-def _pixels(source: Path) -> int:
-    try:
-        return photo_files.pixels_of(source)
-    except Exception:  # noqa: BLE001 - it comes to light when the photo is read
-        return 0
 
 
 def _decided(job: Job | Failure, existing: Existing) -> Job | Outcome:

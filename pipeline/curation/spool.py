@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import marshal
 import operator
 import struct
 import tempfile
 from collections.abc import Iterator
-from types import TracebackType
+from typing import IO
 
 from pipeline.curation.screening import CleanRow
 
@@ -25,24 +26,19 @@ _LENGTH = struct.Struct("=Q")
 _values_of = operator.attrgetter(*(field.name for field in dataclasses.fields(CleanRow)))
 
 
+@contextlib.contextmanager
+def spooling() -> Iterator[Spool]:
+    """Give an empty spool, which is there as long as the block."""
+    with tempfile.SpooledTemporaryFile(max_size=HELD) as file:
+        yield Spool(file)
+
+
 class Spool:
-    """A list of rows that is first filled and then gone through, as often as one likes."""
+    """A list of rows in ``file``: first filled, then gone through as often as one likes."""
 
-    def __init__(self) -> None:
-        # Closed when the block ends.
-        self._file = tempfile.SpooledTemporaryFile(max_size=HELD)  # noqa: SIM115
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._block: list[tuple[object, ...]] = []
-
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def append(self, row: CleanRow) -> None:
         """Add a row behind the others."""

@@ -50,12 +50,9 @@ def load_exif(data: bytes) -> Image.Exif:
 
 def descriptive_exif(file: bytes) -> bytes | None:
     """Return a TIFF's tags without those of its samples, as EXIF data, or None if none remain."""
-    source, kept = load_exif(file), Image.Exif()
-    tags, nested = _descriptive(source)
-    kept.update({tag: value for tag, value in tags.items() if tag in ExifTags.TAGS})
-    for group, values in nested.items():
-        kept.get_ifd(group).update(values)
-    return kept.tobytes() if len(kept) or nested else None
+    tags, nested = _descriptive(load_exif(file))
+    tags = {tag: value for tag, value in tags.items() if tag in ExifTags.TAGS}
+    return _exif_of(tags, nested).tobytes() if tags or nested else None
 
 
 def shortened(exif: bytes, most: int) -> bytes:
@@ -65,11 +62,8 @@ def shortened(exif: bytes, most: int) -> bytes:
     """
     if len(exif) <= most:
         return exif
-    tags = Image.Exif()
-    source, nested = _descriptive(load_exif(exif))
-    tags.update(source)
-    for group, values in nested.items():
-        tags.get_ifd(group).update(values)
+    own, nested = _descriptive(load_exif(exif))
+    tags = _exif_of(own, nested)
     directories = [tags, *(tags.get_ifd(group) for group in nested)]
     while len(short := tags.tobytes().removeprefix(EXIF_HEAD)) > most:
         _, tag, directory = max(
@@ -104,6 +98,14 @@ def _descriptive(source: Image.Exif) -> tuple[dict[int, Any], dict[int, dict[int
         for group in _NESTED
     }
     return tags, {group: values for group, values in nested.items() if values}
+
+
+def _exif_of(tags: dict[int, Any], nested: dict[int, dict[int, Any]]) -> Image.Exif:
+    exif = Image.Exif()
+    exif.update(tags)
+    for group, values in nested.items():
+        exif.get_ifd(group).update(values)
+    return exif
 
 
 def _is_writable(tag: int, value: object) -> bool:

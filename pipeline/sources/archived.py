@@ -13,9 +13,10 @@ import pooch
 
 from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
+from pipeline.listing import is_hidden
 from pipeline.params import ScrapeParams
 from pipeline.progress import ProgressReport
-from pipeline.sources.base import INBOX, Found, Later, Offer, Refusal, is_hidden
+from pipeline.sources.base import INBOX, Found, Later, Offer, Refusal
 from pipeline.web.archives import Member, members
 from pipeline.web.downloads import FOLDER
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Protocol
 
 INBOX = Path("data/inbox")
@@ -64,61 +62,6 @@ class Later:
 
 
 Found = Offer | Later | Refusal | Shortfall
-
-
-def is_hidden(path: PurePath) -> bool:
-    """Whether a path, relative to where photos are looked for, is some program's own.
-
-    Thumbnails in a hidden folder, a NAS's in ``@eaDir`` and macOS's shadow files in ``__MACOSX``
-    have a photo's name and are none that anyone took; a disk's bins may not even be read.
-    """
-    return any((part.startswith(".") and part != "..") or part in _BINS for part in path.parts)
-
-
-_BINS = frozenset({"@eaDir", "__MACOSX", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
-
-
-def files_below(folder: Path) -> tuple[list[Path], list[OSError]]:
-    """List the files at any depth below ``folder``, and why some of it could not be looked into.
-
-    Links are followed, each folder is looked into once, hidden ones (:func:`is_hidden`) are not.
-
-    Returns:
-        The paths, ``folder`` included, sorted; and an error, with its ``filename``, for each folder
-        that may not be read and each link that leads nowhere.
-    """
-    files: list[Path] = []
-    troubles: list[OSError] = []
-    known: set[str] = set()
-    for where, folders, names in os.walk(folder, onerror=troubles.append, followlinks=True):
-        place = os.path.realpath(where)
-        if place in known:
-            folders.clear()
-            continue
-        known.add(place)
-        # By which of several ways a folder is reached must not depend on the file system.
-        folders[:] = sorted(name for name in folders if not is_hidden(PurePath(name)))
-        there, gone = regular_files(Path(where, name) for name in names)
-        files += there
-        troubles += gone
-    return sorted(files), sorted(troubles, key=lambda error: str(error.filename))
-
-
-def regular_files(paths: Iterable[Path]) -> tuple[list[Path], list[OSError]]:
-    """The files among ``paths``, and an error for each that may not be looked at or leads nowhere.
-
-    Pipes and devices are passed over: to read one may take for ever.
-    """
-    files: list[Path] = []
-    troubles: list[OSError] = []
-    for path in paths:
-        try:
-            if stat.S_ISREG(path.stat().st_mode):
-                files.append(path)
-        except OSError as error:
-            if not is_hidden(PurePath(path.name)):
-                troubles.append(error)
-    return files, troubles
 
 
 class Source(Protocol):

@@ -9,17 +9,9 @@ from pathlib import Path
 
 from pipeline.errors import ColorpipeError
 from pipeline.images import SUFFIXES
+from pipeline.listing import is_hidden, reachable_files, regular_files
 from pipeline.sources import reasons
-from pipeline.sources.base import (
-    Found,
-    Later,
-    Offer,
-    Refusal,
-    Shortfall,
-    files_below,
-    is_hidden,
-    regular_files,
-)
+from pipeline.sources.base import Found, Later, Offer, Refusal, Shortfall
 from pipeline.sources.categories import folder_name
 
 
@@ -81,7 +73,7 @@ class FolderSource:
                     f"{other} and {folder} would both become the category '{category}';"
                     " rename one of them."
                 )
-            files, troubles = files_below(folder)
+            files, troubles = reachable_files(folder)
             yield category, self._photos(files), troubles
         files, troubles = regular_files(sorted({*inside}.difference(folders)))
         loose = self._photos(files)

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from pipeline.errors import ColorpipeError
+from pipeline.listing import reachable_files
 from pipeline.sources import reasons
-from pipeline.sources.base import files_below
 
 MAX_UNPACKED = 256 * 2**30
 """Bytes that an archive may unpack to in all; the largest known here, Places365's, has 25 GB."""
@@ -107,7 +107,7 @@ def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterat
 
 
 def _folder(root: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[Member]:
-    files, troubles = files_below(root)
+    files, troubles = reachable_files(root)
     if troubles:
         raise ColorpipeError(
             f"{troubles[0].filename} could not be read ({troubles[0].strerror}); make it readable,"

@@ -153,11 +153,7 @@ def test_an_error_that_nobody_thought_of_is_that_photo_s_failure(
             raise ValueError("no such word")
         return done(what, *arguments)
 
-    def unknown(source: Path) -> int:
-        raise ValueError(source)
-
     monkeypatch.setattr(photo_files, step, broken)
-    monkeypatch.setattr(photo_files, "pixels_of", unknown)
     outcomes = list(colorize_files(Colorizer(Rainbow()), jobs))
     failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
     undone = "read" if step == "read" else "written"

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.curation import spool as spool_module
 from pipeline.curation.screening import CleanRow
-from pipeline.curation.spool import BLOCK, Spool
+from pipeline.curation.spool import BLOCK, spooling
 
 
 def row(number: int) -> CleanRow:
@@ -21,7 +21,7 @@ def test_rows_come_back_as_they_were_and_again(
 ) -> None:
     monkeypatch.setattr(spool_module, "HELD", held)
     rows = [row(number) for number in range(count)]
-    with Spool() as spool:
+    with spooling() as spool:
         for one in rows:
             spool.append(one)
         assert list(spool) == rows
@@ -33,6 +33,6 @@ def test_every_column_is_kept() -> None:
         field.name: {"str": "text", "int": 7, "float": 1.5}[str(field.type)]
         for field in fields(CleanRow)
     }
-    with Spool() as spool:
+    with spooling() as spool:
         spool.append(CleanRow(**values))
         assert list(spool) == [CleanRow(**values)]

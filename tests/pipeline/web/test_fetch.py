@@ -5,7 +5,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -146,20 +146,28 @@ def test_the_server_says_how_long_to_wait(
     assert (waits, server.asked["/bad/much-later"]) == ([], 1)
 
 
-def test_a_host_that_asks_for_a_pause_is_asked_for_nothing_meanwhile(
-    server: BingServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def without_waiting(
+    monkeypatch: pytest.MonkeyPatch, then: Callable[[], object] = lambda: None
+) -> list[float]:
+    """Let pauses pass at once, by the clock too, and do something; return their seconds."""
     pauses: list[float] = []
     real = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        server.rested.set()
+        then()
         await real(0)
 
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(pauses), time=time.time)
     monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
     monkeypatch.setattr(fetch, "time", clock)
+    return pauses
+
+
+def test_a_host_that_asks_for_a_pause_is_asked_for_nothing_meanwhile(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = without_waiting(monkeypatch, server.rested.set)
     urls = [bad(server, f"not-yet?{index}") for index in range(8)]
     first, *others = get(settings(server, retries=0, per_host=1), *urls)
     assert isinstance(first, FetchError)
@@ -172,16 +180,7 @@ def test_a_host_that_asks_for_a_pause_is_asked_for_nothing_meanwhile(
 def test_a_host_that_is_busy_for_long_is_given_up(
     server: BingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses: list[float] = []
-    real = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        await real(0)
-
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(pauses), time=time.time)
-    monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
-    monkeypatch.setattr(fetch, "time", clock)
+    pauses = without_waiting(monkeypatch)
     for kind, asked in {"much-later": 1, "not-yet": 2}.items():
         urls = [bad(server, f"{kind}?{index}") for index in range(8)]
         answers = get(settings(server, retries=0, per_host=1), *urls)
