@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline import color
-from pipeline.aging import aged
-from pipeline.colorizer import Colorizer
-from pipeline.dataset import list_pairs
 from pipeline.errors import ColorpipeError
-from pipeline.images import RGB, Gray, ImageError, luma_of, open_photo
-from pipeline.judging.metrics import colourfulness, lab_of
-from pipeline.judging.scores import METRICS, Scores
+from pipeline.evaluation.metrics import colorfulness, lab_of
+from pipeline.evaluation.scores import METRICS, Scores
+from pipeline.imaging import color
+from pipeline.imaging.decode import RGB, Gray, ImageError, luma_of, open_photo
+from pipeline.inference.colorizer import Colorizer
+from pipeline.recipes.aging import aged
+from pipeline.training.photo_set import list_pairs
 
 OLD = "old prints"
 """The test photos made to look old, as a set of its own."""
 STRONGEST = 8.0
-"""Colours that are too weak even this many times as strong have no common ratio."""
+"""Colors that are too weak even this many times as strong have no common ratio."""
 
 _BATCH = 16
 _CLOSE = 0.003
@@ -51,13 +51,13 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a result comes to on one set of photos, in the units of ``pipeline.judging``."""
+    """What a result comes to on one set of photos, in the units of ``pipeline.evaluation``."""
 
     set: str
     photos: int
     ciede2000: float
     psnr: float
-    colourfulness_ratio: float
+    colorfulness_ratio: float
     layout_distance: float | None
     """None for fewer than two photos; it compares only on the same photos."""
 
@@ -86,7 +86,7 @@ def read_held_out(split: Path, most: int) -> HeldOut:
 
 
 def as_old_prints(sets: Sequence[HeldOut], every: int = 3) -> HeldOut:
-    """Age every third photo of ``sets``; the truth is its own colours over the aged tones."""
+    """Age every third photo of ``sets``; the truth is its own colors over the aged tones."""
     names, grays, truths = [], [], []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -102,18 +102,18 @@ def as_old_prints(sets: Sequence[HeldOut], every: int = 3) -> HeldOut:
 
 
 def common_strength(colorizer: Colorizer, sets: Sequence[HeldOut], ratio: float) -> float | None:
-    """Return the factor on chroma at which all photos together have the colourfulness ``ratio``.
+    """Return the factor on chroma at which all photos together have the colorfulness ``ratio``.
 
-    None where colours are too weak for any factor up to :data:`STRONGEST`. The colorizer is left
+    None where colors are too weak for any factor up to :data:`STRONGEST`. The colorizer is left
     with the strength 1.
     """
-    wanted = ratio * sum(colourfulness(truth) for photos in sets for truth in photos.truths)
+    wanted = ratio * sum(colorfulness(truth) for photos in sets for truth in photos.truths)
 
     def off(strength: float) -> float:
         """The ratio grows with the strength, ever more slowly as the gamut ends."""
         colorizer.strength = strength
         made = (result for photos in sets for result in _colorized(colorizer, photos.grays))
-        return sum(colourfulness(result) for result in made) / wanted * ratio - ratio
+        return sum(colorfulness(result) for result in made) / wanted * ratio - ratio
 
     try:
         low, below = 0.0, -ratio
@@ -169,6 +169,6 @@ def _figures(photos: HeldOut, results: Iterator[RGB]) -> Figures:
         photos=len(photos.photos),
         ciede2000=values["ciede2000"],
         psnr=values["psnr"],
-        colourfulness_ratio=values["colourfulness_ratio"],
+        colorfulness_ratio=values["colorfulness_ratio"],
         layout_distance=scores.distances(_RESULT)["layout_distance"],
     )

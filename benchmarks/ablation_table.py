@@ -9,19 +9,19 @@ from pathlib import Path
 
 from ablation_judging import Figures
 
-from pipeline.outputs import new_file
-from pipeline.report import write_series
+from pipeline.files.outputs import new_file
+from pipeline.imaging.contact_sheet import write_series
 
 OWN, EQUAL = "own", "equal"
-"""Colours as the variant gives them; and with their chroma brought to the common ratio."""
+"""Colors as the variant gives them; and with their chroma brought to the common ratio."""
 
 CSV, MARKDOWN = "table.csv", "table.md"
 
-_DIGITS = {"ciede2000": 3, "psnr": 3, "colourfulness_ratio": 3, "layout_distance": 1}
-_SHOWN = {"ciede2000": 2, "psnr": 2, "colourfulness_ratio": 2, "layout_distance": 0}
+_DIGITS = {"ciede2000": 3, "psnr": 3, "colorfulness_ratio": 3, "layout_distance": 1}
+_SHOWN = {"ciede2000": 2, "psnr": 2, "colorfulness_ratio": 2, "layout_distance": 0}
 
 COLUMNS = (
-    *("variant", "seed", "colours", "vividness", "set", "photos", *_DIGITS),
+    *("variant", "seed", "colors", "vividness", "set", "photos", *_DIGITS),
     *("images", "images_per_second"),
 )
 
@@ -60,20 +60,20 @@ def write_rows(
     Args:
         folder: where.
         rows: all of them.
-        ratio: the common colourfulness ratio.
+        ratio: the common colorfulness ratio.
         sentences: what each variant changes, in the order of the tables.
     """
     order = {name: place for place, name in enumerate(sentences)}
     rows = sorted(rows, key=lambda row: order[row["variant"]])
     write_series(folder / CSV, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
     lines = [
-        "Each cell: CIEDE2000 / PSNR in dB / colourfulness ratio / Lab layout distance.",
+        "Each cell: CIEDE2000 / PSNR in dB / colorfulness ratio / Lab layout distance.",
         "",
         "As vivid as each variant is:",
         "",
         *_table(rows, OWN),
         "",
-        f"With chroma brought to a colourfulness ratio of {ratio:g} over all photos:",
+        f"With chroma brought to a colorfulness ratio of {ratio:g} over all photos:",
         "",
         *_table(rows, EQUAL),
         "",
@@ -84,8 +84,8 @@ def write_rows(
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _table(rows: Sequence[Row], colours: str) -> list[str]:
-    wanted = [row for row in rows if row["colours"] == colours]
+def _table(rows: Sequence[Row], colors: str) -> list[str]:
+    wanted = [row for row in rows if row["colors"] == colors]
     sets = list(dict.fromkeys(row["set"] for row in wanted))
     lines = [_line(["variant", "images/s", "vividness", *sets])]
     lines.append(_line(["---", "---:", "---:", *["---"] * len(sets)]))

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pipeline import color
-from pipeline.dataset import resized
+from pipeline.imaging import color
 from pipeline.networks.compact_unet import CompactUNet
 from pipeline.recipes import lab
 from pipeline.recipes.base import (
@@ -23,6 +22,7 @@ from pipeline.recipes.base import (
     Phase,
 )
 from pipeline.recipes.colorpipe import SCALE, SMOOTH, Colorpipe
+from pipeline.training.photo_set import resized
 
 COMMON: Mapping[str, Any] = {
     "adversarial_share": 0.0,
@@ -43,9 +43,9 @@ has the whole budget for what it changes. What the recipe has come to since is a
 BIN = 10.0
 """Side of a class in units of a* and b* (Zhang et al. 2016, section 2.1)."""
 NEAREST, SPREAD = 5, 5.0
-"""A colour is shared out to so many classes, by a Gaussian of this standard deviation."""
+"""A color is shared out to so many classes, by a Gaussian of this standard deviation."""
 TEMPERATURE = 0.38
-"""Between the mean of the likely colours, 1, and the likeliest, 0 (section 2.3)."""
+"""Between the mean of the likely colors, 1, and the likeliest, 0 (section 2.3)."""
 
 
 class SmoothL1(Colorpipe):
@@ -67,18 +67,18 @@ class SmoothL1(Colorpipe):
 
 
 class Classes(Colorpipe):
-    """Colours as classes, rare ones weighing more, and back as an annealed mean.
+    """Colors as classes, rare ones weighing more, and back as an annealed mean.
 
     Zhang et al. (2016), "Colorful image colorization", section 2, on the recipe's own network.
     """
 
     def generator(self) -> CompactUNet:
         """Build the recipe's U-Net with a class a channel."""
-        return ClassUNet(self.widths, len(self.centres))
+        return ClassUNet(self.widths, len(self.centers))
 
     @cached_property
-    def centres(self) -> torch.Tensor:
-        """The classes' a* and b* (classes, 2): the cells of a grid that sRGB has colours in."""
+    def centers(self) -> torch.Tensor:
+        """The classes' a* and b* (classes, 2): the cells of a grid that sRGB has colors in."""
         levels = torch.linspace(0, 1, 65)
         cube = torch.stack(torch.meshgrid(levels, levels, levels, indexing="ij"))
         ab = color.tensor_rgb_to_lab(cube.flatten(2)[None])[0, 1:].flatten(1)
@@ -89,11 +89,11 @@ class Classes(Colorpipe):
     def shares(self) -> torch.Tensor:
         """For each whole a* and b* from -128 on (65536,) its shares of the classes."""
         whole = torch.arange(-128.0, 128.0)
-        nearest = torch.cdist(torch.cartesian_prod(whole, whole), self.centres).topk(
+        nearest = torch.cdist(torch.cartesian_prod(whole, whole), self.centers).topk(
             NEAREST, largest=False
         )
         weights = (-nearest.values.square() / (2 * SPREAD**2)).softmax(1)
-        return torch.zeros(256 * 256, len(self.centres)).scatter(1, nearest.indices, weights)
+        return torch.zeros(256 * 256, len(self.centers)).scatter(1, nearest.indices, weights)
 
     def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
         """Return the cross-entropy of logits (N, classes, H/2, W/2), rebalanced."""
@@ -115,7 +115,7 @@ class Classes(Colorpipe):
         """Predict a* and b* as the annealed mean of the classes."""
         logits = generator(lab.lightness(luma)).float()
         likely = (logits / TEMPERATURE).softmax(1)
-        ab = torch.einsum("nqhw,qc->nchw", likely, self.centres.to(logits.device))
+        ab = torch.einsum("nqhw,qc->nchw", likely, self.centers.to(logits.device))
         ab = functional.interpolate(ab, luma.shape[-2:], mode="bilinear", align_corners=False)
         return self.vivid(ab)
 
@@ -187,12 +187,12 @@ VARIANTS = (
     Variant("no aged photos", "No gray photo is made to look old.", {"aged": 0.0}),
     Variant("no context", "The U-Net has no global context.", recipe=NoContext),
     Variant("no average", "The last weights instead of averaged ones.", {"ema": 0.0}),
-    Variant("own lightness", "Half get their colours' own L* as input.", {"luminance": 0.5}),
+    Variant("own lightness", "Half get their colors' own L* as input.", {"luminance": 0.5}),
     Variant("exponent 1.5", "The distance to the power of 1.5.", {"exponent": 1.5}),
     Variant("exponent 2", "The square of the distance.", {"exponent": 2.0}),
     Variant("dropout", "0.3 of the innermost channels are left out.", {"dropout": 0.3}),
     Variant("weight decay", "1 for 0.01.", {"weight_decay": 1.0}),
-    Variant("faint colours fade", "Predicted chroma below 10 fades.", {"faint": 10.0}),
+    Variant("faint colors fade", "Predicted chroma below 10 fades.", {"faint": 10.0}),
     Variant("near-gray photos", "Cleaning leaves gray and tinted photos in.", near_gray=True),
     Variant("wide crops", "Crops of 0.35 to 1 of the shorter side.", recipe=WideCrops),
     Variant(
@@ -200,7 +200,7 @@ VARIANTS = (
         "The last 15 % are adversarial, as the recipe has it.",
         {"adversarial_share": 0.15},
     ),
-    # Zhang's colours are shown as they are; cross-entropy is several times the distance.
+    # Zhang's colors are shown as they are; cross-entropy is several times the distance.
     Variant(
         "classes",
         "Cross-entropy over classes of a*, b*, rebalanced; annealed mean.",

@@ -6,8 +6,8 @@
 
 Each variant starts from nothing and sees as many images as every other. It is judged on held-out
 photos, folders with ``test_x`` and ``test_y`` as `colorpipe split` makes them: as vivid as it is,
-and with its chroma brought to where all photos together have one colourfulness ratio. For a raw
-comparison rewards timid colours: brown is off by less than a wrong red, and no better a guess.
+and with its chroma brought to where all photos together have one colorfulness ratio. For a raw
+comparison rewards timid colors: brown is off by less than a wrong red, and no better a guess.
 
 ``OUT/table.csv`` has a row for each variant, set and vividness, ``OUT/table.md`` the same to be
 read. What stands in the table is not done again; a run that was stopped goes on.
@@ -39,19 +39,19 @@ from ablation_judging import (
 from ablation_table import EQUAL, OWN, Row, read_rows, rows_of, write_rows
 from ablation_variants import COMMON, VARIANTS, Variant
 
-from pipeline.checkpoints import Checkpoint, code_digest, run_key
-from pipeline.colorizer import Colorizer
-from pipeline.colorizing.torch_predictor import TorchPredictor
-from pipeline.dataset import PhotoSet, read_photos
 from pipeline.errors import ColorpipeError, StoppedError
-from pipeline.judging.scores import GRAY
+from pipeline.evaluation.scores import GRAY
+from pipeline.imaging.contact_sheet import write_metrics
+from pipeline.inference.colorizer import Colorizer
+from pipeline.models.device import choose_dtype, keep_freed_memory
+from pipeline.models.torch_predictor import TorchPredictor
+from pipeline.models.weights import Generator
 from pipeline.params import validate
-from pipeline.processes import Processes
 from pipeline.recipes.colorpipe import Colorpipe, ColorpipeSettings
-from pipeline.report import write_metrics
-from pipeline.runtime import choose_dtype, keep_freed_memory
-from pipeline.training import Trainer
-from pipeline.weights import Generator
+from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
+from pipeline.training.distributed import Processes
+from pipeline.training.photo_set import PhotoSet, read_photos
+from pipeline.training.trainer import Trainer
 
 DONE, NOTHING_DONE, STOPPED = 0, 2, 130
 """Exit codes, those of ``colorpipe``."""
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=count, default=64, help="side of the pictures in pixels")
     parser.add_argument("--batch", type=count, default=32)
     parser.add_argument("--photos", type=count, default=200, help="of a set to judge, at most")
-    parser.add_argument("--ratio", type=float, default=0.8, help="the common colourfulness ratio")
+    parser.add_argument("--ratio", type=float, default=0.8, help="the common colorfulness ratio")
     try:
         run(parser.parse_args(arguments))
     except (ColorpipeError, OSError, KeyboardInterrupt) as error:
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace) -> None:
     photos = read_photos(options.split, "train")
     settings = _settings(options, photos, sets)
     rows = read_rows(options.out) or rows_of(
-        {"variant": GRAY, "colours": OWN, "vividness": "0"}, judge_gray(judged)
+        {"variant": GRAY, "colors": OWN, "vividness": "0"}, judge_gray(judged)
     )
     sentences = {GRAY: "", **{variant.name: variant.sentence for variant in VARIANTS}}
     for variant in chosen:
@@ -217,9 +217,9 @@ def score(
         "images_per_second": f"{trained.images_per_second:.1f}",
     }
 
-    def rows(colours: str, strength: float) -> list[Row]:
+    def rows(colors: str, strength: float) -> list[Row]:
         vividness = f"{recipe.settings.vividness * strength:.3f}"
-        own = {**facts, "colours": colours, "vividness": vividness}
+        own = {**facts, "colors": colors, "vividness": vividness}
         return rows_of(own, judge(colorizer, strength, judged))
 
     strength = common_strength(colorizer, sets, ratio)

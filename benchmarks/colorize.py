@@ -31,10 +31,10 @@ import skimage.data
 from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 
-from pipeline.colorizer import Colorizer
-from pipeline.colorizing.model_choice import find_model
-from pipeline.colorizing.photo_folders import find_jobs
-from pipeline.colorizing.streaming import colorize_files
+from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.jobs import find_jobs
+from pipeline.inference.streaming import colorize_files
+from pipeline.models.resolve import find_model
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "nature"
 QUALITY = 90
@@ -130,7 +130,7 @@ def plain_way(colorizer: Colorizer, files: list[Path], out: Path) -> None:
         lab = rgb2lab(np.asarray(photo.convert("L").convert("RGB")))
         lab[..., 1:] = cv2.resize(ab, photo.size, interpolation=cv2.INTER_LINEAR)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of colours outside the gamut
+            warnings.simplefilter("ignore")  # of colors outside the gamut
             rgb = lab2rgb(lab)
         result = np.clip(rgb * 255, 0, 255).astype(np.uint8)
         Image.fromarray(result).save(out / file.name, quality=QUALITY)

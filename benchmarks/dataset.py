@@ -35,7 +35,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from pipeline.parallel import cores
+from pipeline.files.parallel import cores
 from pipeline.params import Params
 from stages.clean import clean
 from stages.resize import resize
@@ -118,11 +118,11 @@ def enlarge(source: Path, target: Path, seed: int) -> None:
 def plain_pillow(raw: Path, out: Path) -> None:
     """The other way."""
     for path in sorted(raw.rglob("*.jpg")):
-        colour, gray = (out / kind / f"{path.parent.name}-{path.name}" for kind in ("y", "x"))
-        for target in (colour, gray):
+        color, gray = (out / kind / f"{path.parent.name}-{path.name}" for kind in ("y", "x"))
+        for target in (color, gray):
             target.parent.mkdir(parents=True, exist_ok=True)
-        Image.open(path).convert("RGB").resize(SIZE).save(colour)
-        Image.open(colour).convert("L").save(gray)
+        Image.open(path).convert("RGB").resize(SIZE).save(color)
+        Image.open(color).convert("L").save(gray)
 
 
 def three_stages(raw: Path, out: Path) -> None:

@@ -28,14 +28,14 @@ from PIL import Image
 from skimage.color import rgb2lab
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.checkpoints import Checkpoint
-from pipeline.dataset import read_photos
-from pipeline.processes import Processes
+from pipeline.models.device import choose_dtype, keep_freed_memory
 from pipeline.recipes import get_recipe
 from pipeline.recipes.base import Batch, Recipe
 from pipeline.recipes.lab import AB_SCALE
-from pipeline.runtime import choose_dtype, keep_freed_memory
-from pipeline.training import Trainer
+from pipeline.training.checkpoints import Checkpoint
+from pipeline.training.distributed import Processes
+from pipeline.training.photo_set import read_photos
+from pipeline.training.trainer import Trainer
 
 PHOTOS = Path(__file__).parents[2] / "shared/photos"
 LAB_RECIPES = ("pix2pix", "unet", "cgan", "colorpipe", "dilated-unet", "heartbeat")

@@ -1,11 +1,11 @@
-"""What following edges is worth: colour brought up from a quarter and an eighth of a photo's size.
+"""What following edges is worth: color brought up from a quarter and an eighth of a photo's size.
 
     python benchmarks/upsampling.py [--photos 100]
 
 The photo's own a* and b*, averaged down, stand for a perfect prediction at the network's size; its
 own luma is the guide. The error is CIEDE2000 to the photo itself, over all pixels and over those
-within 2 px of an edge between colours. The guided filter here is the published one, which also
-averages colour over its windows.
+within 2 px of an edge between colors. The guided filter here is the published one, which also
+averages color over its windows.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from pipeline import color
-from pipeline.color import Float
-from pipeline.colorizing.gray_photo import shrink
-from pipeline.colorizing.upsampling import Method, Upsampler
-from pipeline.images import RGB, Gray
+from pipeline.imaging import color
+from pipeline.imaging.color import Float
+from pipeline.imaging.decode import RGB, Gray
+from pipeline.imaging.gray_photo import shrink
+from pipeline.imaging.upsampling import Method, Upsampler
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos"
 Way = Callable[[Gray, Gray, Float], RGB]
@@ -82,7 +82,7 @@ def interpolated(method: int) -> Way:
 
 
 def ours(method: Method) -> Way:
-    """Make the way of :mod:`pipeline.colorizing.upsampling`."""
+    """Make the way of :mod:`pipeline.imaging.upsampling`."""
 
     def way(gray: Gray, small: Gray, ab: Float) -> RGB:
         upsampler = Upsampler(small, color.differences_over(small, ab), gray.shape, method)
@@ -92,7 +92,7 @@ def ours(method: Method) -> Way:
 
 
 def guided_filter(gray: Gray, small: Gray, ab: Float) -> RGB:
-    """Colour by the fast guided filter of He and Sun, algorithm 2, with its mean coefficients."""
+    """Color by the fast guided filter of He and Sun, algorithm 2, with its mean coefficients."""
     differences, guide = color.differences_over(small, ab), small.astype(np.float32)[..., None]
 
     def mean(values: Float) -> Float:

@@ -10,10 +10,10 @@ from typing import Any
 
 from comparison.settings import COSTS, REPORTS, RESULTS, TABLE, Comparison, Question
 from pipeline.errors import ColorpipeError
-from pipeline.judging.scorecard import EVERYTHING
-from pipeline.judging.scores import GRAY, METRICS
-from pipeline.outputs import new_file
-from pipeline.report import write_series
+from pipeline.evaluation.report import EVERYTHING
+from pipeline.evaluation.scores import GRAY, METRICS
+from pipeline.files.outputs import new_file
+from pipeline.imaging.contact_sheet import write_series
 
 SPENT = ("parameters", "epochs", "images", "seconds", "images_per_second", "peak_memory_gb")
 """What a run took, as ``comparison/costs`` names it."""

@@ -12,16 +12,16 @@ from pathlib import Path
 import torch
 
 from comparison.settings import COSTS, CURVES, MODELS, SPLIT, Budget, Comparison
-from pipeline.checkpoints import Checkpoint, code_digest, run_key
-from pipeline.dataset import PhotoSet, read_photos
 from pipeline.errors import ColorpipeError
-from pipeline.outputs import new_file
+from pipeline.files.outputs import new_file
+from pipeline.imaging.contact_sheet import write_metrics
+from pipeline.models.device import DeviceName, choose_device, choose_dtype, keep_freed_memory
 from pipeline.params import TrainParams, override
-from pipeline.processes import Processes
 from pipeline.recipes import recipe_of
-from pipeline.report import write_metrics
-from pipeline.runtime import DeviceName, choose_device, choose_dtype, keep_freed_memory
-from pipeline.training import Trainer
+from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
+from pipeline.training.distributed import Processes
+from pipeline.training.photo_set import PhotoSet, read_photos
+from pipeline.training.trainer import Trainer
 from stages.train import train
 
 NOTES = Path(".colorpipe/comparison")

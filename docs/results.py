@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.manifest import MANIFEST, RawPhoto, read_table
-from pipeline.report import contact_sheet
+from pipeline.dataset.manifest import MANIFEST, RawPhoto, read_table
+from pipeline.imaging.contact_sheet import contact_sheet
 
 SUBJECTS = ("rocket", "chelsea", "astronaut", "hubble", "coffee")
 PER_SUBJECT = 2

@@ -1,7 +1,7 @@
 """Draw docs/shipped.jpg: what the weights that ship make of photos they have never seen.
 
 Of scikit-image's photos, those in the public domain: NASA's, SpaceX's and those under CC0; the last
-was taken without colour. Run it anywhere: `python docs/shipped.py`.
+was taken without color. Run it anywhere: `python docs/shipped.py`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image, ImageOps
 from skimage import data
 
-from pipeline.colorizer import Colorizer
-from pipeline.images import RGB
-from pipeline.report import contact_sheet
-from pipeline.shipped import shipped_weights
+from pipeline.imaging.contact_sheet import contact_sheet
+from pipeline.imaging.decode import RGB
+from pipeline.inference.colorizer import Colorizer
+from pipeline.models.pretrained import shipped_weights
 
-COLOUR = ("coffee", "rocket", "astronaut", "chelsea")
+COLOR = ("coffee", "rocket", "astronaut", "chelsea")
 WITHOUT = ("camera",)
 SIDE = 320
 
@@ -28,13 +28,13 @@ def main() -> None:
     grays: list[RGB] = []
     made: list[RGB] = []
     truths: list[RGB] = []
-    for name in (*COLOUR, *WITHOUT):
+    for name in (*COLOR, *WITHOUT):
         photo = Image.fromarray(getattr(data, name)())
         square = ImageOps.fit(photo.convert("RGB"), (SIDE, SIDE), Image.Resampling.LANCZOS)
         gray = square.convert("L")
         grays.append(np.asarray(gray.convert("RGB")))
         made.append(np.asarray(colorizer(gray)))
-        truths.append(np.asarray(square) if name in COLOUR else np.full_like(grays[-1], 255))
+        truths.append(np.asarray(square) if name in COLOR else np.full_like(grays[-1], 255))
     sheet = contact_sheet([grays, made, truths], ("gray", "colorized", "truth"), cell=SIDE // 2)
     sheet.convert("RGB").save(Path(__file__).with_suffix(".jpg"), quality=88)
 

@@ -58,7 +58,7 @@ PARAMS_OPTION = typer.Option(
 
 app = typer.Typer(
     name="colorpipe",
-    help="Black-and-white photos to colour: a dataset, a GAN and a pipeline anyone can rebuild.",
+    help="Black-and-white photos to color: a dataset, a GAN and a pipeline anyone can rebuild.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -350,19 +350,19 @@ def export(
         # Beside the model it would be a second one of its recipe: no place goes without saying.
         if half and out is None:
             raise ColorpipeError("--half needs --out, the file for the halved weights.")
-        from pipeline.colorizing.model_choice import exported, find_model, require_export_name
+        from pipeline.models.resolve import exported, find_model, require_export_name
 
         if out is not None:
             require_export_name(out, ".safetensors" if half else ".onnx")
         weights = find_model(model, "torch")
         target = out or exported(weights)
         if half:
-            from pipeline.weights import halve
+            from pipeline.models.weights import halve
 
             halve(weights, target)
             print(f"The weights in half precision are in {target}.")
         else:
-            from pipeline.colorizing.onnx_export import export_onnx
+            from pipeline.models.export import export_onnx
 
             export_onnx(weights, target)
             print(f"The network is in {target}; `colorpipe colorize --model {target}` uses it.")
@@ -377,14 +377,14 @@ def recipes() -> None:
     from pipeline.recipes import describe_all
 
     table = Table(title="Recipes", show_lines=True)
-    for column in ("recipe", "origin", "colours: losses", "settings"):
+    for column in ("recipe", "origin", "colors: losses", "settings"):
         table.add_column(column, overflow="fold")
     # Few columns, of several lines: nine would not fit a terminal of 80 characters.
     for row in describe_all():
         table.add_row(
             row["recipe"],
             row["origin"],
-            f"{row['colours']}: {row['losses']}",
+            f"{row['colors']}: {row['losses']}",
             f"{row['input']}, {row['generator']} weights\n{row['epochs']} epochs, batch"
             f" {row['batch']}, rate {row['rate']}\nstart: {row['start']}",
         )

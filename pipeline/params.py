@@ -66,7 +66,7 @@ class ScrapeParams(Section):
         description="bing: the image search's address; a mirror or a test server can stand in.",
     )
     safe_search: bool = Field(True, description="bing: ask the search to leave out adult results.")
-    licence: Literal[
+    license: Literal[
         "any", "public", "share", "share_commercially", "modify", "modify_commercially"
     ] = Field("any", description="bing: ask the search for photos that may be used so.")
     robots: bool = Field(
@@ -121,7 +121,7 @@ class ScrapeParams(Section):
 
 
 class CleanParams(Section):
-    """Which photos are fit to learn colours from: for each question a switch and a threshold."""
+    """Which photos are fit to learn colors from: for each question a switch and a threshold."""
 
     max_pixels: int = Field(
         100_000_000, ge=1, description="A photo of more pixels is dropped before it is decoded."
@@ -241,9 +241,9 @@ class TrainParams(Section):
         " validation photos, a start from trained weights included; null is best where there are"
         " validation photos, and last otherwise.",
     )
-    metric: Literal["balanced", "ciede2000", "colourfulness_ratio"] = Field(
+    metric: Literal["balanced", "ciede2000", "colorfulness_ratio"] = Field(
         "balanced",
-        description="What the best weights are best in: the smallest CIEDE2000, the colourfulness"
+        description="What the best weights are best in: the smallest CIEDE2000, the colorfulness"
         " ratio closest to 1, or both (balanced): CIEDE2000 x (1 + |1 - ratio|).",
     )
     samples: int = Field(
@@ -282,7 +282,7 @@ class ColorizeParams(Section):
     """How photos are colorized."""
 
     strength: float = Field(
-        1.0, ge=0, le=1.5, description="Multiplies the colours: 0 is gray, 1 as predicted."
+        1.0, ge=0, le=1.5, description="Multiplies the colors: 0 is gray, 1 as predicted."
     )
     size: int | None = Field(
         None, ge=32, le=2048, description="The network's working size; null is the model's own."

@@ -1,4 +1,4 @@
-"""Clean: from photos as found to photos fit to learn colours from, each decision on record.
+"""Clean: from photos as found to photos fit to learn colors from, each decision on record.
 
 A photo is kept (its bytes are copied), converted (turned upright, to sRGB, to RGB, to one frame) or
 dropped. ``reports/clean.csv`` has a row for every raw file; beside it a contact sheet shows what
@@ -16,9 +16,8 @@ from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import png
-from pipeline.curation.duplicates import duplicates_of
-from pipeline.curation.screening import (
+from pipeline.dataset.clean_report import Tally, dropped_sheet
+from pipeline.dataset.filters import (
     DROPPED,
     DUPLICATE,
     NEAR_DUPLICATE,
@@ -28,12 +27,12 @@ from pipeline.curation.screening import (
     Screened,
     screen,
 )
-from pipeline.curation.spool import Spool, spooling
-from pipeline.curation.squares import Ahead, making
-from pipeline.curation.tally import Tally, dropped_sheet
+from pipeline.dataset.hashing import duplicates_of
+from pipeline.dataset.manifest import MANIFEST, REFUSED, write_table
+from pipeline.dataset.spool import Spool, spooling
+from pipeline.dataset.squares import Ahead, making
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import EXTENSIONS
-from pipeline.listing import (
+from pipeline.files.listing import (
     LONGEST,
     distinct_stems,
     files_below,
@@ -41,11 +40,12 @@ from pipeline.listing import (
     printable,
     stem_and_suffix,
 )
-from pipeline.manifest import MANIFEST, REFUSED, write_table
-from pipeline.outputs import check_replaceable, new_file, new_folder, told, write_bytes
-from pipeline.parallel import KILLED, map_in_order
+from pipeline.files.outputs import check_replaceable, new_file, new_folder, told, write_bytes
+from pipeline.files.parallel import KILLED, map_in_order
+from pipeline.files.progress import track
+from pipeline.imaging.decode import EXTENSIONS
+from pipeline.imaging.formats import plain_png as png
 from pipeline.params import CleanParams, ResizeParams
-from pipeline.progress import track
 
 _Duplicates = dict[int, tuple[str, int | None]]
 """For the number of a row: the raw file that stays in its place, and the distance of their hashes,

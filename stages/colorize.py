@@ -1,4 +1,4 @@
-"""Gray photos to colour: a photo or a folder of them, each at its own size with its own tones."""
+"""Gray photos to color: a photo or a folder of them, each at its own size with its own tones."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 
-from pipeline.colorizer import Colorizer
-from pipeline.colorizing.model_choice import described, find_model
-from pipeline.colorizing.photo_folders import READ, find_jobs, format_to_write
-from pipeline.colorizing.streaming import Existing, Outcome, colorize_files
 from pipeline.errors import ColorpipeError, Failure, StoppedError
-from pipeline.formats.photo_files import FORMATS, FormatName
-from pipeline.images import SUFFIXES
-from pipeline.interruptions import interruptions
+from pipeline.files.interruptions import interruptions
+from pipeline.files.progress import ProgressReport
+from pipeline.imaging.decode import SUFFIXES
+from pipeline.imaging.formats.photo_file import FORMATS, FormatName
+from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.jobs import READ, find_jobs, format_to_write
+from pipeline.inference.streaming import Existing, Outcome, colorize_files
+from pipeline.models.resolve import described, find_model
 from pipeline.params import ColorizeParams
-from pipeline.progress import ProgressReport
 
 
 def colorize(

@@ -12,20 +12,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.colorizer import Colorizer
-from pipeline.colorizing.model_choice import described, find_model
-from pipeline.dataset import category_of, list_pairs
 from pipeline.errors import ColorpipeError
-from pipeline.images import RGB, Gray, ImageError, luma_of, open_photo
-from pipeline.judging.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
-from pipeline.judging.metrics import MIN_SIDE
-from pipeline.judging.scorecard import FILES, Scorecard
-from pipeline.judging.scores import GRAY, TRUTH, Scores
-from pipeline.outputs import check_replaceable, new_folder
+from pipeline.evaluation.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
+from pipeline.evaluation.metrics import MIN_SIDE
+from pipeline.evaluation.report import FILES, Scorecard
+from pipeline.evaluation.scores import GRAY, TRUTH, Scores
+from pipeline.files.outputs import check_replaceable, new_folder
+from pipeline.files.progress import track
+from pipeline.imaging.contact_sheet import contact_sheet
+from pipeline.imaging.decode import RGB, Gray, ImageError, luma_of, open_photo
+from pipeline.inference.colorizer import Colorizer
+from pipeline.models.device import choose_device
+from pipeline.models.resolve import described, find_model
 from pipeline.params import EvaluateParams
-from pipeline.progress import track
-from pipeline.report import contact_sheet
-from pipeline.runtime import choose_device
+from pipeline.training.photo_set import category_of, list_pairs
 
 COLORIZED = "colorized"
 """What the result of a single model is called; of several, each is called as its file."""

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import png
-from pipeline.curation import squares
+from pipeline.dataset import squares
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import ANY_PIXELS, ImageError, open_photo, read_bytes
-from pipeline.listing import files_in, folders_in, stem_and_suffix
-from pipeline.outputs import check_replaceable, new_folder, write_bytes
-from pipeline.parallel import KILLED, map_in_order
+from pipeline.files.listing import files_in, folders_in, stem_and_suffix
+from pipeline.files.outputs import check_replaceable, new_folder, write_bytes
+from pipeline.files.parallel import KILLED, map_in_order
+from pipeline.files.progress import ProgressReport
+from pipeline.imaging.decode import ANY_PIXELS, ImageError, open_photo, read_bytes
+from pipeline.imaging.formats import plain_png as png
 from pipeline.params import ResizeParams
-from pipeline.progress import ProgressReport
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import ColorpipeError, Failure
-from pipeline.manifest import (
+from pipeline.dataset.manifest import (
     MANIFEST,
     REFUSED,
     RawPhoto,
@@ -22,16 +21,18 @@ from pipeline.manifest import (
     read_table,
     write_table,
 )
-from pipeline.outputs import check_replaceable, new_folder
+from pipeline.download import rejections as reasons
+from pipeline.download.cache import FOLDER
+from pipeline.download.media import describe, sniff
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.files.outputs import check_replaceable, new_folder
+from pipeline.files.progress import track
 from pipeline.params import ScrapeParams
-from pipeline.progress import track
-from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source, reasons
+from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source
 from pipeline.sources.base import OFFLINE_WAY
-from pipeline.web.downloads import FOLDER
-from pipeline.web.media import describe, sniff
 
 _ON_SERVERS = frozenset({"bing", "urls"})
-"""Sources whose refusals are kept for a while (:class:`pipeline.web.downloads.Downloads`)."""
+"""Sources whose refusals are kept for a while (:class:`pipeline.download.cache.Downloads`)."""
 
 
 def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
@@ -130,7 +131,7 @@ class Harvest:
                 url=cell(offer.url),
                 page=cell(offer.page),
                 query=cell(offer.query),
-                licence=cell(offer.licence),
+                license=cell(offer.license),
                 media_type=media.type,
                 sha256=digest,
                 bytes=len(offer.data),

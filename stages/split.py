@@ -14,15 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import png
-from pipeline.color import luma
-from pipeline.curation.assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
-from pipeline.curation.duplicates import both_hashes
-from pipeline.curation.likeness import Look, link_alike
-from pipeline.curation.lock import LockRow, find_claims, read_lock, with_tested, write_lock
+from pipeline.dataset.hashing import both_hashes
+from pipeline.dataset.manifest import RawPhoto, read_table
+from pipeline.dataset.near_duplicates import Look, link_alike
+from pipeline.dataset.split_assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
+from pipeline.dataset.split_lock import LockRow, find_claims, read_lock, with_tested, write_lock
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.images import ImageError, open_photo, read_bytes, reading
-from pipeline.listing import (
+from pipeline.files.listing import (
     LONGEST,
     distinct_stems,
     files_in,
@@ -30,11 +28,13 @@ from pipeline.listing import (
     printable,
     stem_and_suffix,
 )
-from pipeline.manifest import RawPhoto, read_table
-from pipeline.outputs import check_replaceable, link_or_copy, new_folder, write_bytes
-from pipeline.parallel import KILLED, map_in_order
+from pipeline.files.outputs import check_replaceable, link_or_copy, new_folder, write_bytes
+from pipeline.files.parallel import KILLED, map_in_order
+from pipeline.files.progress import track
+from pipeline.imaging.color import luma
+from pipeline.imaging.decode import ImageError, open_photo, read_bytes, reading
+from pipeline.imaging.formats import plain_png as png
 from pipeline.params import SplitParams
-from pipeline.progress import track
 
 CHECKED = 4
 """Pairs of each side that are read again at the end: x is made from y, so that only a fault in all
@@ -270,21 +270,21 @@ def check_pairs(split: Path, most: int | None = None) -> None:
     Raises:
         ColorpipeError: the first pair that is not as it should be.
     """
-    for colours in sorted(split.glob("*_y")):
-        grays = colours.with_name(colours.name[:-1] + "x")
-        names = files_in(colours)
+    for colors in sorted(split.glob("*_y")):
+        grays = colors.with_name(colors.name[:-1] + "x")
+        names = files_in(colors)
         if not grays.is_dir() or names != files_in(grays):
-            raise ColorpipeError(f"{grays} and {colours} do not hold the same names; split again.")
+            raise ColorpipeError(f"{grays} and {colors} do not hold the same names; split again.")
         step = 1 if most is None else -(-len(names) // most) or 1
         for result in map_in_order(
-            pair_problem, ((grays / name, colours / name) for name in names[::step])
+            pair_problem, ((grays / name, colors / name) for name in names[::step])
         ):
             if result is not None:
                 raise ColorpipeError(result)
 
 
 def pair_problem(pair: tuple[Path, Path]) -> str | None:
-    """Say what is wrong with a gray and a colour file that should be a pair."""
+    """Say what is wrong with a gray and a color file that should be a pair."""
     x, y = pair
     try:
         with reading(x) as gray:

@@ -13,18 +13,18 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from pipeline.checkpoints import Checkpoint, code_digest, run_key
-from pipeline.dataset import PhotoSet, read_photos
 from pipeline.errors import ColorpipeError
-from pipeline.loss_table import Curve
-from pipeline.outputs import check_replaceable, new_folder, told
+from pipeline.files.outputs import check_replaceable, new_folder, told
+from pipeline.models.device import choose_dtype, keep_freed_memory
+from pipeline.models.weights import save_generator
 from pipeline.params import TrainParams
-from pipeline.processes import Processes
 from pipeline.recipes import recipe_of
-from pipeline.runtime import choose_dtype, keep_freed_memory
-from pipeline.starting_weights import starting_weights
-from pipeline.training import Trainer
-from pipeline.weights import save_generator
+from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
+from pipeline.training.distributed import Processes
+from pipeline.training.init_weights import starting_weights
+from pipeline.training.loss_log import Curve
+from pipeline.training.photo_set import PhotoSet, read_photos
+from pipeline.training.trainer import Trainer
 
 CURVES = ("losses.tsv", "discriminator.tsv", "validation.tsv")
 SAMPLES = "samples"
@@ -160,7 +160,7 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, curves: Path) ->
             if "discriminator" in row
         ]
         _write_curve(folder / "discriminator.tsv", judged, ("epoch", "discriminator"))
-        watched = ("epoch", "ciede2000", "colourfulness_ratio", "balanced")
+        watched = ("epoch", "ciede2000", "colorfulness_ratio", "balanced")
         _write_curve(folder / "validation.tsv", trainer.candidates.rows, watched)
         if sheets := trainer.checkpoint.sheets():
             (folder / SAMPLES).mkdir()

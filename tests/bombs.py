@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from pipeline.images import Photo, open_photo
+from pipeline.imaging.decode import Photo, open_photo
 
 BOMB = b"bomb"
 

@@ -10,8 +10,8 @@ import skimage.data
 from PIL import Image, TiffImagePlugin, TiffTags
 from predictors import Rainbow
 
-from pipeline.colorizer import Colorizer
-from pipeline.formats import photo_files
+from pipeline.imaging.formats import photo_file as photo_files
+from pipeline.inference.colorizer import Colorizer
 
 COLOR = Image.fromarray(skimage.data.coffee()[:301, :403])
 GRAY = COLOR.convert("L")

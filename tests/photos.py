@@ -15,13 +15,13 @@ SHARED = Path(__file__).parents[2] / "shared/photos"
 
 
 def real_photos(n: int) -> list[Path]:
-    """Return ``n`` colour photos: files of :data:`SHARED`, or tiles of scikit-image's photos."""
+    """Return ``n`` color photos: files of :data:`SHARED`, or tiles of scikit-image's photos."""
     shared = sorted((SHARED / "nature").glob("*.jpg")) + sorted((SHARED / "objects").glob("*.jpg"))
-    paths = [path for path in shared[: 2 * n] if _is_colourful(path)]
+    paths = [path for path in shared[: 2 * n] if _is_colorful(path)]
     return (paths if len(paths) >= n else _tiles())[:n]
 
 
-def _is_colourful(path: Path) -> bool:
+def _is_colorful(path: Path) -> bool:
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB").resize((32, 32))).astype(int)
     return bool(np.abs(pixels[..., 0] - pixels[..., 2]).mean() > 20)
@@ -40,9 +40,9 @@ def _tiles() -> list[Path]:
                 path = folder / f"{name}{top:03}{left:03}.jpg"
                 Image.fromarray(photo[top : top + 128, left : left + 128]).save(path, quality=95)
                 paths.append(path)
-    # Neighbouring tiles overlap; every fifth is far enough from the one before.
-    colourful = [path for path in paths if _is_colourful(path)]
-    return colourful[::5] + colourful[2::5]
+    # Neighboring tiles overlap; every fifth is far enough from the one before.
+    colorful = [path for path in paths if _is_colorful(path)]
+    return colorful[::5] + colorful[2::5]
 
 
 def pixels_of(path: Path) -> NDArray[np.uint8]:
@@ -52,7 +52,7 @@ def pixels_of(path: Path) -> NDArray[np.uint8]:
 
 
 def scene(seed: int, height: int = 120, width: int = 160) -> NDArray[np.uint8]:
-    """A picture like no other, with the colours, detail and noise of a photo: (H, W, 3)."""
+    """A picture like no other, with the colors, detail and noise of a photo: (H, W, 3)."""
     draw = np.random.default_rng(seed)
     coarse = draw.integers(20, 236, (6, 8, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))

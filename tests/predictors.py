@@ -1,4 +1,4 @@
-"""A network's stand-in whose colours are known."""
+"""A network's stand-in whose colors are known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.color import Float
+from pipeline.imaging.color import Float
 
 
 class Rainbow:

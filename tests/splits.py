@@ -9,7 +9,7 @@ import skimage.data
 from photos import scene
 from PIL import Image
 
-from pipeline import png
+from pipeline.imaging.formats import plain_png as png
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 

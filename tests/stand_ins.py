@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.weights import save_generator
 from pipeline.recipes import get_recipe
-from pipeline.weights import save_generator
 
 
 class _Inception(nn.Module):
@@ -30,7 +30,7 @@ def inception(path: Path) -> Path:
 
 
 def generator(path: Path, seed: int = 0) -> Path:
-    """Write the weights of an untrained generator; another seed gives other colours."""
+    """Write the weights of an untrained generator; another seed gives other colors."""
     torch.manual_seed(seed)
     recipe = get_recipe("colorpipe")
     save_generator(path, recipe.generator(), recipe)

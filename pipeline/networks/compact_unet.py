@@ -73,7 +73,7 @@ class CompactUNet(nn.Module):
     """U-Net (Ronneberger et al. 2015) with a stride-2 stem, residual blocks and global context.
 
     Input (N, ``channels_in``, H, W), output (N, ``channels_out``, H, W); H and W multiples of
-    ``multiple``. All layers work at half the size or less, where colour, which the eye sees at low
+    ``multiple``. All layers work at half the size or less, where color, which the eye sees at low
     resolution only, loses nothing and a CPU wins a factor of four; the output is brought up
     bilinearly. Skips are added, not concatenated: half the arithmetic of the widest layers.
 
@@ -117,7 +117,7 @@ class CompactUNet(nn.Module):
         self.decoder = nn.ModuleList(ConvBlock(outer, outer) for outer in reversed(widths[:-1]))
         self.head = nn.Conv2d(widths[0], channels_out, 3, padding=1, padding_mode="replicate")
         kaiming_(self)
-        # Starts as nearly "no colour": a likelier guess than random colours.
+        # Starts as nearly "no color": a likelier guess than random colors.
         nn.init.normal_(self.head.weight, 0.0, 0.001)
 
     @overload
@@ -131,7 +131,7 @@ class CompactUNet(nn.Module):
     def forward(
         self, x: torch.Tensor, *, with_features: bool = False
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """Map lightness to colour; shapes as the class says.
+        """Map lightness to color; shapes as the class says.
 
         ``with_features`` also returns what the innermost level knows about each picture as a whole,
         (N, ``widths[-1]``): the means over its positions.
@@ -146,7 +146,7 @@ class CompactUNet(nn.Module):
         for reduce, level in zip(self.reducers, self.decoder, strict=True):
             x = functional.interpolate(reduce(x), scale_factor=2.0, mode="nearest")
             x = level(x + levels.pop())
-        colours = functional.interpolate(
+        colors = functional.interpolate(
             self.head(x), scale_factor=2.0, mode="bilinear", align_corners=False
         )
-        return (colours, features) if with_features else colours
+        return (colors, features) if with_features else colors

@@ -65,7 +65,7 @@ class PoolingUNet(nn.Module):
 
 
 class PoolingDiscriminator(nn.Module):
-    """Colour and gray together (N, 4, ``size``, ``size``) to a logit a picture (N, 1).
+    """Color and gray together (N, 4, ``size``, ``size``) to a logit a picture (N, 1).
 
     Each unit: 3x3 convolution, batch norm, LeakyReLU 0.2, 2x2 max pooling, dropout; then one
     convolution over all that is left. The system's last sigmoid is part of its loss here.

@@ -78,7 +78,7 @@ class DilatedUNet(nn.Module):
         normal_(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map lightness to colour; shapes as the class says."""
+        """Map lightness to color; shapes as the class says."""
         levels = []
         for down in self.downs:
             x = down(x)

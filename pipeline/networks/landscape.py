@@ -69,7 +69,7 @@ class LandscapeGenerator(nn.Module):
         glorot_(self)
 
     def forward(self, gray: torch.Tensor) -> torch.Tensor:
-        """Return the colours of ``gray``; shapes as the class says."""
+        """Return the colors of ``gray``; shapes as the class says."""
         height, width = gray.shape[2:]
         if min(height, width) < _ENCODED:
             missing = (max(0, _ENCODED - width), max(0, _ENCODED - height))
@@ -80,8 +80,8 @@ class LandscapeGenerator(nn.Module):
         x = self.bottleneck(skip3)
         x = self.decoder3(torch.cat([x, skip3], dim=1))
         x = self.decoder2(torch.cat([x, skip2], dim=1))
-        colours: torch.Tensor = self.decoder1(torch.cat([x, skip1], dim=1))
-        return colours[:, :, :height, :width]
+        colors: torch.Tensor = self.decoder1(torch.cat([x, skip1], dim=1))
+        return colors[:, :, :height, :width]
 
 
 SMALLEST = 142

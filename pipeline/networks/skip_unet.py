@@ -78,7 +78,7 @@ class SkipUNet(nn.Module):
         normal_(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map gray to colour, or colour to gray; shapes as the class says."""
+        """Map gray to color, or color to gray; shapes as the class says."""
         levels = []
         for down in self.downs:
             x = down(x)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pipeline.errors import ColorpipeError
+from pipeline.models.pretrained import PRETRAINED, RECIPE
 from pipeline.params import TrainParams, validate
 from pipeline.recipes.base import Recipe
 from pipeline.recipes.cgan import Cgan, PretrainedCgan
@@ -18,7 +19,6 @@ from pipeline.recipes.dcgan import Dcgan
 from pipeline.recipes.dilated_unet import DilatedUNetRecipe, Heartbeat
 from pipeline.recipes.landscape_rgb import LandscapeRgb
 from pipeline.recipes.pix2pix import Pix2Pix, UNet
-from pipeline.shipped import PRETRAINED, RECIPE
 
 SCRATCH = "scratch"
 """What ``train.init`` calls a start from nothing."""
@@ -94,7 +94,7 @@ def recipe_of(params: TrainParams) -> Recipe:
 
 
 def describe_all() -> list[dict[str, str]]:
-    """Return a row a recipe: name, origin, colour space, losses, network, schedule and start."""
+    """Return a row a recipe: name, origin, color space, losses, network, schedule and start."""
     rows = []
     for name in RECIPES:
         recipe = get_recipe(name)
@@ -105,7 +105,7 @@ def describe_all() -> list[dict[str, str]]:
             {
                 "recipe": name,
                 "origin": recipe.origin,
-                "colours": recipe.color_space,
+                "colors": recipe.color_space,
                 "losses": recipe.objective,
                 "input": f"{recipe.settings.size} px",
                 "generator": f"{parameters / 1e6:.1f} M",

@@ -1,4 +1,4 @@
-"""What a recipe is: networks, objective, colour space and schedule under one name.
+"""What a recipe is: networks, objective, color space and schedule under one name.
 
 The training loop is one for all; whatever differs between the systems stands in their recipes.
 """

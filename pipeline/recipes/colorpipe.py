@@ -1,4 +1,4 @@
-"""The project's own recipe: colours first by regression, then a short adversarial phase."""
+"""The project's own recipe: colors first by regression, then a short adversarial phase."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from pipeline import color
-from pipeline.aging import aged
+from pipeline.imaging import color
 from pipeline.networks.compact_unet import CompactUNet
 from pipeline.networks.patchgan import PatchGAN
 from pipeline.recipes import lab
+from pipeline.recipes.aging import aged
 from pipeline.recipes.base import (
     CATEGORY_HEAD,
     CROPS,
@@ -77,7 +77,7 @@ class ColorpipeSettings(Settings):
         1.5,
         ge=1,
         le=2,
-        description="Of the distance of colours: 1 looks for the median of those that are possible,"
+        description="Of the distance of colors: 1 looks for the median of those that are possible,"
         " which leaves out rare ones; 2 for their mean, which is gray-brown.",
     )
     lambda_regression: float = Field(
@@ -117,7 +117,7 @@ class Colorpipe(Recipe):
     al. 2016, section 3.3): it then knows what it looks at. Some gray photos are aged, so that it
     knows old ones too, and some are made from the photo's light, as on film, in place of luma: to
     one a red thing is darker than to the other. The adversarial phase is short, at the end, after
-    NoGAN (DeOldify): by then the generator's colours are in the right places.
+    NoGAN (DeOldify): by then the generator's colors are in the right places.
     """
 
     name: ClassVar[str] = "colorpipe"
@@ -129,7 +129,7 @@ class Colorpipe(Recipe):
     fine_tuning: ClassVar[Mapping[str, Any]] = {
         "epochs": 20,
         "learning_rate": 2e-4,
-        "size": 160,  # what the weights that ship were trained on last, and colour at
+        "size": 160,  # what the weights that ship were trained on last, and color at
     }
     settings: ColorpipeSettings
 
@@ -213,14 +213,14 @@ class Colorpipe(Recipe):
         return (before + progress * phase.epochs) / sum(epochs)
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* from the photo as gray, some of it aged, and a* and b* from its colours."""
+        """Take L* from the photo as gray, some of it aged, and a* and b* from its colors."""
         settings = self.settings
-        colours = color.tensor_rgb_to_lab(rgb)
+        colors = color.tensor_rgb_to_lab(rgb)
         gray = color.tensor_luma(rgb)
         if settings.luminance:
             chosen = torch.rand(len(rgb), 1, 1, 1, device=rgb.device) < settings.luminance
-            gray = torch.where(chosen, color.tensor_gray_of(colours[:, :1]), gray)
-        ab = color.tensor_compress_chroma(colours[:, 1:])
+            gray = torch.where(chosen, color.tensor_gray_of(colors[:, :1]), gray)
+        ab = color.tensor_compress_chroma(colors[:, 1:])
         return Batch(x=lab.lightness(aged(gray, settings.aged)), y=ab / SCALE)
 
     def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
@@ -265,10 +265,10 @@ class Colorpipe(Recipe):
         return self.vivid(color.tensor_expand_chroma(compressed))
 
     def vivid(self, ab: torch.Tensor) -> torch.Tensor:
-        """Fade faint colours of ``ab`` (N, 2, H, W) and strengthen the others.
+        """Fade faint colors of ``ab`` (N, 2, H, W) and strengthen the others.
 
-        To be as colourful as photos are, what was learned has to be stronger than the closest guess
-        would be. It costs least where colours are known.
+        To be as colorful as photos are, what was learned has to be stronger than the closest guess
+        would be. It costs least where colors are known.
         """
         settings = self.settings
         if settings.faint:
@@ -277,7 +277,7 @@ class Colorpipe(Recipe):
 
 
 def distance(fake: torch.Tensor, real: torch.Tensor, exponent: float) -> torch.Tensor:
-    """Return the mean of the distances of colours (N, 2, H, W) to the power of ``exponent``.
+    """Return the mean of the distances of colors (N, 2, H, W) to the power of ``exponent``.
 
     Smooth where they are under about 1 unit. Both are a* and b* with compressed chroma, divided by
     ``SCALE``: where a plain distance is nearly CIEDE2000's.

@@ -57,12 +57,12 @@ class PhotoGenerator(SkipUNet):
     """The U-Net with its input in front: lightness (N, 1, H, W) to the photo (N, 3, H, W), Lab."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the colour photo that has the lightness ``x``."""
+        """Return the color photo that has the lightness ``x``."""
         return lab.picture(x, super().forward(x))
 
 
 class CycleGAN(Recipe):
-    """Lightness to a colour photo and back, at 256x256, unpaired: CycleGAN (Zhu et al. 2017).
+    """Lightness to a color photo and back, at 256x256, unpaired: CycleGAN (Zhu et al. 2017).
 
     Two generators, two 70x70 PatchGANs. As the page gives it: pix2pix's U-Net, least squares, L1
     after a whole cycle. Where it is silent, the paper: weight 10 on the cycle, no identity loss
@@ -70,10 +70,10 @@ class CycleGAN(Recipe):
     epochs and then linearly to 0, 200 epochs, batches of one, instance norm, the discriminators'
     losses halved, the generators first in every step; and, as in the authors' code, no dropout.
 
-    The page's generator gives a and b of a lightness; a colour photo is all three. That is what the
-    colour discriminator judges, what the way back starts from, and what has to be the same after a
+    The page's generator gives a and b of a lightness; a color photo is all three. That is what the
+    color discriminator judges, what the way back starts from, and what has to be the same after a
     whole cycle. Taken without their lightness, a and b would be a domain of their own, in which no
-    loss says on what a colour lies.
+    loss says on what a color lies.
     """
 
     name: ClassVar[str] = "cyclegan"
@@ -86,7 +86,7 @@ class CycleGAN(Recipe):
     settings: CycleGANSettings
 
     def generator(self) -> nn.Module:
-        """Build the generator of colours: 54.4 million parameters with eight halvings."""
+        """Build the generator of colors: 54.4 million parameters with eight halvings."""
         return PhotoGenerator(1, 2, **self._unet)
 
     def networks(self) -> dict[str, nn.Module]:
@@ -95,9 +95,9 @@ class CycleGAN(Recipe):
         return {
             GENERATOR: self.generator(),
             "gray_generator": SkipUNet(3, 1, **self._unet),
-            "colour_discriminator": PatchGAN(channels=3, norm="instance"),
+            "color_discriminator": PatchGAN(channels=3, norm="instance"),
             "gray_discriminator": PatchGAN(channels=1, norm="instance"),
-            "colour_pool": ImagePool(pool, (3, side, side)),
+            "color_pool": ImagePool(pool, (3, side, side)),
             "gray_pool": ImagePool(pool, (1, side, side)),
         }
 
@@ -115,7 +115,7 @@ class CycleGAN(Recipe):
         """Make one Adam for both generators and one for both discriminators, as the authors do."""
         members = {
             GENERATOR: (GENERATOR, "gray_generator"),
-            DISCRIMINATOR: ("colour_discriminator", "gray_discriminator"),
+            DISCRIMINATOR: ("color_discriminator", "gray_discriminator"),
         }
         return {
             name: torch.optim.Adam(
@@ -133,7 +133,7 @@ class CycleGAN(Recipe):
         return halfway_then_down(progress)
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* from the photo's luma; for the colour photo, a* and b* with it."""
+        """Take L* from the photo's luma; for the color photo, a* and b* with it."""
         batch = lab.encode(rgb)
         return Batch(batch.x, lab.picture(batch.x, batch.y))
 
@@ -142,28 +142,28 @@ class CycleGAN(Recipe):
     ) -> Iterator[Update]:
         """Both generators by one objective, then both discriminators."""
         del phase, step
-        to_colour, to_gray = networks[GENERATOR], networks["gray_generator"]
-        judge_colour = networks["colour_discriminator"]
+        to_color, to_gray = networks[GENERATOR], networks["gray_generator"]
+        judge_color = networks["color_discriminator"]
         judge_gray = networks["gray_discriminator"]
         weight = self.settings.lambda_cycle
 
-        fake_colour, fake_gray = to_colour(batch.x).float(), to_gray(batch.y).float()
-        with frozen(judge_colour, judge_gray):
+        fake_color, fake_gray = to_color(batch.x).float(), to_gray(batch.y).float()
+        with frozen(judge_color, judge_gray):
             losses = {
-                "adversarial_colour": least_squares(judge_colour(fake_colour), 1.0),
+                "adversarial_color": least_squares(judge_color(fake_color), 1.0),
                 "adversarial_gray": least_squares(judge_gray(fake_gray), 1.0),
-                "cycle_gray": weight * functional.l1_loss(to_gray(fake_colour).float(), batch.x),
-                "cycle_colour": weight * functional.l1_loss(to_colour(fake_gray).float(), batch.y),
+                "cycle_gray": weight * functional.l1_loss(to_gray(fake_color).float(), batch.x),
+                "cycle_color": weight * functional.l1_loss(to_color(fake_gray).float(), batch.y),
             }
         yield Update(GENERATOR, losses)
 
-        old_colour = networks["colour_pool"](fake_colour)
+        old_color = networks["color_pool"](fake_color)
         old_gray = networks["gray_pool"](fake_gray)
         yield Update(
             DISCRIMINATOR,
             {
-                "real_colour": 0.5 * least_squares(judge_colour(batch.y), 1.0),
-                "fake_colour": 0.5 * least_squares(judge_colour(old_colour), 0.0),
+                "real_color": 0.5 * least_squares(judge_color(batch.y), 1.0),
+                "fake_color": 0.5 * least_squares(judge_color(old_color), 0.0),
                 "real_gray": 0.5 * least_squares(judge_gray(batch.x), 1.0),
                 "fake_gray": 0.5 * least_squares(judge_gray(old_gray), 0.0),
             },

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from pipeline import color
+from pipeline.imaging import color
 from pipeline.networks.dcgan import PoolingDiscriminator, PoolingUNet
 from pipeline.recipes import lab
 from pipeline.recipes.base import (
@@ -106,10 +106,10 @@ class Dcgan(Recipe):
         }
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Lightness of the photo's luma in; L, a and b of its colours out."""
+        """Lightness of the photo's luma in; L, a and b of its colors out."""
         gray = lab.lightness(color.tensor_luma(rgb))
-        colours = color.tensor_rgb_to_lab(rgb)
-        scaled = torch.cat([colours[:, :1] / 50 - 1, colours[:, 1:] / lab.AB_SCALE], dim=1)
+        colors = color.tensor_rgb_to_lab(rgb)
+        scaled = torch.cat([colors[:, :1] / 50 - 1, colors[:, 1:] / lab.AB_SCALE], dim=1)
         return Batch(x=gray, y=scaled)
 
     def updates(
@@ -139,5 +139,5 @@ class Dcgan(Recipe):
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
         """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1."""
-        colours: torch.Tensor = generator(lab.lightness(luma))
-        return colours[:, 1:].float() * lab.AB_SCALE
+        colors: torch.Tensor = generator(lab.lightness(luma))
+        return colors[:, 1:].float() * lab.AB_SCALE

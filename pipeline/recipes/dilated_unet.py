@@ -68,7 +68,7 @@ class _CliGan(Recipe):
         }
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* from the photo's luma, a* and b* from its colours."""
+        """Take L* from the photo's luma, a* and b* from its colors."""
         return lab.encode(rgb)
 
     def updates(
@@ -105,7 +105,7 @@ class DilatedUNetRecipe(_CliGan):
     Page and code differ on dropout: "all but the last three" of its six blocks against the first
     four. They agree if the last transposed convolution counts as a block, which is taken here.
     Where both are silent: the bottleneck halves once more, as six doubling blocks and the last
-    layer need; the discriminator sees lightness and colour together; Adam 5e-4 and labels off by
+    layer need; the discriminator sees lightness and color together; Adam 5e-4 and labels off by
     up to 0.1 as in Panchal's article, which the system's other generator comes from; Adam's other
     settings and batch norm's as PyTorch has them; a and b over 110.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pipeline import color
+from pipeline.imaging import color
 from pipeline.recipes.base import Batch
 
 AB_SCALE = 110.0
@@ -12,10 +12,10 @@ AB_SCALE = 110.0
 
 
 def encode(rgb: torch.Tensor) -> Batch:
-    """Take L* from the photo's luma, a* and b* from its colours, all scaled to about -1 to 1.
+    """Take L* from the photo's luma, a* and b* from its colors, all scaled to about -1 to 1.
 
     L* of the neutral gray, since that is all that a black-and-white photo gives; the systems take
-    the colour photo's own L*, which differs from it by a few units in saturated places.
+    the color photo's own L*, which differs from it by a few units in saturated places.
 
     Args:
         rgb: sRGB photos (N, 3, H, W), 0 to 1.
@@ -30,5 +30,5 @@ def lightness(luma: torch.Tensor) -> torch.Tensor:
 
 
 def picture(x: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
-    """Put lightness (N, 1, H, W) and colour (N, 2, H, W) together, for a discriminator."""
+    """Put lightness (N, 1, H, W) and color (N, 2, H, W) together, for a discriminator."""
     return torch.cat([x, ab], dim=1)

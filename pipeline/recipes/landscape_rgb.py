@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 from torch.nn import functional
 
-from pipeline import color
+from pipeline.imaging import color
 from pipeline.networks.landscape import SMALLEST, LandscapeDiscriminator, LandscapeGenerator
 from pipeline.recipes.base import (
     DISCRIMINATOR,

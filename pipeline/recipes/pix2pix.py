@@ -42,14 +42,14 @@ class UNetSettings(Settings):
         8, ge=5, le=10, description="Stride-2 layers; 8 bring 256 px down to a single one."
     )
     width: int = Field(64, ge=4, description="Filters of the generator's first layer.")
-    lambda_l1: float = Field(100.0, ge=0, description="Weight of the L1 between colours.")
+    lambda_l1: float = Field(100.0, ge=0, description="Weight of the L1 between colors.")
 
 
 class Pix2PixSettings(UNetSettings):
     """Hyper-parameters of the recipe ``pix2pix``."""
 
     lambda_l1: float = Field(
-        100.0, ge=0, description="Weight of the L1 between colours; the adversarial loss has 1."
+        100.0, ge=0, description="Weight of the L1 between colors; the adversarial loss has 1."
     )
 
 
@@ -104,13 +104,13 @@ class UNet(Recipe):
         return halfway_then_down(progress)
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* from the photo's luma, a* and b* from its colours."""
+        """Take L* from the photo's luma, a* and b* from its colors."""
         return lab.encode(rgb)
 
     def updates(
         self, phase: Phase, step: int, batch: Batch, networks: Networks
     ) -> Iterator[Update]:
-        """L1 between predicted and real colours."""
+        """L1 between predicted and real colors."""
         del phase, step
         fake = networks[GENERATOR](batch.x).float()
         yield Update(GENERATOR, {"l1": self.settings.lambda_l1 * functional.l1_loss(fake, batch.y)})
@@ -125,7 +125,7 @@ class Pix2Pix(UNet):
     """Lightness in, a and b out, at 256x256: pix2pix (Isola et al. 2017) with a 70x70 PatchGAN.
 
     As the page gives it: U-Net from 256x256 down to 1x1, least squares against maps of ones and
-    zeros, L1 between colours. Where the page is silent, the paper: Adam 2e-4 with momentum 0.5,
+    zeros, L1 between colors. Where the page is silent, the paper: Adam 2e-4 with momentum 0.5,
     constant for half of the epochs and then linearly to 0, 200 epochs, L1 weighted by 100, the
     discriminator's loss halved and conditioned on the input, weights from N(0, 0.02), jitter and
     mirroring. Batches are of 16 and not of one, which batch norm's running means, needed for
@@ -150,7 +150,7 @@ class Pix2Pix(UNet):
     def updates(
         self, phase: Phase, step: int, batch: Batch, networks: Networks
     ) -> Iterator[Update]:
-        """The discriminator on real and fake colours, then the generator against its verdict."""
+        """The discriminator on real and fake colors, then the generator against its verdict."""
         del step
         generator, discriminator = networks[GENERATOR], networks[DISCRIMINATOR]
         fake = generator(batch.x).float()

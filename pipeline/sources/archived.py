@@ -11,14 +11,14 @@ from typing import Any
 
 import pooch
 
+from pipeline.download.archives import Member, members
+from pipeline.download.cache import FOLDER
 from pipeline.errors import ColorpipeError
-from pipeline.images import SUFFIXES
-from pipeline.listing import is_hidden
+from pipeline.files.listing import is_hidden
+from pipeline.files.progress import ProgressReport
+from pipeline.imaging.decode import SUFFIXES
 from pipeline.params import ScrapeParams
-from pipeline.progress import ProgressReport
 from pipeline.sources.base import INBOX, Found, Later, Offer, Refusal
-from pipeline.web.archives import Member, members
-from pipeline.web.downloads import FOLDER
 
 DATASETS = FOLDER / "datasets"
 """Where official files are kept once downloaded."""
@@ -161,7 +161,7 @@ class ArchiveSource:
         category_of: the category of a file by its name inside; None leaves the file out.
         max_bytes: a larger photo is refused.
         page: where the data set is described.
-        licence: as its makers state it.
+        license: as its makers state it.
     """
 
     def __init__(
@@ -170,16 +170,16 @@ class ArchiveSource:
         category_of: Callable[[str], str | None],
         max_bytes: int,
         page: str,
-        licence: str,
+        license: str,
     ) -> None:
         self._path = path
         self._category_of = category_of
         self._max_bytes = max_bytes
         self._page = page
-        self._licence = licence
+        self._license = license
 
     def __iter__(self) -> Iterator[Found]:
-        """Yield the photos in the order of :func:`pipeline.web.archives.members`.
+        """Yield the photos in the order of :func:`pipeline.download.archives.members`.
 
         Raises:
             ColorpipeError: the archive cannot be had or read, or holds no photo.
@@ -191,7 +191,7 @@ class ArchiveSource:
             if category is not None:
                 found = True
                 url = f"{path.name}#{member.name}"
-                yield Later(category, partial(look, member, url, category, self._licence))
+                yield Later(category, partial(look, member, url, category, self._license))
         if not found:
             raise ColorpipeError(f"{path} holds no photos of this data set; see {self._page}.")
 
@@ -202,12 +202,12 @@ def is_photo(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES and not is_hidden(path)
 
 
-def look(member: Member, url: str, category: str, licence: str) -> Offer | Refusal:
+def look(member: Member, url: str, category: str, license: str) -> Offer | Refusal:
     """What becomes of a member: its photo, or why it was not read."""
     content = member.read()
     if content.reason:
         return Refusal(category, url, content.reason, content.detail)
-    return Offer(category, url, content.data, licence=licence)
+    return Offer(category, url, content.data, license=license)
 
 
 COCO_SAMPLE = OfficialFile("https://s3.amazonaws.com/fast-ai-coco/coco_sample.tgz", None)
@@ -234,8 +234,8 @@ def coco_sample_source(params: ScrapeParams) -> ArchiveSource:
         return archive
 
     page = "https://docs.fast.ai/data.external.html"
-    licence = "Flickr photos under Creative Commons licences (cocodataset.org/#termsofuse)"
-    return ArchiveSource(path, lambda _: "coco", params.max_bytes, page, licence)
+    license = "Flickr photos under Creative Commons licenses (cocodataset.org/#termsofuse)"
+    return ArchiveSource(path, lambda _: "coco", params.max_bytes, page, license)
 
 
 def landscapes_source(params: ScrapeParams) -> ArchiveSource:
@@ -251,5 +251,5 @@ def landscapes_source(params: ScrapeParams) -> ArchiveSource:
             f"Kaggle gives Landscape Pictures to its members only; download it from {page} and"
             " name the zip, or the folder it unpacks to, with --path (scrape.path)."
         )
-    licence = "see Kaggle's page"
-    return ArchiveSource(lambda: copy, lambda _: "landscapes", params.max_bytes, page, licence)
+    license = "see Kaggle's page"
+    return ArchiveSource(lambda: copy, lambda _: "landscapes", params.max_bytes, page, license)

@@ -25,8 +25,8 @@ class Offer:
     """The page that showed the photo, when the source knows it."""
     query: str = ""
     """What the search was asked for."""
-    licence: str = ""
-    """The photo's licence, or the licence filter that the search was given."""
+    license: str = ""
+    """The photo's license, or the license filter that the search was given."""
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ from typing import Any
 
 from bing_image_downloader import bing as library
 
+from pipeline.download.fetch import FetchError
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
 from pipeline.sources.categories import Category, read_categories
-from pipeline.sources.web import Candidate, Candidates, Session, UnavailableError, WebSource
-from pipeline.web.fetch import FetchError
+from pipeline.sources.remote import Candidate, Candidates, Session, UnavailableError, WebSource
 
 LIMIT = 100
 """Photos of a category when no number is given."""
@@ -40,7 +40,7 @@ MAX_PAGES = 100
 PAGE_BYTES = 20_000_000
 
 # What the entries of Bing's menu "License" put into the form, as icrawler's Bing filter has them.
-_LICENCES = {
+_LICENSES = {
     "any": "",
     "public": "+filterui:license-L1",
     "share": "+filterui:license-L2_L3_L4_L5_L6_L7",
@@ -88,7 +88,7 @@ def _search(category: Category, params: ScrapeParams) -> Candidates:
             seen.update(fresh)
             for link in fresh:
                 shown_by = results.pages.get(link, "")
-                filter_ = f"Bing's filter: {params.licence}"
+                filter_ = f"Bing's filter: {params.license}"
                 yield Candidate(link, shown_by, category.query, filter_)
             # Bing's ``first`` counts results; the library would add 1, and get a page of which
             # all but one result was on the last.
@@ -177,8 +177,8 @@ class ResultPage:
         )
         bing.page_counter = self._offset
         kinds = bing.get_filter
-        licence = _LICENCES[self._params.licence]
-        bing.get_filter = lambda shorthand: kinds(shorthand) + licence
+        license = _LICENSES[self._params.license]
+        bing.get_filter = lambda shorthand: kinds(shorthand) + license
         return bing
 
     def _run(self, bing: Any, urlopen: Callable[..., Any]) -> object:

@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline.download.archives import members
 from pipeline.errors import ColorpipeError
-from pipeline.images import RGB
+from pipeline.imaging.decode import RGB
 from pipeline.sources.archived import OfficialFile, obtain, on_disk
 from pipeline.sources.base import Found, Offer
 from pipeline.sources.categories import folder_name
-from pipeline.web.archives import members
 
 # The page above publishes this MD5.
 ARCHIVE = OfficialFile(
     "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"
 )
-_LICENCE = "not stated by its makers"
+_LICENSE = "not stated by its makers"
 _MAX_BATCH = 64 * 2**20
 """Bytes; the official batches have 31 MB."""
 _MAX_STEPS = 1_000_000
@@ -72,7 +72,7 @@ class Cifar10Source:
             photos, labels = _photos(batch, f"{path}: {name}", len(categories))
             for index, (photo, label) in enumerate(zip(photos, labels, strict=True)):
                 url = f"{path.name}#{name}/{index}"
-                yield Offer(categories[label], url, _png(photo), licence=_LICENCE)
+                yield Offer(categories[label], url, _png(photo), license=_LICENSE)
 
 
 def _is_batch(name: str) -> bool:

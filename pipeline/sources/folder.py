@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from pipeline.download import rejections as reasons
 from pipeline.errors import ColorpipeError
-from pipeline.images import SUFFIXES
-from pipeline.listing import is_hidden, reachable_files, regular_files
-from pipeline.sources import reasons
+from pipeline.files.listing import is_hidden, reachable_files, regular_files
+from pipeline.imaging.decode import SUFFIXES
 from pipeline.sources.base import Found, Later, Offer, Refusal, Shortfall
 from pipeline.sources.categories import folder_name
 

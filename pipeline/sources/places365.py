@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from pipeline.download.archives import members
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
 from pipeline.sources.archived import ArchiveSource, OfficialFile, obtain, on_disk
 from pipeline.sources.categories import folder_name
-from pipeline.web.archives import members
 
 PAGE = "http://places2.csail.mit.edu/download-private.html"
 # MD5 as on the page above.
@@ -50,7 +50,7 @@ def places365_source(params: ScrapeParams) -> ArchiveSource:
 
 
 def _category_of(categories: dict[str, str]) -> Callable[[str], str | None]:
-    """By class folder, or by label; photos of an unlabelled tar are all ``places365``."""
+    """By class folder, or by label; photos of an unlabeled tar are all ``places365``."""
 
     def category(name: str) -> str | None:
         path = PurePosixPath(name)

@@ -1,9 +1,9 @@
 """The embedded default: the photos that scikit-image carries in its own package.
 
-Six colour photos are cut into tiles that do not overlap, so that a tile to train on and a tile to
+Six color photos are cut into tiles that do not overlap, so that a tile to train on and a tile to
 test with share no pixel. Files of other kinds (gray, transparent, animated, multi-page) come along
 whole: they are there for the clean stage to deal with. It is enough to see the whole chain run
-without a network; it is not enough to learn colours from.
+without a network; it is not enough to learn colors from.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ColorpipeError
-from pipeline.images import open_photo
+from pipeline.imaging.decode import open_photo
 from pipeline.sources.base import Found, Offer
 
 
@@ -23,7 +23,7 @@ from pipeline.sources.base import Found, Offer
 class _File:
     name: str
     category: str
-    licence: str
+    license: str
     """As the docstring of the file's function in ``skimage.data`` states it."""
     tile: int = 0
     """Side of the tiles in pixels; 0 takes the file's bytes whole."""
@@ -51,7 +51,7 @@ _FILES = (
 
 
 class SampleSource:
-    """Yields scikit-image's photos, colour photos in tiles of about 100 x 100 pixels."""
+    """Yields scikit-image's photos, color photos in tiles of about 100 x 100 pixels."""
 
     def __iter__(self) -> Iterator[Found]:
         """Yield the tiles of each photo row by row.
@@ -70,10 +70,10 @@ class SampleSource:
                 ) from error
             url = f"skimage/data/{file.name}"
             if file.tile == 0:
-                yield Offer(file.category, url, data, licence=file.licence)
+                yield Offer(file.category, url, data, license=file.license)
                 continue
             for region, tile in _tiles(data, file.tile):
-                yield Offer(file.category, f"{url}#xywh={region}", tile, licence=file.licence)
+                yield Offer(file.category, f"{url}#xywh={region}", tile, license=file.license)
 
 
 def _data_folder() -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
 from pipeline.sources.categories import folder_name
-from pipeline.sources.web import Candidate, Candidates, Session, WebSource
+from pipeline.sources.remote import Candidate, Candidates, Session, WebSource
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
@@ -46,7 +46,7 @@ def read_urls(path: Path) -> dict[str, list[Candidate]]:
     """Read candidates by category.
 
     A ``.csv`` or ``.tsv`` file has a header with a column ``url``, and may have ``category``,
-    ``page``, ``query`` and ``licence``: a manifest of an earlier scrape will do. Any other file has
+    ``page``, ``query`` and ``license``: a manifest of an earlier scrape will do. Any other file has
     a URL a line, ``#`` starting a comment line. Without a category a photo belongs to one named
     like the file. Categories that differ in nothing but capitals are one, spelled as the first:
     Windows and macOS would make one folder of them.
@@ -80,7 +80,7 @@ def read_urls(path: Path) -> dict[str, list[Candidate]]:
                 f" category '{category}'; rename one of them."
             )
         candidate = Candidate(
-            row["url"], row.get("page") or "", row.get("query") or "", row.get("licence") or ""
+            row["url"], row.get("page") or "", row.get("query") or "", row.get("license") or ""
         )
         lists.setdefault(category, {}).setdefault(candidate.url, candidate)
     if not lists:

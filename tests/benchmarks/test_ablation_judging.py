@@ -17,11 +17,11 @@ from PIL import Image
 from predictors import Rainbow
 from splits import make_split
 
-from pipeline import color
-from pipeline.color import Float
-from pipeline.colorizer import Colorizer
 from pipeline.errors import ColorpipeError
-from pipeline.judging.metrics import colourfulness, lab_of, mean_ciede2000
+from pipeline.evaluation.metrics import colorfulness, lab_of, mean_ciede2000
+from pipeline.imaging import color
+from pipeline.imaging.color import Float
+from pipeline.inference.colorizer import Colorizer
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_pair_that_is_none_is_named(folder: Path) -> None:
         read_held_out(folder, 9)
 
 
-def test_old_prints_have_other_tones_and_nearly_the_colours_of_their_photos(folder: Path) -> None:
+def test_old_prints_have_other_tones_and_nearly_the_colors_of_their_photos(folder: Path) -> None:
     photos = read_held_out(folder, 9)
     old = as_old_prints([photos])
     assert old.photos == photos.photos[::3]
@@ -66,7 +66,7 @@ def test_old_prints_have_other_tones_and_nearly_the_colours_of_their_photos(fold
 def ratio_of(colorizer: Colorizer, strength: float, photos: HeldOut) -> float:
     colorizer.strength = strength
     made = [np.asarray(each) for each in colorizer.colorize_many(photos.grays)]
-    return sum(map(colourfulness, made)) / sum(map(colourfulness, photos.truths))
+    return sum(map(colorfulness, made)) / sum(map(colorfulness, photos.truths))
 
 
 @pytest.mark.parametrize("ratio", [0.3, 1.3, 2.8])
@@ -91,7 +91,7 @@ class Pale(Rainbow):
         return super().predict(grays) / 100
 
 
-def test_colours_that_are_far_too_weak_have_no_common_strength(folder: Path) -> None:
+def test_colors_that_are_far_too_weak_have_no_common_strength(folder: Path) -> None:
     colorizer = Colorizer(Pale(), upsampling="cubic")
     assert common_strength(colorizer, [read_held_out(folder, 9)], 0.8) is None
     assert colorizer.strength == 1.0
@@ -107,11 +107,11 @@ def test_figures_are_those_of_the_project_s_judges(folder: Path) -> None:
     pairs = list(zip(made, photos.truths, strict=True))
     errors = [mean_ciede2000(lab_of(one), lab_of(truth)) for one, truth in pairs]
     assert figures.ciede2000 == pytest.approx(np.mean(errors), rel=1e-5)
-    assert figures.colourfulness_ratio == pytest.approx(ratio_of(colorizer, 0.5, photos), rel=1e-5)
+    assert figures.colorfulness_ratio == pytest.approx(ratio_of(colorizer, 0.5, photos), rel=1e-5)
     assert figures.layout_distance
     assert figures.layout_distance > 0
     (gray,) = judge_gray([photos])
-    assert gray.colourfulness_ratio == 0
+    assert gray.colorfulness_ratio == 0
     assert 0 < gray.ciede2000 < figures.ciede2000
 
 

@@ -17,10 +17,10 @@ from ablation_variants import (
 from photos import pixels_of, real_photos
 from torch import nn
 
-from pipeline import color
-from pipeline.dataset import resized, to_tensor
+from pipeline.imaging import color
 from pipeline.recipes.base import GENERATOR, Batch
 from pipeline.recipes.colorpipe import Colorpipe, ColorpipeSettings
+from pipeline.training.photo_set import resized, to_tensor
 
 
 def settings(**values: Any) -> ColorpipeSettings:
@@ -57,7 +57,7 @@ def losses_of(
     return {name: value.item() for name, value in update.losses.items()}
 
 
-def test_smooth_l1_learns_plain_colours(rgb: torch.Tensor) -> None:
+def test_smooth_l1_learns_plain_colors(rgb: torch.Tensor) -> None:
     recipe = SmoothL1(settings())
     batch = recipe.encode(rgb)
     assert torch.equal(batch.x, Colorpipe(settings()).encode(rgb).x)
@@ -69,16 +69,16 @@ def test_smooth_l1_learns_plain_colours(rgb: torch.Tensor) -> None:
     assert loss.item() * 20 == pytest.approx(39.5, abs=0.01)
 
 
-def test_classes_are_the_cells_that_srgb_has_colours_in(rgb: torch.Tensor) -> None:
-    centres = Classes(settings()).centres
-    assert centres.shape == (261, 2)
-    assert len(torch.unique(centres, dim=0)) == len(centres)
+def test_classes_are_the_cells_that_srgb_has_colors_in(rgb: torch.Tensor) -> None:
+    centers = Classes(settings()).centers
+    assert centers.shape == (261, 2)
+    assert len(torch.unique(centers, dim=0)) == len(centers)
     ab = ab_of(rgb).permute(0, 2, 3, 1).reshape(-1, 2)
-    nearest = (ab[:, None] - centres).abs().amax(2).amin(1)
+    nearest = (ab[:, None] - centers).abs().amax(2).amin(1)
     assert nearest.max() < 5.1
 
 
-def test_a_colour_s_shares_of_the_classes_lead_back_to_it(rgb: torch.Tensor) -> None:
+def test_a_color_s_shares_of_the_classes_lead_back_to_it(rgb: torch.Tensor) -> None:
     recipe = Classes(settings())
     torch.testing.assert_close(recipe.shares.sum(1), torch.ones(256 * 256))
     ab = ab_of(rgb)[:, :, ::8, ::8]
@@ -94,7 +94,7 @@ def test_the_annealed_mean_lies_between_the_likeliest_class_and_the_mean() -> No
     logits = torch.full((1, 261, 2, 2), -30.0)
     logits[:, 7], logits[:, 250] = 0.0, -1.0
     share = 1 / (1 + np.exp(-1 / 0.38))
-    wanted = 2 * (share * recipe.centres[7] + (1 - share) * recipe.centres[250])
+    wanted = 2 * (share * recipe.centers[7] + (1 - share) * recipe.centers[250])
     found = recipe.predict_ab(Always(logits), torch.zeros(1, 1, 4, 4))
     assert found.shape == (1, 2, 4, 4)
     torch.testing.assert_close(found[0, :, 1, 2], wanted.float(), atol=1e-3, rtol=1e-4)

@@ -15,8 +15,8 @@ from ablation_variants import COMMON, VARIANTS
 from PIL import Image
 from splits import make_split
 
-from pipeline.interruptions import StopRequest
-from pipeline.training import Trainer
+from pipeline.files.interruptions import StopRequest
+from pipeline.training.trainer import Trainer
 
 SMALL = ("--images", "40", "--size", "32", "--batch", "4", "--photos", "3")
 
@@ -81,7 +81,7 @@ def test_every_variant_sees_as_many_images_and_learns_something_else(
         learned[weights.detach().numpy().tobytes()].append(name)
     # What fades does so when it is shown.
     alike = [names for names in learned.values() if len(names) > 1]
-    assert alike == [["recipe", "faint colours fade"]]
+    assert alike == [["recipe", "faint colors fade"]]
     assert len(trainers["near-gray photos"].sampler.photos) == 24
     phases = [phase.name for phase in trainers["adversarial"].recipe.phases]
     assert phases == ["regression", "adversarial"]
@@ -92,7 +92,7 @@ def test_every_variant_sees_as_many_images_and_learns_something_else(
     assert {row["photos"] for row in rows} == {"3", "1"}
     for variant in VARIANTS:
         own = [row for row in rows if row["variant"] == variant.name]
-        assert [row["set"] for row in own if row["colours"] == "own"] == ["held-out", "old prints"]
+        assert [row["set"] for row in own if row["colors"] == "own"] == ["held-out", "old prints"]
         assert {row["seed"] for row in own} == {str(variant.seed)}
         assert all(float(row["ciede2000"]) > 0 and float(row["psnr"]) > 5 for row in own)
         assert float(own[0]["images_per_second"]) > 0
@@ -102,19 +102,19 @@ def test_a_variant_is_judged_as_vivid_as_it_is_and_as_vivid_as_all(folder: Path)
     assert ablate("recipe", "no average", "--ratio", "0.3") == 0
     rows = read(folder)
     gray, *others = [row for row in rows if row["set"] == "held-out"]
-    assert (gray["variant"], float(gray["colourfulness_ratio"])) == ("gray", 0)
+    assert (gray["variant"], float(gray["colorfulness_ratio"])) == ("gray", 0)
     for own, equal in (others[:2], others[2:]):
         assert own["variant"] == equal["variant"]
-        assert (own["vividness"], own["colours"], equal["colours"]) == ("1.200", "own", "equal")
-        assert float(equal["colourfulness_ratio"]) == pytest.approx(0.3, abs=0.005)
+        assert (own["vividness"], own["colors"], equal["colors"]) == ("1.200", "own", "equal")
+        assert float(equal["colorfulness_ratio"]) == pytest.approx(0.3, abs=0.005)
         stronger = float(equal["vividness"]) > 1.2
-        assert stronger == (float(own["colourfulness_ratio"]) < 0.3)
+        assert stronger == (float(own["colorfulness_ratio"]) < 0.3)
     text = (folder / "out/table.md").read_text()
     cell = " / ".join(
         f"{float(others[0][name]):.{digits}f}"
-        for name, digits in (("ciede2000", 2), ("psnr", 2), ("colourfulness_ratio", 2))
+        for name, digits in (("ciede2000", 2), ("psnr", 2), ("colorfulness_ratio", 2))
     )
-    first, second = text.split("colourfulness ratio of 0.3 over all photos")
+    first, second = text.split("colorfulness ratio of 0.3 over all photos")
     assert f"| recipe | {others[0]['images_per_second']} | 1.20 | {cell} / " in first
     assert "| gray |" in first
     assert "| gray |" not in second
@@ -122,11 +122,11 @@ def test_a_variant_is_judged_as_vivid_as_it_is_and_as_vivid_as_all(folder: Path)
     assert "- no average: The last weights instead of averaged ones." in second
 
 
-def test_colours_that_reach_the_common_vividness_at_no_strength_have_no_row_for_it(
+def test_colors_that_reach_the_common_vividness_at_no_strength_have_no_row_for_it(
     folder: Path,
 ) -> None:
     assert ablate("recipe", "--ratio", "50") == 0
-    assert {row["colours"] for row in read(folder)} == {"own"}
+    assert {row["colors"] for row in read(folder)} == {"own"}
 
 
 def test_what_stands_in_the_table_is_not_done_again(

@@ -71,11 +71,11 @@ def test_every_photo_of_the_test_is_colorized_with_its_own_tones(built: Scratch)
 
 @pytest.mark.parametrize("part", ["train", "val", "test"])
 def test_x_is_the_gray_of_y(built: Scratch, part: str) -> None:
-    gray, colour = built.path(f"data/split/{part}_x"), built.path(f"data/split/{part}_y")
-    assert names(gray) == names(colour) != set()
+    gray, color = built.path(f"data/split/{part}_x"), built.path(f"data/split/{part}_y")
+    assert names(gray) == names(color) != set()
     for name in names(gray):
-        assert pixels(colour / name).shape == (64, 64, 3)
-        assert np.array_equal(pixels(gray / name), luma(colour / name))
+        assert pixels(color / name).shape == (64, 64, 3)
+        assert np.array_equal(pixels(gray / name), luma(color / name))
 
 
 def test_the_test_has_ten_photos_of_each_category_and_shares_none(built: Scratch) -> None:
@@ -96,7 +96,7 @@ def test_every_raw_photo_is_accounted_for(built: Scratch) -> None:
     with (raw / "manifest.csv").open(newline="") as stream:
         manifest = list(csv.DictReader(stream))
     assert {f"{row['category']}/{row['name']}" for row in manifest} == photos != set()
-    assert all(row["licence"] and row["sha256"] for row in manifest)
+    assert all(row["license"] and row["sha256"] for row in manifest)
     with built.path("reports/clean.csv").open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) == len(photos)
 

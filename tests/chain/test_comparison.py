@@ -34,7 +34,7 @@ def test_a_stage_depends_on_every_module_that_it_imports(stage: str) -> None:
     needed = {module} | imported(module, PROJECT)
     needed -= (NO_INFLUENCE | SETTINGS) - CARRIED.get(stage, set())
     given = (Path(name) for name in STAGES[stage]["deps"] if name.endswith(".py"))
-    # From the project's folder: "../pipeline/png.py" or "table.py".
+    # From the project's folder: "../pipeline/imaging/formats/plain_png.py" or "table.py".
     listed = {Path(*p.parts[1:]) if p.parts[0] == ".." else "comparison" / p for p in given}
     assert listed == needed
 

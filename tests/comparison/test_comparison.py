@@ -18,12 +18,12 @@ from comparison import training
 from comparison.__main__ import main
 from comparison.settings import SPLIT, Budget, read_comparison
 from comparison.table import answers
-from pipeline.dataset import read_photos
-from pipeline.interruptions import StopRequest
+from pipeline.files.interruptions import StopRequest
+from pipeline.models.weights import load_generator
 from pipeline.params import override
 from pipeline.recipes import RECIPES, recipe_of
-from pipeline.training import Trainer
-from pipeline.weights import load_generator
+from pipeline.training.photo_set import read_photos
+from pipeline.training.trainer import Trainer
 
 COMPARISON = Path(__file__).parents[2] / "comparison"
 UNET = {"options": {"halvings": 5, "width": 4}}

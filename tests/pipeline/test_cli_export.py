@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.shipped import shipped_weights
+from pipeline.models.pretrained import shipped_weights
 
 DONE, NOTHING_DONE = 0, 2
 PROJECT = Path(pipeline.__file__).parents[1]
@@ -28,9 +28,7 @@ def test_an_export_names_its_format_and_goes_beside_the_model(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls: list[tuple[Path, ...]] = []
-    monkeypatch.setattr(
-        "pipeline.colorizing.onnx_export.export_onnx", lambda *files: calls.append(files)
-    )
+    monkeypatch.setattr("pipeline.models.export.export_onnx", lambda *files: calls.append(files))
     for formats in ([], ["--onnx", "--half"]):
         assert run("export", *formats) == NOTHING_DONE
         assert "give either --onnx or --half" in capsys.readouterr().err
@@ -54,7 +52,7 @@ def test_weights_are_halved_into_the_file_that_is_named(
 ) -> None:
     import stand_ins
 
-    from pipeline.weights import load_generator
+    from pipeline.models.weights import load_generator
 
     Path("models").mkdir()
     trained = stand_ins.generator(Path("models/generator.safetensors"))
@@ -86,7 +84,7 @@ def test_names_that_the_output_s_encoding_lacks_are_written_as_escapes(tmp_path:
     code = (
         "import sys\n"
         "from pipeline import cli\n"
-        "import pipeline.colorizing.onnx_export as onnx_export\n"
+        "import pipeline.models.export as onnx_export\n"
         "onnx_export.export_onnx = lambda *_: None\n"
         f"sys.argv[1:] = ['export', '--onnx', '--out', {str(model)!r}]\n"
         "cli.main()\n"

@@ -11,8 +11,8 @@ from bombs import BOMB, open_or_crash
 from photos import pixels_of, real_photos, scene
 from PIL import Image
 
-from pipeline import images
 from pipeline.errors import ColorpipeError
+from pipeline.imaging import decode as images
 from pipeline.params import CleanParams
 from stages.clean import clean
 
@@ -295,7 +295,7 @@ def test_on_several_cores_the_same_files_come_out(
 ) -> None:
     files = {f"c{n % 3}/{n:03}.jpg": jpeg(scene(n % 70, 80, 100)) for n in range(100)}
     cleaned(tmp_path / "many", files)
-    monkeypatch.setattr("pipeline.parallel.cores", lambda: 1)
+    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 1)
     cleaned(tmp_path / "one", files)
     for part in ("clean", "reports"):
         assert state(tmp_path / "many" / part) == state(tmp_path / "one" / part)
@@ -306,9 +306,9 @@ def test_a_file_that_crashes_its_decoder_is_dropped_and_the_rest_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Where this process opens the bomb too, for the contact sheet, the test ends with it.
-    for module in ("pipeline.curation.screening", "pipeline.curation.tally"):
+    for module in ("pipeline.dataset.filters", "pipeline.dataset.clean_report"):
         monkeypatch.setattr(f"{module}.open_photo", open_or_crash)
-    monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
+    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 2)
     files = {f"sea/{n:03}.jpg": jpeg(scene(n, 80, 100)) for n in range(70)}
     out, rows = cleaned(tmp_path, {**files, "sea/bad.jpg": BOMB, "sea/poor.jpg": b"no photo"})
     assert sorted(state(out)) == sorted(files)

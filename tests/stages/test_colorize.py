@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from predictors import Rainbow
 
-from pipeline.color import Float
-from pipeline.colorizer import Colorizer
-from pipeline.colorizing.photo_folders import find_jobs
 from pipeline.errors import ColorpipeError, StoppedError
-from pipeline.formats import png_files
-from pipeline.images import SUFFIX_FORMATS
+from pipeline.imaging.color import Float
+from pipeline.imaging.decode import SUFFIX_FORMATS
+from pipeline.imaging.formats import png as png_files
+from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.jobs import find_jobs
+from pipeline.models.pretrained import shipped_weights
 from pipeline.params import ColorizeParams
-from pipeline.shipped import shipped_weights
 from stages.colorize import colorize
 
 GRAY = Image.fromarray(skimage.data.camera()[:160, :200])
@@ -69,7 +69,7 @@ def test_a_folder_comes_out_with_its_sub_folders(photos: Path, model: Path, tmp_
         assert np.array_equal(np.asarray(result.convert("L")), np.asarray(GRAY))
 
 
-def test_outside_any_project_the_weights_that_ship_colour_and_it_is_said(
+def test_outside_any_project_the_weights_that_ship_color_and_it_is_said(
     photos: Path,
     model: Path,
     tmp_path: Path,
@@ -228,7 +228,7 @@ def test_an_out_that_is_the_photos_is_refused(
 def test_an_out_inside_the_photos_is_not_taken_for_photos(
     photos: Path, model: Path, tmp_path: Path
 ) -> None:
-    out = photos / "coloured"
+    out = photos / "colored"
     assert colorize(photos, out, model, PARAMS) == []
     first = files(out)
     assert colorize(photos, out, model, PARAMS, overwrite=True) == []
@@ -245,7 +245,7 @@ def test_an_out_around_the_photos_never_reaches_them(tmp_path: Path) -> None:
     assert "among the photos themselves" in second.reason
 
 
-@pytest.mark.parametrize("linked", ["in", "elsewhere", "coloured"])
+@pytest.mark.parametrize("linked", ["in", "elsewhere", "colored"])
 def test_a_linked_folder_of_out_never_leads_to_the_photos(
     linked: str, model: Path, tmp_path: Path
 ) -> None:
@@ -254,8 +254,8 @@ def test_a_linked_folder_of_out_never_leads_to_the_photos(
     if linked == "elsewhere":  # the photos' folder is a link itself
         (photos / "sub").rename(tmp_path / "elsewhere")
         (photos / "sub").symlink_to(tmp_path / "elsewhere")
-    elif linked == "coloured":
-        out = photos / "coloured"
+    elif linked == "colored":
+        out = photos / "colored"
     GRAY.save(photos / "a.png")
     GRAY.save(photos / "sub" / "b.png")
     out.mkdir()

@@ -53,7 +53,7 @@ def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.resize.open_photo", open_or_crash)
-    monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
+    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 2)
     for n in range(60):
         put(tmp_path / "clean", f"sea/{n:02}.png", scene(n, 48, 48))
     (tmp_path / "clean/sea/30.png").write_bytes(BOMB)

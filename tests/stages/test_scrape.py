@@ -13,10 +13,11 @@ import pytest
 from bing_server import FOREIGN, HOSTILE, BingServer, wait_until
 from scratch import PROJECT
 
+from pipeline.dataset.manifest import MANIFEST, REFUSED, RawPhoto, RefusedPhoto, read_table
+from pipeline.download import rejections as reasons
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.manifest import MANIFEST, REFUSED, RawPhoto, RefusedPhoto, read_table
 from pipeline.params import ScrapeParams
-from pipeline.sources import Offer, Refusal, reasons
+from pipeline.sources import Offer, Refusal
 from pipeline.sources.base import INBOX
 from pipeline.sources.sample import SampleSource
 from stages.scrape import Harvest, scrape
@@ -177,7 +178,7 @@ def test_what_a_stranger_wrote_is_no_formula(tiles: list[bytes]) -> None:
     harvest.take(Refusal("sea", "http://h/b.png", reasons.NO_AI, "=1+1", "=1+1", "=1+1"))
     harvest.close()
     [row] = read_table(Path(MANIFEST), RawPhoto)
-    assert (row.page, row.query, row.licence) == ("'=1+1", "'@q", "'-l")
+    assert (row.page, row.query, row.license) == ("'=1+1", "'@q", "'-l")
     [refused] = read_table(Path(REFUSED), RefusedPhoto)
     assert (refused.detail, refused.page, refused.query) == ("'=1+1",) * 3
 
@@ -228,7 +229,7 @@ def test_a_row_stays_on_its_line_whatever_a_stranger_writes(tiles: list[bytes]) 
     harvest.take(Refusal("sea", strange, reasons.DAMAGED, strange, strange, strange))
     harvest.close()
     [row] = read_table(Path(MANIFEST), RawPhoto)
-    assert (row.url, row.page, row.query, row.licence) == ("a   b",) * 4
+    assert (row.url, row.page, row.query, row.license) == ("a   b",) * 4
     [refused] = read_table(Path(REFUSED), RefusedPhoto)
     assert (refused.url, refused.detail, refused.page, refused.query) == ("a   b",) * 4
 
@@ -246,7 +247,7 @@ def test_hostile_servers_get_nowhere(
     refused = read_table(Path("data/raw") / REFUSED, RefusedPhoto)
     assert [row.category for row in rows] == ["hills"] * 10 + ["sea"] * 10
     assert {row.media_type for row in rows} == {"image/png"}
-    assert {row.licence for row in rows} == {"Bing's filter: any"}
+    assert {row.license for row in rows} == {"Bing's filter: any"}
     assert {row.query for row in rows} == {"sea", "green hills"}
     assert all(row.page.startswith(f"http://{host}/page/") for row in rows)
     assert len(refused) == 2 * (len(HOSTILE) + len(FOREIGN))

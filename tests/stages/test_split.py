@@ -9,10 +9,10 @@ from photos import pixels_of, real_photos, scene
 from PIL import Image
 from splits import fill, put
 
-from pipeline import png
+from pipeline.dataset.manifest import MANIFEST, RawPhoto, write_table
 from pipeline.errors import ColorpipeError
-from pipeline.images import read_bytes
-from pipeline.manifest import MANIFEST, RawPhoto, write_table
+from pipeline.imaging.decode import read_bytes
+from pipeline.imaging.formats import plain_png as png
 from pipeline.params import SplitParams
 from stages.split import check_pairs, split
 
@@ -190,7 +190,7 @@ def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
     resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.split.open_photo", open_or_crash)
-    monkeypatch.setattr("pipeline.parallel.cores", lambda: 2)
+    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 2)
     fill(resized, "town", range(300, 320))
     (resized / "forest/0020.png").write_bytes(BOMB)
     [failure] = split(resized, tmp_path / "out", SplitParams())

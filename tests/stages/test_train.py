@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from splits import make_split
 
-from pipeline.checkpoints import run_key
-from pipeline.colorizer import Colorizer
 from pipeline.errors import ColorpipeError, StoppedError
+from pipeline.inference.colorizer import Colorizer
+from pipeline.models.weights import halve, load_generator, save_generator
 from pipeline.params import TrainParams
 from pipeline.recipes import get_recipe
-from pipeline.training import Trainer
-from pipeline.weights import halve, load_generator, save_generator
+from pipeline.training.checkpoints import run_key
+from pipeline.training.trainer import Trainer
 from stages.train import train
 
 PROJECT = Path(__file__).parents[2]
@@ -226,7 +226,7 @@ def test_mistakes_are_said_before_anything_is_written(tmp_path):
 
 TRAIN = """
 from pathlib import Path
-from pipeline import training
+from pipeline.training import trainer as training
 from pipeline.params import TrainParams
 from stages.train import train
 
@@ -335,7 +335,7 @@ def test_weights_that_cannot_be_written_do_not_cost_the_run(tmp_path, monkeypatc
     (tmp_path / "file").touch()
     with pytest.raises(ColorpipeError, match=r"file/w\.safetensors could not be written.*kept"):
         train(split, tmp_path / "file/w.safetensors", curves, params)
-    monkeypatch.setattr("pipeline.training.Trainer._train_step", None)
+    monkeypatch.setattr("pipeline.training.trainer.Trainer._train_step", None)
     train(split, model, curves, params)
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

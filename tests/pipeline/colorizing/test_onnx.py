@@ -16,12 +16,12 @@ import skimage.data
 import stand_ins
 from PIL import Image
 
-from pipeline.colorizer import Colorizer
-from pipeline.colorizing.onnx_export import export_onnx
 from pipeline.errors import ColorpipeError
-from pipeline.runtime import DeviceName
-from pipeline.shipped import shipped_weights
-from pipeline.weights import load_generator
+from pipeline.inference.colorizer import Colorizer
+from pipeline.models.device import DeviceName
+from pipeline.models.export import export_onnx
+from pipeline.models.pretrained import shipped_weights
+from pipeline.models.weights import load_generator
 
 GRAY = skimage.data.camera()
 

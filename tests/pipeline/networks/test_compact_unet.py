@@ -34,12 +34,12 @@ def test_every_position_depends_on_the_whole_picture():
 def test_it_tells_what_it_knows_of_the_whole_picture():
     network = CompactUNet(widths=(4, 8, 12)).eval()
     photos = torch.rand(3, 1, 32, 64)
-    colours, features = network(photos, with_features=True)
-    assert torch.equal(colours, network(photos))
+    colors, features = network(photos, with_features=True)
+    assert torch.equal(colors, network(photos))
     assert features.shape == (3, 12)
 
 
-def test_it_starts_nearly_without_colour():
+def test_it_starts_nearly_without_color():
     torch.manual_seed(0)
     output = CompactUNet().train()(torch.randn(2, 1, 64, 64))
     assert output.abs().mean() < 0.1

@@ -42,7 +42,7 @@ def test_the_discriminator_has_the_layers_of_the_page():
     assert discriminator(torch.rand(2, 3, 200, 200)).shape == (2, 1)
 
 
-def test_with_two_channels_colours_may_be_negative():
+def test_with_two_channels_colors_may_be_negative():
     torch.manual_seed(0)
     generator = LandscapeGenerator(channels_out=2).eval()
     ab = generator(torch.rand(1, 1, 40, 40))

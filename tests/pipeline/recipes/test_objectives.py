@@ -152,9 +152,9 @@ def test_cyclegan():
     networks = {
         "generator": Made(3),
         "gray_generator": Made(1),
-        "colour_discriminator": Judge(),
+        "color_discriminator": Judge(),
         "gray_discriminator": Judge(),
-        "colour_pool": nn.Identity(),
+        "color_pool": nn.Identity(),
         "gray_pool": nn.Identity(),
     }
     generators, discriminators = recipe.updates(ADVERSARIAL, 0, batch, networks)
@@ -162,16 +162,16 @@ def test_cyclegan():
     cycle, adversarial = 10 * (MADE - TRUTH), (FAKE - 1) ** 2
     assert {key: float(value) for key, value in generators.losses.items()} == pytest.approx(
         {
-            "adversarial_colour": adversarial,
+            "adversarial_color": adversarial,
             "adversarial_gray": adversarial,
             "cycle_gray": cycle,
-            "cycle_colour": cycle,
+            "cycle_color": cycle,
         }
     )
     assert discriminators.optimizer == "discriminator"
     real, fake = 0.5 * (REAL - 1) ** 2, 0.5 * FAKE**2
     assert {key: float(value) for key, value in discriminators.losses.items()} == pytest.approx(
-        {"real_colour": real, "fake_colour": fake, "real_gray": real, "fake_gray": fake}
+        {"real_color": real, "fake_color": fake, "real_gray": real, "fake_gray": fake}
     )
     assert not recipe.paired
 

@@ -6,8 +6,8 @@ import skimage.data
 import torch
 from skimage.color import rgb2lab
 
-from pipeline import color
 from pipeline.errors import ColorpipeError
+from pipeline.imaging import color
 from pipeline.params import TrainParams
 from pipeline.recipes import RECIPES, describe_all, get_recipe, init_of, recipe_of
 
@@ -56,7 +56,7 @@ def test_every_recipe_is_tried_here():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_target_of_training_is_the_photos_colours(name, photo):
+def test_the_target_of_training_is_the_photos_colors(name, photo):
     # What is learned, before colorpipe makes it more vivid.
     recipe = get_recipe(name, {"vividness": 1.0, "faint": 0.0} if name == "colorpipe" else {})
     batch = recipe.encode(photo)
@@ -115,8 +115,8 @@ def test_an_update_gives_gradients_to_its_own_networks_only(name, photo):
     assert sorted(updated) == sorted(optimizers)
 
 
-def test_cyclegan_s_colour_photos_have_their_lightness(photo):
-    # Without it, any colours would do on any photo, and the way back could not be known.
+def test_cyclegan_s_color_photos_have_their_lightness(photo):
+    # Without it, any colors would do on any photo, and the way back could not be known.
     recipe = get_recipe("cyclegan", SMALL["cyclegan"])
     batch = small_batch(recipe, photo)
     assert torch.equal(batch.y[:, :1], batch.x)
@@ -125,7 +125,7 @@ def test_cyclegan_s_colour_photos_have_their_lightness(photo):
     made = networks["generator"](batch.x)
     assert torch.equal(made[:, :1], batch.x)
     brighter = torch.cat([made[:, :1] + 0.5, made[:, 1:]], dim=1)
-    for judge in ("colour_discriminator", "gray_generator"):
+    for judge in ("color_discriminator", "gray_generator"):
         assert not torch.allclose(networks[judge](made), networks[judge](brighter)), judge
 
 
@@ -166,7 +166,7 @@ def test_phases_fill_the_epochs(name):
         assert all(phase.epochs > 0 for phase in phases)
 
 
-def test_colorpipe_fades_faint_colours_and_strengthens_the_others(photo):
+def test_colorpipe_fades_faint_colors_and_strengthens_the_others(photo):
     recipe = get_recipe("colorpipe", {"vividness": 1.5, "faint": 20.0})
     batch = recipe.encode(photo)
     learned = rgb2lab(photo[0].permute(1, 2, 0).numpy())[..., 1:]

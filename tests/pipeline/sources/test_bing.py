@@ -15,9 +15,10 @@ import pytest
 from bing_image_downloader import bing as library
 from bing_server import FOREIGN, HOSTILE, BingServer
 
+from pipeline.download import rejections as reasons
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
-from pipeline.sources import Found, Offer, Refusal, Shortfall, bing, open_source, reasons
+from pipeline.sources import Found, Offer, Refusal, Shortfall, bing, open_source
 from pipeline.sources.bing import ResultPage
 
 
@@ -69,7 +70,7 @@ def test_photos_come_in_the_order_of_the_search(tmp_path: Path) -> None:
             data=SEA[8],
             page=f"http://{server.host}/page/8?a=1&b=2",
             query="sea",
-            licence="Bing's filter: any",
+            license="Bing's filter: any",
         )
 
 
@@ -83,7 +84,7 @@ def test_pages_do_not_overlap(tmp_path: Path) -> None:
 
 def test_the_request_is_the_library_s_with_our_filters(tmp_path: Path) -> None:
     with BingServer({"sea": SEA}) as server:
-        for changes in ({}, {"safe_search": False, "licence": "modify_commercially"}):
+        for changes in ({}, {"safe_search": False, "license": "modify_commercially"}):
             url = ResultPage("süße Hügel & so", 35, params(server, tmp_path, **changes)).url
             base, _, form = url.partition("?")
             assert base == server.search_url
@@ -92,16 +93,16 @@ def test_the_request_is_the_library_s_with_our_filters(tmp_path: Path) -> None:
             if not changes:
                 assert (asked["adlt"], asked["qft"]) == ("on", "+filterui:photo-photo")
             else:
-                licence = "+filterui:photo-photo+filterui:license-L2_L3"
-                assert (asked["adlt"], asked["qft"]) == ("off", licence)
+                license = "+filterui:photo-photo+filterui:license-L2_L3"
+                assert (asked["adlt"], asked["qft"]) == ("off", license)
 
 
-def test_every_licence_has_its_filter(tmp_path: Path) -> None:
+def test_every_license_has_its_filter(tmp_path: Path) -> None:
     with BingServer({}) as server:
-        allowed = ScrapeParams.model_fields["licence"].annotation
+        allowed = ScrapeParams.model_fields["license"].annotation
         filters = {
-            licence: ResultPage("x", 0, params(server, tmp_path, licence=licence)).url
-            for licence in allowed.__args__  # type: ignore[union-attr]
+            license: ResultPage("x", 0, params(server, tmp_path, license=license)).url
+            for license in allowed.__args__  # type: ignore[union-attr]
         }
     assert len(set(filters.values())) == 6
 
@@ -321,7 +322,7 @@ def test_a_cache_that_fails_stops_everything_in_good_order(
     with BingServer({"sea": SEA, "green hills": SEA}, delay=0.02) as server:
         source = open_source(params(server, tmp_path, limit=40))
         list(open_source(params(server, tmp_path, limit=1)))
-        monkeypatch.setattr("pipeline.web.downloads.new_file", full)
+        monkeypatch.setattr("pipeline.download.cache.new_file", full)
         with pytest.raises(ColorpipeError, match=r"downloads.*No space left on device"):
             list(source)
     gc.collect()

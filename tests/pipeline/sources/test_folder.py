@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.download import rejections as reasons
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
-from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source, reasons
+from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source
 
 
 def find(root: Path) -> list[Found]:

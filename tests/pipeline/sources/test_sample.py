@@ -26,7 +26,7 @@ def test_every_category_has_enough_for_train_and_test() -> None:
     assert min(counts.values()) >= 30
 
 
-def test_tiles_are_colour_photos_that_share_no_pixel() -> None:
+def test_tiles_are_color_photos_that_share_no_pixel() -> None:
     regions: dict[str, NDArray[np.uint8]] = defaultdict(lambda: np.zeros((2000, 2000), np.uint8))
     for offer in offers():
         match = re.fullmatch(r"(.+)#xywh=(\d+),(\d+),(\d+),(\d+)", offer.url)
@@ -54,5 +54,5 @@ def test_the_same_bytes_come_every_time() -> None:
     assert offers() == list(open_source(ScrapeParams()))
 
 
-def test_every_photo_tells_its_licence() -> None:
-    assert all(offer.licence for offer in offers())
+def test_every_photo_tells_its_license() -> None:
+    assert all(offer.license for offer in offers())

@@ -7,8 +7,8 @@ import pytest
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
 from pipeline.sources import open_source
+from pipeline.sources.remote import Candidate
 from pipeline.sources.urls import read_urls
-from pipeline.sources.web import Candidate
 
 
 def test_a_text_file_has_a_url_a_line(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_text_file_has_a_url_a_line(tmp_path: Path) -> None:
 def test_a_table_may_tell_more(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(
-        "name,category,url,page,licence\nx,../sea,http://a/1.jpg,http://a,CC0\n,,http://a/2.jpg\n,,,\n"
+        "name,category,url,page,license\nx,../sea,http://a/1.jpg,http://a,CC0\n,,http://a/2.jpg\n,,,\n"
     )
     assert read_urls(path) == {
         "sea": [Candidate("http://a/1.jpg", "http://a", "", "CC0")],

@@ -1,1 +1,0 @@
-"""What the colorizer is made of: the network, colour at full size, folders as a stream."""

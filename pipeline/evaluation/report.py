@@ -1,0 +1,201 @@
+"""The files and tables that tell how models did: what scores come to, for people and for DVC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pipeline.evaluation.bootstrap import Estimate
+from pipeline.evaluation.scores import DISTANCES, GRAY, METRICS, Metric, PhotoScore, Scores, Summary
+from pipeline.imaging.contact_sheet import print_table, write_metrics, write_series
+
+EVERYTHING = "(all)"
+"""In the place of a category: all photos."""
+
+FILES = ("metrics.json", "categories.csv", "comparison.csv", "photos.csv")
+"""What :meth:`Scorecard.write` writes."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a result does against a baseline in one metric, on the same photos."""
+
+    metric: Metric
+    result: str
+    baseline: str
+    difference: Estimate | None
+    """``result`` minus ``baseline``, with its paired interval; None where it is not defined."""
+    better: str
+    """The better of the two, or "" when the photos do not show which it is."""
+
+
+def compare(summary: Summary, metric: Metric, result: str, baseline: str) -> Comparison:
+    """Compare two results in one metric.
+
+    One is better when the paired interval of the difference of their costs leaves out zero. The
+    cost of a colorfulness ratio is its distance from 1, whichever side it lies on.
+    """
+    cost = summary.difference(metric.cost, result, baseline)
+    better = ""
+    if cost and cost.high < 0:
+        better = result
+    elif cost and cost.low > 0:
+        better = baseline
+    change = summary.difference(metric.statistic, result, baseline)
+    return Comparison(metric, result, baseline, change, better)
+
+
+class Scorecard:
+    """Sums up scores, overall and by category, and compares each result with those before it.
+
+    Args:
+        scores: of all photos; the results are the models' in their order, then gray.
+        resamples: draws of the bootstrap.
+        seed: of the bootstrap.
+        inception: which file FID and KID are from, or "" when they are left out.
+    """
+
+    def __init__(self, scores: Scores, resamples: int, seed: int, inception: str = "") -> None:
+        self.scores = scores
+        self.inception = inception
+        self.overall = scores.summary(resamples, seed)
+        self.summaries = {EVERYTHING: self.overall} | {
+            category: scores.summary(resamples, seed, category) for category in scores.categories
+        }
+        self.distances = {result: scores.distances(result) for result in scores.results}
+        self.comparisons = [
+            compare(self.overall, metric, result, baseline)
+            for result, baseline in _pairs(scores.results)
+            for metric in METRICS
+        ]
+
+    def write(self, folder: Path) -> None:
+        """Write :data:`FILES` into a folder."""
+        metrics, categories, comparison, photos = (folder / name for name in FILES)
+        write_metrics(metrics, self.metrics())
+        self._write_categories(categories)
+        self._write_comparisons(comparison)
+        write_series(
+            photos,
+            [field.name for field in fields(PhotoScore)],
+            (
+                [round(cell, 4) if isinstance(cell, float) else cell for cell in astuple(score)]
+                for score in self.scores.photos
+            ),
+        )
+
+    def metrics(self) -> dict[str, Any]:
+        """Return every metric over all photos, by metric and then by result; null: not defined."""
+        found: dict[str, Any] = {"photos": self.overall.count}
+        for metric in METRICS:
+            found[metric.name] = {
+                result: _rounded(self.overall.estimate(metric, result), metric.digits)
+                for result in self.scores.results
+            }
+        for name in self.distances[GRAY]:
+            found[name] = {
+                result: _plain(self.distances[result][name], DISTANCES[name].digits)
+                for result in self.scores.results
+            }
+        if self.inception:
+            found["inception"] = self.inception
+        return found
+
+    def _write_categories(self, path: Path) -> None:
+        """Write a row a category and result; ``label`` names both, for a bar a row."""
+        columns = ["label", "category", "result", "photos"]
+        for metric in METRICS:
+            columns += [metric.name, f"{metric.name}_low", f"{metric.name}_high"]
+        rows = []
+        for category, summary in self.summaries.items():
+            for result in self.scores.results:
+                row: list[Any] = [f"{category} {result}", category, result, summary.count]
+                for metric in METRICS:
+                    row += _cells(summary.estimate(metric, result), metric.digits)
+                rows.append(row)
+        write_series(path, columns, rows)
+
+    def _write_comparisons(self, path: Path) -> None:
+        write_series(
+            path,
+            ["metric", "result", "baseline", "difference", "low", "high", "better"],
+            (
+                [
+                    found.metric.name,
+                    found.result,
+                    found.baseline,
+                    *_cells(found.difference, found.metric.digits + 1),
+                    found.better,
+                ]
+                for found in self.comparisons
+            ),
+        )
+
+    def print(self) -> None:
+        """Print the figures over all photos and the comparisons as tables."""
+        results = self.scores.results
+        rows = [
+            [
+                metric.title,
+                *(_text(self.overall.estimate(metric, r), metric.digits) for r in results),
+            ]
+            for metric in METRICS
+        ]
+        for name in self.distances[GRAY]:
+            distance = DISTANCES[name]
+            values = [self.distances[result][name] for result in results]
+            rows.append(
+                [
+                    distance.title,
+                    *("–" if v is None else f"{v:.{distance.digits}f}" for v in values),
+                ]
+            )
+        print_table(
+            f"{self.overall.count} photos, mean (95 % interval)",
+            ["", *results],
+            rows,
+            "More is better for PSNR and SSIM, less for CIEDE2000 and distances; a colorfulness"
+            " ratio of 1 is the truth's.",
+        )
+        for result, baseline in _pairs(results):
+            print_table(
+                f"{result} minus {baseline}, on the same photos (95 % interval)",
+                ["", "difference", "better"],
+                [
+                    [
+                        c.metric.title,
+                        _text(c.difference, c.metric.digits + 1),
+                        c.better or "not shown",
+                    ]
+                    for c in self.comparisons
+                    if (c.result, c.baseline) == (result, baseline)
+                ],
+            )
+
+
+def _pairs(results: Sequence[str]) -> list[tuple[str, str]]:
+    """Pair every model with those before it and with gray, the last of the results."""
+    models = [result for result in results if result != GRAY]
+    return [(model, baseline) for i, model in enumerate(models) for baseline in [*models[:i], GRAY]]
+
+
+def _plain(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _rounded(estimate: Estimate | None, digits: int) -> float | None:
+    return _plain(estimate.value if estimate else None, digits)
+
+
+def _cells(estimate: Estimate | None, digits: int) -> list[float | str]:
+    if estimate is None:
+        return ["", "", ""]
+    return [round(x, digits) for x in (estimate.value, estimate.low, estimate.high)]
+
+
+def _text(estimate: Estimate | None, digits: int) -> str:
+    if estimate is None:
+        return "–"
+    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"

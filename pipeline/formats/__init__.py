@@ -1,1 +1,0 @@
-"""Photo files with all they carry: pixels, transparency, metadata, colour profiles."""

@@ -1,0 +1,1 @@
+"""Photo files with all they carry: pixels, transparency, metadata, color profiles."""

@@ -1,0 +1,136 @@
+"""Any kind of samples to 8-bit RGB in sRGB."""
+
+from __future__ import annotations
+
+import functools
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+
+def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:
+    """Convert any mode to RGB in sRGB, transparency on white; note what was done in ``changes``."""
+    if image.mode != "RGB":
+        changes.append(f"{image.mode} to RGB")
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        image = _scaled_to_8_bits(image)
+    elif image.mode == "LAB":
+        image = lab_to_srgb(image)
+    alpha: Image.Image | None = None
+    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert("RGB")
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    if profile and image.mode in {"RGB", "L", "CMYK"}:
+        converted = _through_profile(image, profile)
+        if converted is not None:
+            changes.append("ICC profile to sRGB")
+            image = converted
+    image = image.convert("RGB")
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        changes.append("transparency on white")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=alpha)
+        image = white
+    return image
+
+
+def lab_to_srgb(image: Image.Image) -> Image.Image:
+    """Convert an image of mode LAB to sRGB."""
+    return ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
+
+
+def gray_16(image: Image.Image) -> NDArray[np.uint16]:
+    """Return the samples (H, W) of an image of mode I;16: 0 is black and 65535 white.
+
+    Pillow gives those of a TIFF as they are, also where they have 12 bits or count from white down.
+    """
+    samples = np.asarray(image).astype(np.uint16, copy=False)
+    tags = getattr(image, "tag_v2", {})
+    (bits, *_), white_is_zero = tags.get(BITS_PER_SAMPLE, (16,)), tags.get(PHOTOMETRIC, 1) == 0
+    if 0 < bits < 16:
+        white = (1 << bits) - 1
+        wide = np.minimum(samples, white).astype(np.uint32)
+        samples = ((wide * 65535 + white // 2) // white).astype(np.uint16)
+    return np.invert(samples) if white_is_zero else samples
+
+
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
+"""Tags of TIFF 6.0, section 8."""
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit, 32-bit or floating point gray to 8 bits; Pillow alone would clip at 255."""
+    samples = gray_16(image) if image.mode.startswith("I;16") else np.asarray(image)
+    scaled = np.empty(samples.shape, np.uint8)
+    white = 65535.0 if image.mode.startswith("I;16") else _white_of(samples)
+    # In blocks: the whole of a large photo in wider numbers would take gigabytes.
+    rows = max(1, _BLOCK // max(1, samples.shape[1]))
+    for top in range(0, len(samples), rows):
+        block = samples[top : top + rows]
+        if image.mode.startswith("I;16"):
+            scaled[top : top + rows] = (block.astype(np.uint32) * 255 + 32767) // 65535
+        else:
+            numbers = np.nan_to_num(block.astype(np.float32), nan=0, posinf=white, neginf=0)
+            levels = np.rint(numbers * np.float32(255 / white))
+            scaled[top : top + rows] = np.clip(levels, 0, 255).astype(np.uint8)
+    return Image.fromarray(scaled)
+
+
+_BLOCK = 1 << 20
+"""Samples that are scaled at a time."""
+
+
+def _white_of(samples: NDArray[Any]) -> float:
+    """Return the number that stands for white: 1, 255, 65535 or what is largest, if it is more.
+
+    Sharpening, and resampling with it, make single floating point samples larger than white.
+    """
+    flat = samples.ravel()
+    if samples.dtype.kind == "f":
+        some = flat[:: len(flat) // _BLOCK + 1]
+        finite = some[np.isfinite(some)]
+        # Of a thousand samples one may be any number, and all a little more than white.
+        largest = float(np.quantile(finite, 0.999, method="lower")) if finite.size else 1.0
+        excess = 1.02
+    else:
+        largest, excess = float(flat.max(initial=0)), 1.0
+    return next((white for white in (1.0, 255.0, 65535.0) if largest <= white * excess), largest)
+
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+
+
+def _through_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """Convert by an embedded ICC profile; None when the profile is damaged, not ours or is sRGB."""
+    if image.mode == "RGB" and is_srgb(profile):
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=64)
+def is_srgb(profile: bytes) -> bool:
+    """Whether an ICC profile leaves RGB colors as sRGB has them, within two levels.
+
+    By what it does: linear profiles are called "linear sRGB", and true ones have other names.
+    """
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    colors = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    grays = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
+    ramp = np.concatenate([colors, grays])[None]
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        made = ImageCms.profileToProfile(Image.fromarray(ramp), source, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return False
+    return made is not None and int(np.abs(np.asarray(made, np.int16) - ramp).max()) <= 2

@@ -1,0 +1,207 @@
+"""Which photos a folder holds, and where the colored version of each goes.
+
+Found one after the other, so that a folder may hold any number of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.imaging.decode import SUFFIXES
+from pipeline.imaging.formats.photo_file import SUFFIXES_OF, FormatName
+
+READ = ", ".join(sorted(SUFFIXES))
+"""The extensions of the files that are read, as a sentence names them."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo and where its colored version goes."""
+
+    name: str
+    """Relative to the folder that was given, with ``/``."""
+    source: Path
+    target: Path
+
+
+def find_jobs(
+    source: Path,
+    out: Path,
+    extension: FormatName | None,
+    passed_over: Counter[str] | None = None,
+) -> Iterator[Job | Failure]:
+    """Find the photo ``source``, or all photos below it, in the order of their names.
+
+    By their extension photos are told from other files; hidden files and folders, whose names begin
+    with a dot, are left alone. Links to folders are followed, though not in circles. Below a folder
+    ``out`` repeats the sub-folders of ``source``; for a single photo it is a folder too, unless its
+    name ends like a photo's (:func:`format_to_write` tells which format that asks for). One that
+    ends otherwise (``photo.heic``) is taken for a folder only if it is there.
+
+    Files that are no photos by their extension are counted by it in ``passed_over``.
+
+    Raises:
+        ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it, or has
+            the name of a file in a format that is not written.
+    """
+    if not os.path.lexists(source):
+        raise ColorpipeError(f"There is no {source}; name a photo or a folder of photos.")
+    if source.is_dir():
+        if out.is_dir() and out.samefile(source):
+            raise ColorpipeError(
+                f"{out} holds the photos themselves; name another folder for their colored"
+                " versions."
+            )
+        if out.exists() and not out.is_dir():
+            raise ColorpipeError(f"{out} is a file; name a folder, since {source} is one.")
+        return _below(source, out, extension, passed_over)
+    names_a_file = _names_a_file(out)
+    if out.exists() and not out.is_dir() and not names_a_file:
+        raise ColorpipeError(
+            f"{out} is a file that is not named like a photo; name a folder, or a file that ends"
+            f" in {READ}."
+        )
+    if out.suffix and not out.exists() and not names_a_file:
+        raise ColorpipeError(
+            f"{out} is named like a file, but no format that is written ends in {out.suffix}; name"
+            f" one that ends in {READ}, or make the folder first."
+        )
+    if reason := _unreadable(source):
+        return iter([Failure(source.name, reason)])
+    target = out if names_a_file else out / _name(source.name, extension)
+    if target.exists() and target.samefile(source):
+        raise ColorpipeError(f"{target} is the photo itself; name another file or folder.")
+    return iter([Job(source.name, source, target)])
+
+
+def format_to_write(source: Path, out: Path, asked: FormatName | None) -> FormatName | None:
+    """Return the format that a single photo's named file has by its extension, or else ``asked``.
+
+    Raises:
+        ColorpipeError: the two are not the same.
+    """
+    if source.is_dir() or not _names_a_file(out):
+        return asked
+    suffix = out.suffix.lower()
+    named = next(name for name, suffixes in SUFFIXES_OF.items() if suffix in suffixes)
+    if asked not in {None, named}:
+        raise ColorpipeError(
+            f"{out} is to be a file in the format {named}, but --format says {asked}; give only one"
+            " of them, or both alike."
+        )
+    return named
+
+
+def _names_a_file(out: Path) -> bool:
+    return out.suffix.lower() in SUFFIXES and not out.is_dir()
+
+
+class _OwnFolders:
+    """The folders that the photos lie in, whatever links lead to them: nothing is written there."""
+
+    def __init__(self, source: Path, out: Path) -> None:
+        self.top = out.resolve()
+        self._all = [source.resolve()]
+        # Where ``out`` lies inside ``source``, it is not read, and may be written to.
+        self._spared = self.top not in self._all and self.top.is_relative_to(self._all[0])
+
+    def include(self, folder: Path, place: Path) -> bool:
+        """Take up a folder of photos; return whether ``place``, for their results, is an own one.
+
+        Both are real paths, without links.
+        """
+        if not any(folder.is_relative_to(own) for own in self._all):
+            self._all.append(folder)
+        if self._spared and place != folder and place.is_relative_to(self.top):
+            return False
+        return any(place.is_relative_to(own) for own in self._all)
+
+
+def _below(
+    source: Path, out: Path, extension: FormatName | None, passed_over: Counter[str] | None
+) -> Iterator[Job | Failure]:
+    own = _OwnFolders(source, out)
+    # Each with the folders that it lies in, by which a circle of links is noticed.
+    waiting: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(Path(), ())]
+    while waiting:
+        folder, around = waiting.pop()
+        try:
+            status = (source / folder).stat()
+            inner, photos, others = _listed(source / folder)
+        except OSError as error:
+            yield Failure(folder.as_posix(), f"the folder could not be read ({error.strerror})")
+            continue
+        here = (status.st_dev, status.st_ino)
+        if here in around:
+            reason = "a link to a folder that it lies in; it is not followed"
+            yield Failure(folder.as_posix(), reason)
+            continue
+        real = (source / folder).resolve()
+        if folder.parts and real == own.top:
+            continue
+        if passed_over is not None:
+            passed_over.update(Path(name).suffix.lower() or "no extension" for name in others)
+        among_photos = own.include(real, (out / folder).resolve())
+        written: dict[str, str] = {}
+        for name in photos:
+            path = folder / name
+            target = out / folder / _name(name, extension)
+            if reason := _unreadable(source / path):
+                yield Failure(path.as_posix(), reason)
+            elif target.name in written:
+                reason = f"would be written to the same file as {written[target.name]}"
+                yield Failure(path.as_posix(), reason)
+            elif among_photos:
+                reason = f"would be written among the photos themselves, to {target}"
+                yield Failure(path.as_posix(), reason)
+            else:
+                written[target.name] = path.as_posix()
+                yield Job(path.as_posix(), source / path, target)
+        waiting.extend((folder / name, (*around, here)) for name in reversed(inner))
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Return the names of the folders, of the photos and of the other files in a folder, sorted."""
+    inner, photos, others = [], [], []
+    with os.scandir(folder) as listing:
+        for entry in sorted(listing, key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                inner.append(entry.name)
+            elif Path(entry.name).suffix.lower() in SUFFIXES:
+                photos.append(entry.name)
+            else:
+                others.append(entry.name)
+    return inner, photos, others
+
+
+def _unreadable(path: Path) -> str:
+    """Say why ``path`` is no file that can be read without waiting for ever, or nothing."""
+    try:
+        if path.is_file():
+            return ""
+        is_broken = path.is_symlink() and not path.exists()
+    except OSError as error:
+        return f"could not be read ({error.strerror})"
+    return "a link that leads nowhere" if is_broken else "not a regular file"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _name(name: str, extension: FormatName | None) -> str:
+    """Give a name the extension of another format; one that the format has already stays."""
+    path = Path(name)
+    if extension is None or path.suffix.lower() in SUFFIXES_OF[extension]:
+        return name
+    return f"{path.stem}.{extension}"

@@ -1,0 +1,104 @@
+"""The network as an ONNX file, for ONNX Runtime and whatever else reads the format.
+
+Needs the extra ``onnx``: ``pip install 'colorpipe[onnx]'``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipeline.errors import ColorpipeError
+from pipeline.files.outputs import new_file
+from pipeline.models.onnx_predictor import DIGEST, INPUT, KEY, OUTPUT, digest_of
+from pipeline.models.torch_predictor import fold_batch_norm
+from pipeline.models.weights import load_generator
+from pipeline.recipes.base import Recipe
+
+_SIZE = 128
+"""Side of the picture that the network is traced with; it then takes any."""
+
+
+class _Prediction(nn.Module):
+    """The whole way from luma to a* and b*, so that a reader needs no color arithmetic."""
+
+    def __init__(self, recipe: Recipe, generator: nn.Module) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.generator = generator
+
+    def forward(self, luma: torch.Tensor) -> torch.Tensor:
+        return self.recipe.predict_ab(self.generator, luma)
+
+
+def export_onnx(model: Path, out: Path) -> None:
+    """Write the generator in ``model`` as the ONNX file ``out``, whole or not at all.
+
+    Its input ``luma`` is float32 (N, 1, H, W), 0 to 1, with H and W multiples of what its metadata
+    say; its output ``ab`` is float32 (N, 2, H, W), CIE a* and b*. N, H and W are free.
+
+    Raises:
+        ColorpipeError: ``model`` is missing or not ours, the extra is not installed, or the
+            generator cannot be told in ONNX.
+    """
+    try:
+        import onnx  # noqa: PLC0415 - an optional dependency
+        import onnxscript  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401, PLC0415
+    except ModuleNotFoundError as error:
+        raise ColorpipeError(
+            f"The export needs {error.name}; install it with: pip install 'colorpipe[onnx]'."
+        ) from error
+    generator = load_generator(model)
+    digest = digest_of(model)
+    fold_batch_norm(generator.module)
+    network = _Prediction(generator.recipe, generator.module).eval()
+    free = torch.export.Dim.DYNAMIC
+    with new_file(out) as temporary:
+        try:
+            with _quietly():
+                torch.onnx.export(
+                    network,
+                    (torch.rand(2, 1, _SIZE, _SIZE + generator.recipe.multiple),),
+                    temporary,
+                    dynamo=True,
+                    external_data=False,
+                    input_names=[INPUT],
+                    output_names=[OUTPUT],
+                    dynamic_shapes={INPUT: {0: free, 2: free, 3: free}},
+                )
+        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+            reason = str(error).splitlines()[0]
+            raise ColorpipeError(
+                f"The recipe {generator.recipe.name} cannot be exported to ONNX: {reason}"
+            ) from error
+        described = onnx.load(temporary)
+        header = {
+            "recipe": generator.recipe.name,
+            "size": generator.size,
+            "multiple": generator.recipe.multiple,
+            DIGEST: digest,
+        }
+        onnx.helper.set_model_props(described, {KEY: json.dumps(header, sort_keys=True)})
+        onnx.save(described, temporary)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the exporter's notes on its own progress off the terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

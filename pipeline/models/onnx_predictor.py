@@ -1,0 +1,96 @@
+"""The network in ONNX Runtime: the same answers as in PyTorch, which need not be installed.
+
+Needs ``onnxruntime``, which the extra ``onnx`` brings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from pipeline.errors import ColorpipeError
+from pipeline.imaging.color import Float
+from pipeline.models.resolve import origin_of
+
+KEY = "colorpipe"
+"""The key of the file's metadata under which its working size stands, as JSON."""
+DIGEST = "weights_sha256"
+"""The key in there of the digest of the weights that were exported; older files have none."""
+INPUT, OUTPUT = "luma", "ab"
+
+
+def digest_of(weights: Path) -> str:
+    """Return the SHA-256 of a file of weights, in hexadecimal digits."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+class OnnxPredictor:
+    """A generator that `colorpipe export` wrote, computed in float32 on the CPU.
+
+    Several threads may call it at once.
+
+    Raises:
+        ColorpipeError: the file is missing, damaged, was not written by this project, or is the
+            export of other weights than those that it lies beside.
+    """
+
+    batch = 4
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise ColorpipeError(
+                f"There is no ONNX model at {path}; write one with `colorpipe export --onnx`, or"
+                " use --runtime torch."
+            )
+        self._path = path
+        self._session = self._open(threads=0)
+        try:
+            header = json.loads(self._session.get_modelmeta().custom_metadata_map[KEY])
+            self.size, self.multiple = int(header["size"]), int(header["multiple"])
+            self.recipe = str(header["recipe"])
+            digest = header.get(DIGEST)
+        except (KeyError, ValueError, TypeError) as error:
+            raise ColorpipeError(
+                f"{path} is an ONNX file, but not one that `colorpipe export` wrote."
+            ) from error
+        weights = origin_of(path)
+        if digest is not None and weights is not None and digest != digest_of(weights):
+            raise ColorpipeError(
+                f"{path} was not exported from {weights} as it is now; export it again with"
+                f" `colorpipe export --onnx --model {weights}`."
+            )
+
+    def _open(self, threads: int) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads  # 0 is one a processor
+        options.log_severity_level = 3
+        try:
+            return onnxruntime.InferenceSession(
+                self._path, options, providers=["CPUExecutionProvider"]
+            )
+        # ONNX Runtime's exceptions have no common base but Exception.
+        except Exception as error:
+            raise ColorpipeError(f"{self._path} is no ONNX file, or it is damaged.") from error
+
+    @contextlib.contextmanager
+    def in_threads(self, number: int) -> Iterator[None]:
+        """Let every prediction be computed in ``number`` threads while the block runs."""
+        before = self._session
+        self._session = self._open(threads=number)
+        try:
+            yield
+        finally:
+            self._session = before
+
+    def predict(self, grays: NDArray[np.uint8]) -> Float:
+        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w); sides are multiples of ours."""
+        luma = grays[:, None].astype(np.float32) / np.float32(255)
+        (ab,) = self._session.run([OUTPUT], {INPUT: luma})
+        return np.ascontiguousarray(np.asarray(ab, np.float32).transpose(0, 2, 3, 1))

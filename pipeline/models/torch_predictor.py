@@ -1,0 +1,95 @@
+"""The network in PyTorch: gray pictures in, a* and b* out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from pipeline.imaging.color import Float
+from pipeline.models.device import DeviceName, choose_device, choose_dtype
+from pipeline.models.weights import Generator, load_generator
+
+
+class TorchPredictor:
+    """A generator made ready for prediction: batch norm folded, in the device's best precision.
+
+    It holds no state besides the weights, so that several threads may call it at once.
+    """
+
+    def __init__(self, generator: Generator, device: DeviceName = "auto") -> None:
+        self.size = generator.size
+        self.multiple = generator.recipe.multiple
+        self.recipe = generator.recipe.name
+        self._device = choose_device(device)
+        fold_batch_norm(generator.module)
+        self._module = _Cast(generator.module, choose_dtype(self._device)).to(self._device).eval()
+        self._predict_ab = generator.recipe.predict_ab
+        self.batch = 4 if self._device.type == "cpu" else 32
+
+    @classmethod
+    def load(cls, path: Path, device: DeviceName = "auto") -> TorchPredictor:
+        """Read the weights at ``path``.
+
+        Raises:
+            ColorpipeError: no generator of this project is there, or the device is not.
+        """
+        return cls(load_generator(path), device)
+
+    @contextlib.contextmanager
+    def in_threads(self, number: int) -> Iterator[None]:
+        """Let torch compute each prediction in ``number`` threads while the block runs.
+
+        For callers that predict in several threads at once: more than a processor each would wait
+        for one another at every layer. The setting is the whole process's.
+        """
+        before = torch.get_num_threads()
+        torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    def predict(self, grays: NDArray[np.uint8]) -> Float:
+        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w); sides are multiples of ours."""
+        with torch.inference_mode():
+            luma = torch.from_numpy(grays).to(self._device)[:, None].float() / 255
+            ab = self._predict_ab(self._module, luma)
+            return np.asarray(ab.permute(0, 2, 3, 1).float().cpu().contiguous().numpy())
+
+
+class _Cast(nn.Module):
+    """Computes ``module`` in ``dtype``, channels last, between float32 and float32."""
+
+    def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        # load_generator laid the weights out channels last; they stay so.
+        self.module = module.to(dtype)
+        self.dtype = dtype
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.to(dtype=self.dtype, memory_format=torch.channels_last)
+        result: torch.Tensor = self.module(x)
+        return result.float()
+
+
+def fold_batch_norm(module: nn.Module) -> None:
+    """Fold batch norm into the convolution before it, wherever a Sequential holds both.
+
+    In evaluation mode both are linear: the result is the same and a pass over memory is saved.
+    """
+    for child in module.children():
+        fold_batch_norm(child)
+    if not isinstance(module, nn.Sequential):
+        return
+    for index in range(len(module) - 1):
+        convolution, norm = module[index], module[index + 1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            module[index] = fuse_conv_bn_eval(convolution, norm)
+            module[index + 1] = nn.Identity()

@@ -1,0 +1,173 @@
+"""Checkpoints: the whole state of a training run, so that a stopped one goes on where it was.
+
+They lie outside the outs of the chain, in a cache, one folder a run; a run is known by a hash of
+all that its result depends on, the code of training included: under other code it begins anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from filelock import FileLock, Timeout
+
+from pipeline.errors import ColorpipeError
+from pipeline.files.outputs import new_file
+
+CACHE = Path(".colorpipe/training")
+
+_PACKAGE = Path(__file__).parent
+_DECISIVE = (
+    "aging.py",
+    "averaging.py",
+    "candidates.py",
+    "color.py",
+    "dataset.py",
+    "judging/metrics.py",
+    "loss_table.py",
+    "networks/*.py",
+    "processes.py",
+    "recipes/*.py",
+    "report.py",  # draws the contact sheets
+    "runtime.py",
+    "starting_weights.py",
+    "training.py",
+    "validation.py",
+    "weights.py",
+)
+
+
+def training_modules() -> list[Path]:
+    """Return the modules of this package that decide what training gives, sorted."""
+    return sorted(path for pattern in _DECISIVE for path in _PACKAGE.glob(pattern))
+
+
+def code_digest(*others: Path) -> str:
+    """Return a hash of the source of :func:`training_modules` and of the files ``others``."""
+    digest = hashlib.sha256()
+    for path in (*training_modules(), *others):
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def run_key(facts: Mapping[str, Any]) -> str:
+    """Return the name of the run that ``facts`` (plain values) determine."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+class Checkpoint:
+    """The saved state of one run: ``last.pt`` in a folder of its own."""
+
+    def __init__(self, key: str, cache: Path = CACHE) -> None:
+        self.path = cache / key / "last.pt"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of this run while the block lasts.
+
+        The lock ends with its process, however that ends.
+
+        Raises:
+            ColorpipeError: another process trains the same, or there is no writing here.
+        """
+        self._make_folder()
+        lock = FileLock(self.path.with_name("lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ColorpipeError(
+                f"Another process trains the very same and holds {lock.lock_file}; let it end, or"
+                " stop it and run the same command again."
+            ) from error
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def sheet(self, epoch: int) -> Path:
+        """Where the contact sheet of an epoch is kept, beside the state, until the run ends."""
+        return self.path.parent / "samples" / f"epoch-{epoch:04}.png"
+
+    def sheets(self) -> list[Path]:
+        """Return the sheets that are there, without what a killed process left half-written."""
+        return sorted(self.sheet(0).parent.glob("epoch-*.png"))
+
+    def load(self) -> dict[str, Any] | None:
+        """Return what :meth:`save` was given last, or None when there is nothing to go on from.
+
+        Only tensors and plain values are unpickled (``weights_only``).
+
+        Raises:
+            ColorpipeError: the file is damaged.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, BadZipFile) as error:
+            raise ColorpipeError(
+                f"The checkpoint {self.path} is damaged ({error}); delete it to train from the"
+                " beginning."
+            ) from error
+        if not isinstance(state, dict):
+            raise ColorpipeError(
+                f"The checkpoint {self.path} is not one of this project's; delete it to train from"
+                " the beginning."
+            )
+        return state
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write ``state`` (tensors, plain values, and lists and dicts of them), atomically.
+
+        Raises:
+            ColorpipeError: the disk is full or cannot be written to.
+        """
+        try:
+            with new_file(self.path) as temporary:
+                torch.save(dict(state), temporary)
+        except (OSError, RuntimeError) as error:
+            raise ColorpipeError(
+                f"The checkpoint {self.path} cannot be written ({error}); free some space and run"
+                " the same command again."
+            ) from error
+
+    def require(self, size: int) -> None:
+        """Make sure that ``size`` bytes can be written, before work is done that needs it.
+
+        Raises:
+            ColorpipeError: the disk has less room, or may not be written to.
+        """
+        self._make_folder()
+        free = shutil.disk_usage(self.path.parent).free
+        # While a checkpoint is written, the one before it still is there.
+        if free < 2 * size:
+            raise ColorpipeError(
+                f"The checkpoints of this run need {2 * size / 1e9:.1f} GB, but {self.path.parent}"
+                f" has {free / 1e9:.1f} GB left; free some space."
+            )
+
+    def _make_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> ColorpipeError:
+        return ColorpipeError(
+            f"Checkpoints cannot be written to {self.path.parent} ({error}); run in a folder that"
+            " may be written to."
+        )
+
+    def remove(self) -> None:
+        """Delete the run's folder: it is done."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)

@@ -1,0 +1,320 @@
+"""The split photos as pixels that training can draw batches from.
+
+Every photo is decoded once, into one file of uint8 pixels that is memory-mapped: a second run
+starts at once, and a data set larger than memory is read as it is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from pipeline.errors import ColorpipeError
+from pipeline.files.outputs import new_file
+from pipeline.files.progress import track
+from pipeline.imaging.decode import ImageError, open_photo, read_bytes
+
+if TYPE_CHECKING:
+    from pipeline.recipes.base import Augmentation
+
+CACHE = Path(".colorpipe/pixels")
+KEPT = 8
+"""Sets of photos whose pixels are kept: train and validation of the last four splits."""
+
+# What random numbers are drawn for, so that no two draws share a stream.
+_ORDER, _CROP = 0, 1
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos of one size, in the order of their names."""
+
+    names: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+    """sRGB (N, H, W, 3), memory-mapped."""
+    fingerprint: str
+    """Hash of the names and the bytes of all photos."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that photos are of, sorted; a photo's name begins with its category."""
+        return tuple(sorted({category_of(name) for name in self.names}))
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """For each photo (N,) the place of its category in ``categories``."""
+        places = {category: place for place, category in enumerate(self.categories)}
+        return np.array([places[category_of(name)] for name in self.names], np.int64)
+
+
+def category_of(name: str) -> str:
+    """Return the category in a name of the split: ``sea`` of ``sea-0123456789abcdef.png``."""
+    return name.rpartition("-")[0]
+
+
+def list_pairs(split: Path, part: str) -> list[str]:
+    """Return the sorted file names that ``split/<part>_x`` and ``split/<part>_y`` both hold.
+
+    Raises:
+        ColorpipeError: a folder is missing or empty, or a photo stands on one side only.
+    """
+    x, y = (_names(split / f"{part}_{side}") for side in "xy")
+    if unpaired := sorted(set(x) ^ set(y)):
+        there = "x" if unpaired[0] in x else "y"
+        raise ColorpipeError(
+            f"{split / f'{part}_{there}' / unpaired[0]} has no counterpart of the same name on the"
+            f" other side ({len(unpaired)} such files); run `colorpipe split` again."
+        )
+    if not y:
+        raise ColorpipeError(
+            f"{split / f'{part}_y'} holds no photos; run the stages before, or look into"
+            " reports/clean.csv for why none was kept."
+        )
+    return y
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ColorpipeError(
+            f"The folder {folder} is missing; run `colorpipe split` first."
+        ) from error
+
+
+def read_photos(split: Path, part: str, cache: Path = CACHE) -> PhotoSet:
+    """Decode the color photos of one part ("train", "val") of a split, once.
+
+    Raises:
+        ColorpipeError: as :func:`list_pairs`; or a photo is damaged or of another size.
+    """
+    names = list_pairs(split, part)
+    folder = split / f"{part}_y"
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest())
+    fingerprint = digest.hexdigest()
+    stored = cache / f"{fingerprint[:32]}.npy"
+    if not stored.exists():
+        with new_file(stored) as temporary:
+            _decode(folder, names, temporary)
+        _forget(cache)
+    return PhotoSet(tuple(names), np.load(stored, mmap_mode="r"), fingerprint)
+
+
+def _forget(cache: Path) -> None:
+    """Delete all but the newest files of pixels; who has one open keeps what it holds."""
+    by_age = sorted(cache.glob("*.npy"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in by_age[KEPT:]:
+        # Windows does not delete a file that is open: another time, then.
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _decode(folder: Path, names: Sequence[str], target: Path) -> None:
+    pixels: NDArray[np.uint8] | None = None
+    for index, name in enumerate(track(names, "Reading photos")):
+        try:
+            photo = open_photo(read_bytes(folder / name)).pixels
+        except ImageError as error:
+            raise ColorpipeError(
+                f"{folder / name} cannot be read: {error}; run `colorpipe split` again."
+            ) from error
+        if pixels is None:
+            pixels = np.lib.format.open_memmap(
+                target, "w+", dtype=np.uint8, shape=(len(names), *photo.shape)
+            )
+        if photo.shape != pixels.shape[1:]:
+            raise ColorpipeError(
+                f"{folder / name} is {photo.shape[1]}x{photo.shape[0]}, but {names[0]} is"
+                f" {pixels.shape[2]}x{pixels.shape[1]}: photos must be of one size; run `colorpipe"
+                " resize` and `colorpipe split` again."
+            )
+        pixels[index] = photo
+    if isinstance(pixels, np.memmap):
+        pixels.flush()
+
+
+class BatchSampler:
+    """Draws batches; which photos, and how they are cropped, follows from seed and step alone.
+
+    So a run that was stopped goes on with exactly the batches it would have had.
+
+    Args:
+        photos: what to draw from.
+        size: side of the pictures drawn.
+        batch_size: pictures a batch; the rest of an epoch that fills no batch is left out, a
+            different one each epoch.
+        augmentation: how squares are cut from photos; None takes the photos whole.
+        balance: how evenly an epoch draws from the categories: 0 takes every photo once, 1 takes as
+            many of each category, small ones several times over. In between a category of n photos
+            gets a share that goes by n^(1 - balance).
+        seed: draws other orders and crops.
+        part: which part of every batch to return, and of how many, where several processes share
+            the work; together the parts are the batch that a single process has.
+
+    Raises:
+        ColorpipeError: the batch is larger than the data, or cannot be shared equally.
+    """
+
+    def __init__(
+        self,
+        photos: PhotoSet,
+        size: int,
+        batch_size: int,
+        *,
+        augmentation: Augmentation | None,
+        seed: int,
+        balance: float = 0.0,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
+        if batch_size > len(photos):
+            raise ColorpipeError(
+                f"A batch of {batch_size} cannot be drawn from {len(photos)} training photos; lower"
+                " train.batch_size, or scrape more photos."
+            )
+        if batch_size % part[1]:
+            raise ColorpipeError(
+                f"A batch of {batch_size} cannot be shared equally by {part[1]} processes; set"
+                f" train.batch_size to a multiple of {part[1]}."
+            )
+        self.photos = photos
+        self.size = size
+        self.batch_size = batch_size
+        self.augmentation = augmentation
+        self.seed = seed
+        self.steps_per_epoch = len(photos) // batch_size
+        share = batch_size // part[1]
+        self._part = slice(part[0] * share, (part[0] + 1) * share)
+        counts = np.bincount(photos.labels)[photos.labels]
+        self._shares = counts**-balance / (counts**-balance).sum()
+        self._orders: dict[int, tuple[int, NDArray[np.int64]]] = {}
+
+    def chosen(self, step: int, order: int = 0) -> NDArray[np.int64]:
+        """Return the places in ``photos``, ascending, of all photos in the batch of ``step``."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if self._orders.get(order, (-1,))[0] != epoch:
+            self._orders[order] = (epoch, self._epoch(epoch, order))
+        shuffled = self._orders[order][1]
+        return np.sort(shuffled[place * self.batch_size : (place + 1) * self.batch_size])
+
+    def _epoch(self, epoch: int, order: int) -> NDArray[np.int64]:
+        """Draw as many photos as there are, each as often as its share says, up to rounding."""
+        random = np.random.default_rng([self.seed, _ORDER, epoch, order])
+        shuffled = random.permutation(len(self.photos))
+        # Systematic sampling: equal steps along the shares, laid end to end in a random order.
+        steps = (np.arange(len(shuffled)) + 0.5) / len(shuffled)
+        ends = np.cumsum(self._shares[shuffled])
+        drawn = shuffled[np.searchsorted(ends[:-1], steps)]
+        return random.permutation(drawn)
+
+    def labels(self, step: int, device: torch.device) -> torch.Tensor:
+        """Return the categories (N,) of the photos in the batch of ``step``, as in ``labels``."""
+        chosen = self.chosen(step)[self._part]
+        return torch.from_numpy(self.photos.labels[chosen]).to(device)
+
+    def batch(
+        self, step: int, device: torch.device, order: int = 0, size: int | None = None
+    ) -> torch.Tensor:
+        """Return the batch of ``step`` (from 0): sRGB (N, 3, size, size), float32, 0 to 1.
+
+        Another ``order`` is another shuffle of the same photos, with other crops; another ``size``
+        shows the same crops.
+        """
+        size = size or self.size
+        rgb = to_tensor(self.photos.pixels[self.chosen(step, order)[self._part]], device)
+        if self.augmentation is None:
+            return resized(rgb, size)
+        random = np.random.default_rng([self.seed, _CROP, step, order])
+        return self._augmented(rgb, self.augmentation, random, size)
+
+    def _augmented(
+        self, rgb: torch.Tensor, augmentation: Augmentation, random: np.random.Generator, size: int
+    ) -> torch.Tensor:
+        """Cut a square of random size and place from each photo, mirrored half of the time."""
+        height, width = rgb.shape[-2:]
+        short = min(height, width)
+        # Drawn for the whole batch, of which this process may have a part.
+        side = random.uniform(augmentation.smallest, augmentation.largest, self.batch_size) * short
+        # affine_grid's coordinates: the photo spans -1 to 1 both ways.
+        scale = np.stack([side / width, side / height], axis=1)
+        place = random.uniform(-1, 1, (self.batch_size, 2))
+        mirror = np.where(random.random(self.batch_size) < 0.5, -1.0, 1.0)
+        if augmentation.smallest == augmentation.largest:
+            rgb = _slices(rgb, size, augmentation.largest, place[self._part])
+            mirrored = torch.from_numpy(mirror[self._part] < 0).to(rgb.device)
+            return torch.where(mirrored[:, None, None, None], rgb.flip(3), rgb)
+        # The grid below only interpolates: what it would have to shrink is shrunk before, with
+        # antialiasing, to where the smallest square has about the size wanted.
+        shrink = size / augmentation.smallest / short
+        if shrink < 0.9:
+            rgb = functional.interpolate(
+                rgb, scale_factor=shrink, mode="bilinear", antialias=True, align_corners=False
+            )
+        theta = np.zeros((self.batch_size, 2, 3), np.float32)
+        theta[:, 0, 0] = scale[:, 0] * mirror
+        theta[:, 1, 1] = scale[:, 1]
+        theta[:, :, 2] = place * (1 - scale)
+        grid = functional.affine_grid(
+            torch.from_numpy(theta[self._part]).to(rgb.device),
+            [len(rgb), 3, size, size],
+            align_corners=False,
+        )
+        return functional.grid_sample(
+            rgb, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+
+
+def _slices(rgb: torch.Tensor, size: int, part: float, places: NDArray[np.float64]) -> torch.Tensor:
+    """Slice a square of ``size`` px, ``part`` of the shorter side, from each photo (N, 3, H, W).
+
+    Photos of another size are scaled as validation does, so that whole pixels are cut: between them
+    a square would be blurred. ``places`` (N, 2) say where, x and y, from -1 to below 1.
+    """
+    short = min(rgb.shape[-2:])
+    height, width = (round(side * round(size / part) / short) for side in rgb.shape[-2:])
+    rgb = resized(rgb, height, width)
+    spare = np.array([width - size, height - size])
+    corners = ((places + 1) / 2 * (spare + 1)).astype(int)
+    squares = [
+        photo[:, top : top + size, left : left + size]
+        for photo, (left, top) in zip(rgb, corners, strict=True)
+    ]
+    return torch.stack(squares)
+
+
+def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Bring sRGB pixels (N, H, W, 3), 0 to 255, to the device as (N, 3, H, W), 0 to 1."""
+    # A copy, since a memory-mapped photo may not be written to, as torch would be free to do.
+    tensor = torch.from_numpy(np.array(pixels)).to(device, non_blocking=True)
+    return tensor.permute(0, 3, 1, 2).float() / 255
+
+
+def resized(rgb: torch.Tensor, height: int, width: int | None = None) -> torch.Tensor:
+    """Scale (N, 3, H, W), 0 to 1, to a height and a width, which is the same unless it is given.
+
+    Nothing to do is not done.
+
+    Bicubic with antialiasing: Pillow's filter, which the published systems scale with.
+    """
+    size = (height, width or height)
+    if rgb.shape[-2:] == size:
+        return rgb
+    scaled = functional.interpolate(
+        rgb, size=size, mode="bicubic", antialias=True, align_corners=False
+    )
+    # The filter's negative lobes reach beyond the ends.
+    return scaled.clamp(0, 1)

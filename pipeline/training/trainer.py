@@ -1,0 +1,387 @@
+"""The training loop: one for all recipes.
+
+Everything random in a step follows from the seed and the step's number, so that a run which was
+stopped and goes on later sees the same batches and drops the same units as one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipeline.errors import ColorpipeError, StoppedError
+from pipeline.files.interruptions import StopRequest, interruptions
+from pipeline.files.progress import ProgressReport
+from pipeline.models.device import memory_errors, place, speed_up
+from pipeline.recipes.base import (
+    CATEGORY_HEAD,
+    DISCRIMINATOR,
+    GENERATOR,
+    Batch,
+    Phase,
+    Recipe,
+    Update,
+)
+from pipeline.training.candidates import Candidates
+from pipeline.training.checkpoints import Checkpoint
+from pipeline.training.distributed import Processes, gradients, running_means
+from pipeline.training.ema import move_towards
+from pipeline.training.loss_log import LossTable
+from pipeline.training.photo_set import BatchSampler, PhotoSet
+from pipeline.training.validation import MetricName
+
+CHECKPOINT_INTERVAL = 60.0
+"""Seconds between two checkpoints."""
+
+RUN_TO_AVERAGE = 10
+"""The averaged generator reaches back over a run's tenth at most: over all of a short run, it would
+end far behind what was learned."""
+
+READ_EVERY = 10
+"""Steps between two looks at the losses on a device that works ahead of the processor."""
+
+
+class Trainer:
+    """Trains one recipe on one set of photos.
+
+    Args:
+        recipe: what to train.
+        photos: the photos to learn from.
+        validation: photos to watch, not learned from; None for none.
+        seed: draws initial weights, orders, crops and dropout.
+        processes: where to compute, and with how many processes.
+        dtype: what to compute convolutions in: bfloat16 (by autocast) or float32.
+        checkpoint: where the run's state is kept.
+        best_in: keep the weights that do best in this metric; None keeps the last.
+        samples: validation photos that are shown, colorized, after every epoch.
+        start: the generator's weights to start from, looked at as those of epoch 0; None draws
+            them.
+        compiled: whether to compile the networks.
+
+    Raises:
+        ColorpipeError: the batch does not fit the data or the processes, or the best weights are
+            asked for and there are no validation photos.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        photos: PhotoSet,
+        *,
+        validation: PhotoSet | None,
+        seed: int,
+        processes: Processes,
+        dtype: torch.dtype,
+        checkpoint: Checkpoint,
+        best_in: MetricName | None = None,
+        samples: int = 0,
+        start: Mapping[str, torch.Tensor] | None = None,
+        compiled: bool = False,
+    ) -> None:
+        self.recipe = recipe
+        self.seed = seed
+        self.processes = processes
+        self.dtype = dtype
+        self.checkpoint = checkpoint
+        self.candidates = Candidates(
+            recipe,
+            validation,
+            checkpoint,
+            device=processes.device,
+            dtype=dtype,
+            best_in=best_in,
+            samples=samples,
+        )
+        settings = recipe.settings
+        self.sampler = BatchSampler(
+            photos,
+            settings.size,
+            settings.batch_size,
+            augmentation=recipe.augmentation,
+            seed=seed,
+            balance=settings.balance,
+            part=(processes.index, processes.count),
+        )
+        self.device = processes.device
+        speed_up(self.device)
+        torch.manual_seed(seed)
+        networks = recipe.networks()
+        if head := recipe.category_head(len(photos.categories)):
+            networks[CATEGORY_HEAD] = head
+        self.networks = {
+            name: place(network, self.device).train() for name, network in networks.items()
+        }
+        self.generator = self.networks[GENERATOR]
+        self.start = start
+        if start is not None:
+            self.generator.load_state_dict(start)
+        # Averaged weights; without averaging they are the generator's own.
+        self.average = copy.deepcopy(self.generator) if settings.ema else self.generator
+        fused = self.device.type in {"cuda", "cpu"}
+        self.optimizers = recipe.optimizers(self.networks, fused=fused)
+        self.rates = {
+            name: [group["lr"] for group in optimizer.param_groups]
+            for name, optimizer in self.optimizers.items()
+        }
+        if compiled:
+            for network in self.networks.values():
+                if any(True for _ in network.parameters()):
+                    network.compile()
+        self.step = 0
+        self.seconds = 0.0  # Of training, all parts of a run that was stopped together.
+        self.losses = LossTable()
+
+    @property
+    def steps(self) -> int:
+        """How many steps the whole run has."""
+        return self.recipe.settings.epochs * self.sampler.steps_per_epoch
+
+    @property
+    def decay(self) -> float:
+        """How much of the averaged generator a step keeps, at most, 0 to 1."""
+        return max(0.0, min(self.recipe.settings.ema, 1 - RUN_TO_AVERAGE / self.steps))
+
+    def run(self) -> nn.Module:
+        """Train to the end, from the last checkpoint if there is one, and return the generator.
+
+        Raises:
+            StoppedError: the user stopped it; the state is saved.
+            ColorpipeError: a loss is not a number, or memory or disk ran out.
+        """
+        if self.processes.first:
+            self.checkpoint.require(self._state_size())
+        self._resume()
+        # The first removes the checkpoint of a finished run: not before all others have read it.
+        self.processes.check_alike(self.step, self.networks.values())
+        settings = self.recipe.settings
+        with (
+            interruptions() as stop,
+            self._reporting() as report,
+            memory_errors(
+                f"a batch of {settings.batch_size} pictures of {settings.size} px; lower"
+                " train.batch_size or train.size"
+            ),
+        ):
+            # Trained weights may be better than all that comes of them; untrained ones are not.
+            if self.step == 0 and self.start is not None:
+                self._look(0)
+            if self.step < self.steps:
+                self._loop(stop, report)
+                # What is made of the run may fail to be written, and is not to cost the run. Where
+                # there is no room for this either, the outputs may have some elsewhere.
+                with contextlib.suppress(ColorpipeError):
+                    self._save()
+        result = self._result()
+        if best := self.candidates.best:
+            result.load_state_dict(best.weights)
+        return result.eval()
+
+    def advance(self, steps: int) -> None:
+        """Train for a few steps, without checkpoints, reports or a look at validation photos."""
+        last = self.step + steps
+        while self.step < last:
+            phase, share = self._phase(self.step)
+            self._set_rates(phase, share)
+            self._train_step(phase, f"step {self.step + 1}")
+            self.step += 1
+        self.losses.read(self.processes)
+
+    def _loop(self, stop: StopRequest, report: ProgressReport | None) -> None:
+        saved = time.monotonic()
+        started = saved - self.seconds
+        per_epoch, batch_size = self.sampler.steps_per_epoch, self.recipe.settings.batch_size
+        read_every = 1 if self.device.type == "cpu" else READ_EVERY
+        while self.step < self.steps:
+            epoch, done = divmod(self.step, per_epoch)
+            phase, share = self._phase(self.step)
+            self._set_rates(phase, share)
+            self._train_step(phase, f"epoch {epoch + 1}, step {self.step + 1}")
+            self.step += 1
+            ended = done + 1 == per_epoch
+            if not ended and self.step % read_every:
+                if report:
+                    report.advance(batch_size)
+                continue
+            due = time.monotonic() - saved > CHECKPOINT_INTERVAL
+            stopping, saving = self.losses.read(self.processes, stop.requested, due)
+            detail = self._detail(epoch)
+            if ended:
+                self.losses.end_epoch(epoch + 1)
+                self._look(epoch + 1)
+            self.seconds = time.monotonic() - started
+            if report:
+                report.advance(batch_size, detail)
+            if stopping:
+                self._save()
+                raise StoppedError(
+                    f"Stopped in epoch {epoch + 1} of {self.recipe.settings.epochs}, and saved;"
+                    " the same command goes on from there."
+                )
+            if saving:
+                self._save()
+                saved = time.monotonic()
+
+    def _train_step(self, phase: Phase, where: str) -> None:
+        """Carry out the recipe's updates, each before the next is computed."""
+        # Dropout draws from torch's own generator, in each process other units.
+        seed = np.random.SeedSequence([self.seed, 2, self.step, self.processes.index])
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        updates = self.recipe.updates(phase, self.step, self._batch(phase.size), self.networks)
+        while (update := self._next(updates)) is not None:
+            self._descend(update, where)
+        self.processes.average(list(running_means(self.networks.values())))
+        if self.average is not self.generator:
+            step = self.step if self.start is None else None
+            move_towards(self.average, self.generator, self.decay, step)
+
+    def _batch(self, size: int | None) -> Batch:
+        batch = self.recipe.encode(self.sampler.batch(self.step, self.device, size=size))
+        x = batch.x
+        if not self.recipe.paired:
+            x = self.recipe.encode(self.sampler.batch(self.step, self.device, 1, size)).x
+        return Batch(
+            x.contiguous(memory_format=torch.channels_last),
+            batch.y.contiguous(memory_format=torch.channels_last),
+            self.sampler.labels(self.step, self.device),
+        )
+
+    def _next(self, updates: Iterator[Update]) -> Update | None:
+        # A block of its own each time: autocast keeps weights in bfloat16 for as long as it lasts,
+        # and they change from update to update.
+        try:
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                return next(updates, None)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ColorpipeError(
+                f"The recipe {self.recipe.name} cannot normalize a batch of one picture of this"
+                " size; set train.batch_size to 2 or more, or train.size higher."
+            ) from error
+
+    def _descend(self, update: Update, where: str) -> None:
+        """Take one step down the sum of the update's losses."""
+        optimizer = self.optimizers[update.optimizer]
+        optimizer.zero_grad(set_to_none=True)
+        total = self.losses.add(where, update.optimizer, update.losses)
+        torch.autograd.backward(total)
+        parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+        self.processes.average(list(gradients(parameters)))
+        if clip := self.recipe.settings.clip:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        optimizer.step()
+
+    def _phase(self, step: int) -> tuple[Phase, float]:
+        """Return the phase of ``step`` and how much of it is done, 0 to 1."""
+        first = 0
+        for phase in self.recipe.phases:
+            length = phase.epochs * self.sampler.steps_per_epoch
+            if step < first + length:
+                return phase, (step - first) / length
+            first += length
+        raise ValueError(f"Step {step} lies behind the last phase, which ends at {first}.")
+
+    def _set_rates(self, phase: Phase, share: float) -> None:
+        for name, optimizer in self.optimizers.items():
+            factor = self.recipe.rate_factor(name, phase, share)
+            for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
+                group["lr"] = rate * factor
+
+    def _look(self, epoch: int) -> None:
+        if self.processes.first:
+            self.candidates.look(epoch, self._result())
+
+    def _result(self) -> nn.Module:
+        """Return what training would end with now: the average, with the start's share in it.
+
+        Between the two, nearly all that was learned is there, and less of what was known before is
+        lost (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3).
+        """
+        share = self.recipe.settings.start_share
+        if self.start is None or not share:
+            return self.average
+        mixed = copy.deepcopy(self.average)
+        mixed.load_state_dict(self.start)
+        move_towards(mixed, self.average, share)
+        return mixed
+
+    def _detail(self, epoch: int) -> str:
+        totals = [name for name in (GENERATOR, DISCRIMINATOR) if name in self.losses.last]
+        terms = " ".join(f"{name} {self.losses.last[name]:.4f}" for name in totals)
+        return f"epoch {epoch + 1}/{self.recipe.settings.epochs} {terms}"
+
+    def _save(self) -> None:
+        own = self._own_states()
+        if not self.processes.first:
+            return
+        state: dict[str, object] = {
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "own": own,
+            "average": self.average.state_dict(),
+            "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": self.losses.state(),
+            **self.candidates.state(),
+        }
+        self.checkpoint.save(state)
+
+    def _own_states(self) -> list[dict[str, dict[str, torch.Tensor]]]:
+        """Return, of every process, the state of what learns nothing: the pools are its own."""
+        states: list[dict[str, dict[str, torch.Tensor]]] = [{} for _ in range(self.processes.count)]
+        for name, network in self.networks.items():
+            if any(True for _ in network.parameters()):
+                continue
+            for key, value in network.state_dict().items():
+                for state, each in zip(states, self.processes.gather(value), strict=True):
+                    state.setdefault(name, {})[key] = each
+        return states
+
+    def _resume(self) -> None:
+        state = self.checkpoint.load()
+        if state is None:
+            return
+        try:
+            for name, network in self.networks.items():
+                own = state["own"][self.processes.index]
+                network.load_state_dict(own.get(name, state["networks"][name]))
+            self.average.load_state_dict(state["average"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+            self.step = state["step"]
+            self.seconds = state["seconds"]
+            self.losses = LossTable.of(state["losses"])
+            self.candidates.restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ColorpipeError(
+                f"The checkpoint {self.checkpoint.path} is of another version or another recipe;"
+                " delete it to train from the beginning."
+            ) from error
+
+    def _state_size(self) -> int:
+        """Return the bytes of a checkpoint, nearly: weights, Adam's two means, average and best."""
+        modules = list(self.networks.values())
+        values = [value for module in modules for value in module.state_dict().values()]
+        moments = [weight for module in modules for weight in module.parameters()]
+        copies = bool(self.recipe.settings.ema) + (self.candidates.best_in is not None)
+        return _bytes(values) + 2 * _bytes(moments) + copies * _bytes(self.generator.parameters())
+
+    def _reporting(self) -> contextlib.AbstractContextManager[ProgressReport | None]:
+        if not self.processes.first:
+            return contextlib.nullcontext()
+        settings = self.recipe.settings
+        if 0 < self.step < self.steps:
+            epoch = self.step // self.sampler.steps_per_epoch + 1
+            print(f"It goes on from epoch {epoch} of {settings.epochs}, where it was stopped.")
+        left = (self.steps - self.step) * settings.batch_size
+        return ProgressReport(f"Training {self.recipe.name}", left)
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(int(tensor.nbytes) for tensor in tensors)

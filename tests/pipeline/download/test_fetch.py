@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from bing_server import BingServer
+
+from pipeline.download import fetch
+from pipeline.download import rejections as reasons
+from pipeline.download.fetch import Fetcher, FetchError, FetchSettings
+
+PHOTO = b"\xff\xd8\xff photo"
+QUICK = FetchSettings(
+    user_agent="colorpipe/test", timeout=20, connect_timeout=10, retries=1, backoff=0.01
+)
+
+
+@pytest.fixture
+def server() -> Iterator[BingServer]:
+    with BingServer({"sea": [PHOTO, PHOTO + b"2", PHOTO + b"3", PHOTO + b"4"]}) as running:
+        yield running
+
+
+def settings(server: BingServer, **changes: object) -> FetchSettings:
+    return replace(QUICK, allow_hosts=(server.host,), **changes)  # type: ignore[arg-type]
+
+
+def get(settings: FetchSettings, *urls: str, max_bytes: int = 100_000) -> list[bytes | FetchError]:
+    """Fetch all URLs at once."""
+
+    async def one(fetcher: Fetcher, url: str) -> bytes | FetchError:
+        try:
+            return await fetcher.get_photo(url, max_bytes)
+        except FetchError as error:
+            return error
+
+    async def run() -> list[bytes | FetchError]:
+        async with Fetcher(settings) as fetcher:
+            return await asyncio.gather(*(one(fetcher, url) for url in urls))
+
+    return asyncio.run(run())
+
+
+def bad(server: BingServer, kind: str) -> str:
+    return f"http://{server.host}/bad/{kind}"
+
+
+def test_a_photo_is_fetched_with_an_honest_name(server: BingServer) -> None:
+    assert get(settings(server), server.url_of("sea", 0)) == [PHOTO]
+    assert server.agents == {"colorpipe/test"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "detail", "lasting"),
+    [
+        ("missing", reasons.HTTP_ERROR, "404", True),
+        ("forbidden", reasons.HTTP_ERROR, "403", True),
+        ("endless", reasons.TOO_LARGE, "more than 100000 bytes", True),
+        ("claims-much", reasons.TOO_LARGE, "1000000000000 bytes", True),
+        ("drip", reasons.TIMED_OUT, "0.4 s", False),
+        ("silent", reasons.TIMED_OUT, "0.4 s", False),
+        ("hangs-up", reasons.UNREACHABLE, "127.0.0.1 hangs up or refuses", False),
+        ("cut-off", reasons.CUT_OFF, "the body ends early", False),
+        ("busy", reasons.HTTP_ERROR, "503", False),
+        ("compressed", reasons.HTTP_ERROR, "content encoding gzip", True),
+        ("noai", reasons.NO_AI, "noindex, noai", True),
+        ("noai-no-text", reasons.NO_AI, "noai, caf?", True),
+        ("encoding-no-text", reasons.HTTP_ERROR, "content encoding ?", True),
+        ("distant", reasons.HTTP_ERROR, "503", False),
+        ("robots", reasons.ROBOTS, "127.0.0.1", True),
+        ("loop", reasons.REDIRECTS, "more than 5", True),
+        ("to-loopback", reasons.PRIVATE, "127.0.0.1", False),
+        ("to-metadata", reasons.PRIVATE, "169.254.169.254", False),
+        ("to-nowhere", reasons.MALFORMED, "the redirect's target", True),
+        ("garbage", reasons.HTTP_ERROR, "not valid HTTP", False),
+        ("long-header", reasons.HTTP_ERROR, "not valid HTTP", False),
+        ("to-file", reasons.SCHEME, "file", False),
+    ],
+)
+def test_hostile_answers_are_refused_with_their_reason(
+    server: BingServer, kind: str, reason: str, detail: str, lasting: bool
+) -> None:
+    timeout = 0.4 if reason == reasons.TIMED_OUT else 20
+    [error] = get(settings(server, timeout=timeout), bad(server, kind))
+    assert isinstance(error, FetchError)
+    assert (error.reason, error.detail, error.lasting) == (reason, detail, lasting)
+
+
+def test_a_body_that_is_not_http_is_refused(server: BingServer) -> None:
+    [error] = get(settings(server, timeout=1), bad(server, "bad-chunk"))
+    assert isinstance(error, FetchError)
+    # What arrives with the head fails as the head; of what comes later, some versions of aiohttp
+    # tell nobody, and the time that a photo may take is what ends it.
+    assert error.reason in {reasons.CUT_OFF, reasons.HTTP_ERROR, reasons.TIMED_OUT}
+
+
+def test_a_redirect_to_a_photo_is_followed(server: BingServer) -> None:
+    assert get(settings(server), bad(server, "to-photo")) == [PHOTO]
+
+
+def test_what_a_host_signed_comes_back_as_it_was(server: BingServer) -> None:
+    signed = "sig=a%2Cb,c%3D=&e=%41"
+    listed = f"{server.url_of('sea', 1)}?{signed}"
+    assert get(settings(server), listed, bad(server, "to-signed")) == [PHOTO + b"2", PHOTO]
+    assert server.asked[f"/photo/sea/1.jpg?{signed}"] == 1
+    assert server.asked[f"/photo/%73ea/0.jpg?{signed}"] == 1
+
+
+def test_a_busy_server_is_asked_again_and_a_missing_photo_is_not(server: BingServer) -> None:
+    assert get(settings(server), bad(server, "later")) == [PHOTO]
+    get(settings(server, retries=3), bad(server, "busy"), bad(server, "missing"))
+    assert server.asked["/bad/later"] == 2
+    assert server.asked["/bad/busy"] == 4
+    assert server.asked["/bad/missing"] == 1
+
+
+def test_the_server_says_how_long_to_wait(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await real(0)
+
+    monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
+    get(settings(server, retries=2, backoff=7), bad(server, "busy"))
+    assert waits == [0, 0]
+    waits.clear()
+    get(settings(server, retries=2, backoff=7), bad(server, "hangs-up"))
+    assert waits == [7, 14]
+    waits.clear()
+    # A day: another time, then.
+    [error] = get(settings(server, retries=2), bad(server, "much-later"))
+    assert isinstance(error, FetchError)
+    assert not error.lasting
+    assert (waits, server.asked["/bad/much-later"]) == ([], 1)
+
+
+def without_waiting(
+    monkeypatch: pytest.MonkeyPatch, then: Callable[[], object] = lambda: None
+) -> list[float]:
+    """Let pauses pass at once, by the clock too, and do something; return their seconds."""
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        then()
+        await real(0)
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(pauses), time=time.time)
+    monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
+    monkeypatch.setattr(fetch, "time", clock)
+    return pauses
+
+
+def test_a_host_that_asks_for_a_pause_is_asked_for_nothing_meanwhile(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = without_waiting(monkeypatch, server.rested.set)
+    urls = [bad(server, f"not-yet?{index}") for index in range(8)]
+    first, *others = get(settings(server, retries=0, per_host=1), *urls)
+    assert isinstance(first, FetchError)
+    assert (first.reason, first.detail) == (reasons.HTTP_ERROR, "429")
+    assert others == [PHOTO] * 7
+    [pause] = pauses
+    assert 0 < pause <= 20
+
+
+def test_a_host_that_is_busy_for_long_is_given_up(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = without_waiting(monkeypatch)
+    for kind, asked in {"much-later": 1, "not-yet": 2}.items():
+        urls = [bad(server, f"{kind}?{index}") for index in range(8)]
+        answers = get(settings(server, retries=0, per_host=1), *urls)
+        assert [getattr(answer, "reason", "") for answer in answers] == [
+            *[reasons.HTTP_ERROR] * asked,
+            *[reasons.GIVEN_UP] * (8 - asked),
+        ]
+        assert not any(getattr(answer, "lasting", True) for answer in answers)
+        assert sum(server.asked[f"/bad/{kind}?{index}"] for index in range(8)) == asked
+    assert all(pause <= 20 for pause in pauses)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("3", 3.0),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    assert fetch._retry_after(header) == seconds
+
+
+def test_private_hosts_are_refused_unless_allowed(server: BingServer) -> None:
+    url = server.url_of("sea", 0)
+    for host in (f"localhost:{server.port}", f"127.0.0.1:{server.port}"):
+        [error] = get(QUICK, url.replace(server.host, host))
+        assert isinstance(error, FetchError)
+        assert error.reason == reasons.PRIVATE
+    assert not server.asked
+    allowed = replace(QUICK, allow_hosts=("localhost",))
+    assert get(allowed, url.replace("127.0.0.1", "localhost")) == [PHOTO]
+
+
+def test_robots_and_tags_are_ignored_when_told_so(server: BingServer) -> None:
+    impolite = settings(server, robots=False)
+    assert get(impolite, bad(server, "robots"), bad(server, "noai")) == [PHOTO, PHOTO]
+    assert "/robots.txt" not in server.asked
+
+
+def test_robots_txt_is_asked_for_once(server: BingServer) -> None:
+    urls = [server.url_of("sea", index) for index in range(4)]
+    assert all(isinstance(answer, bytes) for answer in get(settings(server), *urls))
+    assert server.asked["/robots.txt"] == 1
+
+
+def test_a_host_that_cannot_tell_its_rules_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with BingServer({"sea": [PHOTO]}) as server:
+        # No robots.txt: everything is allowed.
+        server.robots = None
+        assert get(settings(server), server.url_of("sea", 0)) == [PHOTO]
+        monkeypatch.setattr("bing_server._Handler._robots", lambda self: self._send(500, b""))
+        [error] = get(settings(server), server.url_of("sea", 0))
+    assert isinstance(error, FetchError)
+    assert (error.reason, error.detail) == (reasons.HTTP_ERROR, "robots.txt: 500")
+    assert not error.lasting
+    assert server.asked["/photo/sea/0.jpg"] == 1
+
+
+def test_at_most_so_many_requests_are_under_way_at_one_host() -> None:
+    with BingServer({"sea": [PHOTO] * 12}, delay=0.05) as server:
+        urls = [server.url_of("sea", index) for index in range(12)]
+        get(settings(server, workers=8, per_host=3, timeout=5), *urls)
+        assert server.most_at_once == 3
+        server.most_at_once = 0
+        get(settings(server, workers=2, per_host=8, timeout=5), *urls)
+        assert server.most_at_once == 2
+
+
+def test_a_slow_host_does_not_hold_up_the_rest(server: BingServer) -> None:
+    with BingServer({}, robots=None) as slow:
+        config = replace(QUICK, allow_hosts=("127.0.0.1", "localhost"), timeout=3, workers=3)
+        done: dict[str, float] = {}
+
+        async def one(fetcher: Fetcher, url: str) -> None:
+            with contextlib.suppress(FetchError):
+                await fetcher.get_photo(url, 1000)
+            done[url] = time.monotonic()
+
+        async def run() -> None:
+            async with Fetcher(config) as fetcher:
+                stuck = [
+                    asyncio.create_task(
+                        one(fetcher, f"http://localhost:{slow.port}/bad/silent?{index}")
+                    )
+                    for index in range(20)
+                ]
+                await asyncio.sleep(0.2)
+                quick = [server.url_of("sea", index) for index in range(4)]
+                await asyncio.gather(*(one(fetcher, url) for url in quick))
+                assert not any(task.done() for task in stuck)
+                for task in stuck:
+                    task.cancel()
+
+        asyncio.run(run())
+        assert len(done) == 4
+
+
+def test_names_that_take_long_to_look_up_hold_up_no_other(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+    under_way: list[str] = []
+    enough = threading.Event()
+
+    def getaddrinfo(host: str, *given: Any, **named: Any) -> list[Any]:
+        if host.endswith(".slow.example"):
+            under_way.append(host)
+            enough.wait(60)
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return real(host, *given, **named)
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    config = replace(QUICK, allow_hosts=("localhost",), robots=False, workers=60, retries=0)
+
+    async def run() -> bytes:
+        async with Fetcher(config) as fetcher:
+            # More than asyncio has threads for lookups.
+            names = [f"http://{index}.slow.example/a.jpg" for index in range(50)]
+            slow = [asyncio.create_task(fetcher.get_photo(name, 1000)) for name in names]
+            while len(under_way) < len(names):
+                await asyncio.sleep(0.01)
+            url = server.url_of("sea", 0).replace("127.0.0.1", "localhost")
+            photo = await fetcher.get_photo(url, 1000)
+            assert not any(task.done() for task in slow)
+            enough.set()
+            errors = await asyncio.gather(*slow, return_exceptions=True)
+            assert {getattr(error, "reason", "") for error in errors} == {reasons.UNREACHABLE}
+            return photo
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == PHOTO
+
+
+def test_a_host_whose_name_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait(60))
+    config = replace(QUICK, robots=False, connect_timeout=0.05, per_host=1)
+    answers = get(config, *(f"http://slow.example/{index}.jpg" for index in range(9)))
+    over.set()
+    expected = [(reasons.UNREACHABLE, "slow.example does not resolve")] * fetch.HOST_PATIENCE
+    expected += [(reasons.GIVEN_UP, "slow.example")] * (9 - fetch.HOST_PATIENCE)
+    assert [
+        (error.reason, error.detail) for error in answers if isinstance(error, FetchError)
+    ] == expected
+
+
+def test_a_host_that_never_answers_is_given_up(server: BingServer) -> None:
+    urls = [bad(server, f"silent?{index}") for index in range(12)]
+    urls += [bad(server, f"drip?{index}") for index in range(12)]
+    answers = get(settings(server, timeout=0.2, per_host=1), *urls)
+    given_up = [answer for answer in answers if getattr(answer, "reason", "") == reasons.GIVEN_UP]
+    assert len(given_up) == len(urls) - fetch.HOST_PATIENCE
+
+
+def test_a_host_that_is_not_there_is_told_by_name() -> None:
+    [error] = get(QUICK, "http://no-such-host.invalid/a.jpg")
+    assert isinstance(error, FetchError)
+    assert error.reason == reasons.UNREACHABLE
+    assert error.detail == "no-such-host.invalid does not resolve"
+
+
+@pytest.mark.parametrize("host", ["x" * 70 + ".example", "a..b.example", "xn--a.example", "é" * 70])
+def test_a_host_that_cannot_be_a_name_is_told(host: str) -> None:
+    [error] = get(replace(QUICK, robots=False), f"http://{host}/a.jpg")
+    assert isinstance(error, FetchError)
+    assert error.reason in {reasons.MALFORMED, reasons.UNREACHABLE}
+
+
+def test_the_address_connected_to_is_the_one_that_was_checked(
+    server: BingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that resolves to a public address first and to loopback after gains nothing."""
+    asked: list[str] = []
+    answers = iter([[("93.184.215.14", server.port)], [("127.0.0.1", server.port)]])
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        return [(2, 1, 6, "", address) for address in next(answers)]
+
+    connected: list[object] = []
+
+    async def connect(_: object, __: object, address: object) -> None:
+        connected.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", connect)
+    url = f"http://rebinds.example:{server.port}/photo/sea/0.jpg"
+    get(replace(QUICK, robots=False, retries=1), url)
+    assert connected[0] == ("93.184.215.14", server.port)
+    assert all(address != ("127.0.0.1", server.port) for address in connected)

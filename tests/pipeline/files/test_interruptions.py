@@ -1,0 +1,37 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from pipeline.files.interruptions import interruptions
+
+
+def test_the_first_ctrl_c_asks_and_the_second_stops():
+    before = signal.getsignal(signal.SIGINT)
+    with interruptions() as stop:
+        assert not stop.requested
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_sigterm_asks_too():
+    with interruptions() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
+
+
+def test_it_does_nothing_outside_the_main_thread():
+    seen = []
+
+    def work():
+        with interruptions() as stop:
+            seen.append(stop.requested)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [False]

@@ -1,0 +1,30 @@
+"""Where the colored version of a photo goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline.errors import ColorpipeError
+from pipeline.inference.jobs import Job, find_jobs
+
+
+@pytest.mark.parametrize("name", ["new.heic", "new.jp2", "results.v2"])
+def test_a_name_like_a_file_s_that_is_not_written_makes_no_folder(
+    tmp_path: Path, name: str
+) -> None:
+    photo, out = tmp_path / "gray.jpg", tmp_path / name
+    Image.new("L", (9, 9)).save(photo)
+    with pytest.raises(ColorpipeError, match=rf"{out.suffix}; name one .*make the folder first"):
+        find_jobs(photo, out, None)
+    out.mkdir()
+    assert list(find_jobs(photo, out, None)) == [Job("gray.jpg", photo, out / "gray.jpg")]
+    # For a folder of photos it can only be a folder.
+    (tmp_path / "in").mkdir()
+    photo.rename(tmp_path / "in" / "gray.jpg")
+    out.rmdir()
+    (job,) = find_jobs(tmp_path / "in", out, None)
+    assert isinstance(job, Job)
+    assert job.target == out / "gray.jpg"

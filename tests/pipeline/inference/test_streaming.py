@@ -1,0 +1,209 @@
+"""Files as a stream: order, bounds, and what must not be written."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from predictors import Rainbow
+
+from pipeline.errors import Failure, StoppedError
+from pipeline.imaging.color import Float
+from pipeline.imaging.formats import photo_file as photo_files
+from pipeline.imaging.formats.photo_file import PhotoFile
+from pipeline.inference import streaming
+from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.jobs import Job
+from pipeline.inference.streaming import colorize_files
+
+
+def jobs_for(folder: Path, sizes: list[tuple[int, int]]) -> list[Job | Failure]:
+    jobs: list[Job | Failure] = []
+    for number, size in enumerate(sizes):
+        path = folder / f"{number}.png"
+        Image.new("L", size, 40 + number).save(path)
+        jobs.append(Job(path.name, path, folder / "out" / path.name))
+    return jobs
+
+
+def test_outcomes_come_in_the_order_of_the_jobs(tmp_path: Path) -> None:
+    jobs = jobs_for(tmp_path, [(10 + 40 * (n % 3), 30) for n in range(25)])
+    (tmp_path / "7.png").write_bytes(b"damaged")
+    jobs.insert(3, Failure("link", "leads nowhere"))
+    outcomes = list(colorize_files(Colorizer(Rainbow()), jobs, workers=3))
+    expected = [job.what if isinstance(job, Failure) else job.name for job in jobs]
+    assert [outcome.name for outcome in outcomes] == expected
+    failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    assert failed["link"] == "leads nowhere"
+    assert sorted(failed) == ["7.png", "link"]
+    assert not (tmp_path / "out" / "7.png").exists()
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+    jobs = jobs_for(tmp_path, [(30 + n, 40) for n in range(9)])
+    list(colorize_files(Colorizer(Rainbow()), jobs, workers=1))
+    one = [(tmp_path / "out" / f"{n}.png").read_bytes() for n in range(9)]
+    list(colorize_files(Colorizer(Rainbow()), jobs, workers=4, existing="overwrite"))
+    assert [(tmp_path / "out" / f"{n}.png").read_bytes() for n in range(9)] == one
+
+
+def test_large_photos_are_not_under_way_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "PIXELS_UNDER_WAY", 20_000)
+    monkeypatch.setattr(streaming, "PIXELS_IN_GROUP", 8_000)
+
+    class Counting(Rainbow):
+        now, most = 0, 0
+        guard = threading.Lock()
+
+        def predict(self, grays: NDArray[np.uint8]) -> Float:
+            with self.guard:
+                self.now += 1
+                self.most = max(self.most, self.now)
+            threading.Event().wait(0.02)
+            with self.guard:
+                self.now -= 1
+            return super().predict(grays)
+
+    large = Counting()
+    jobs = jobs_for(tmp_path, [(100, 120)] * 6)
+    assert len(list(colorize_files(Colorizer(large), jobs, workers=4))) == 6
+    assert large.most == 1
+    assert {shape[0] for shape in large.shapes} == {1}
+
+
+def test_a_large_network_has_fewer_pictures_under_way_and_more_threads_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_for(tmp_path, [(9, 9)] * 6)
+
+    def handled(size: int) -> tuple[int, int]:
+        pools = []
+
+        class Pool(ThreadPoolExecutor):
+            def __init__(self, threads: int, **named: str) -> None:
+                pools.append(threads)
+                super().__init__(threads, **named)
+
+        monkeypatch.setattr(streaming, "ThreadPoolExecutor", Pool)
+        network = Rainbow()
+        outcomes = colorize_files(
+            Colorizer(network, size=size), jobs, workers=8, existing="overwrite"
+        )
+        assert {outcome.status for outcome in outcomes} == {"colorized"}
+        return pools[0], network.threads
+
+    assert handled(64) == handled(256) == (8, 1)
+    assert handled(1024) == (4, 2)
+    assert handled(2048) == (1, 8)
+    monkeypatch.setattr(streaming, "NETWORK_PIXELS", 2 * 1024**2)
+    assert handled(1024) == (2, 4)
+    assert handled(256) == (8, 1)
+
+
+class Failing(Rainbow):
+    """Fails for the picture of photo 2, whatever pictures are beside it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def predict(self, grays: NDArray[np.uint8]) -> Float:
+        if (grays == 42).all((1, 2)).any():
+            raise self.error
+        return super().predict(grays)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("no such layer\nand more"), "colorized (RuntimeError: no such layer)"),
+        (OSError(5, "Input/output error"), "colorized (Input/output error)"),
+    ],
+)
+def test_what_the_network_cannot_do_is_that_photo_s_failure(
+    tmp_path: Path, error: Exception, reason: str
+) -> None:
+    outcomes = list(colorize_files(Colorizer(Failing(error)), jobs_for(tmp_path, [(9, 9)] * 6)))
+    failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    assert failed == {"2.png": f"could not be {reason}"}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"{number}.png" for number in (0, 1, 3, 4, 5)
+    ]
+
+
+@pytest.mark.parametrize("step", ["read", "encode"])
+def test_an_error_that_nobody_thought_of_is_that_photo_s_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    jobs = jobs_for(tmp_path, [(9, 9)] * 2 + [(11, 9)] + [(9, 9)] * 2)
+    done = getattr(photo_files, step)
+
+    def broken(what: Path | PhotoFile, *arguments: Any) -> PhotoFile | bytes:
+        wide = isinstance(what, PhotoFile) and what.photo.gray.shape == (9, 11)
+        if wide or what == tmp_path / "2.png":
+            raise ValueError("no such word")
+        return done(what, *arguments)
+
+    monkeypatch.setattr(photo_files, step, broken)
+    outcomes = list(colorize_files(Colorizer(Rainbow()), jobs))
+    failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    undone = "read" if step == "read" else "written"
+    assert failed == {"2.png": f"could not be {undone} (ValueError: no such word)"}
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoppedError("Stopped.")])
+def test_a_stop_is_no_failure(tmp_path: Path, error: BaseException) -> None:
+    jobs = jobs_for(tmp_path, [(9, 9)] * 6)
+    with pytest.raises(type(error)):
+        list(colorize_files(Colorizer(Failing(error)), jobs))
+
+
+def test_where_memory_runs_out_photos_go_through_one_by_one(tmp_path: Path) -> None:
+    class Small(Rainbow):
+        def predict(self, grays: NDArray[np.uint8]) -> Float:
+            if len(grays) > 1 or (grays == 42).all():
+                torch.empty(2**55)
+            return super().predict(grays)
+
+    small = Small()
+    outcomes = list(colorize_files(Colorizer(small), jobs_for(tmp_path, [(9, 9)] * 6)))
+    failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    assert failed == {"2.png": "memory ran out; lower --size"}
+    assert small.shapes == [(1, 64, 64)] * 5
+
+
+def test_a_file_that_appears_in_the_meantime_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job,) = jobs_for(tmp_path, [(9, 9)])
+
+    class Late(Rainbow):
+        def predict(self, grays: NDArray[np.uint8]) -> Float:
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "0.png").write_bytes(b"somebody else's")
+            return super().predict(grays)
+
+    (outcome,) = colorize_files(Colorizer(Late()), [job])
+    assert outcome.status == "failed"
+    assert (tmp_path / "out" / "0.png").read_bytes() == b"somebody else's"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
+
+
+def test_where_files_need_names_from_the_start_nothing_is_left_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.O_TMPFILE", raising=False)
+    (job,) = jobs_for(tmp_path, [(9, 9)])
+    assert [o.status for o in colorize_files(Colorizer(Rainbow()), [job])] == ["colorized"]
+    assert [o.status for o in colorize_files(Colorizer(Rainbow()), [job])] == ["failed"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]

@@ -1,0 +1,104 @@
+"""The weights that ship: in git, in the wheel, and found in both."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from scratch import PROJECT
+
+from pipeline.errors import ColorpipeError
+from pipeline.models import pretrained as shipped
+from pipeline.models.pretrained import RECIPE, shipped_weights
+from pipeline.models.weights import load_generator
+from pipeline.params import read_params
+from pipeline.recipes import recipe_of
+
+WEIGHTS = PROJECT / "models/colorpipe.safetensors"
+PARAMS = PROJECT / "models/colorpipe.yaml"
+FIRST = PROJECT / "models/colorpipe-first.yaml"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package, without weights so far."""
+    folder = tmp_path / "site-packages" / "pipeline"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(shipped, "__file__", str(folder / "shipped.py"))
+    return folder
+
+
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"weights")
+    return path
+
+
+def test_a_checkout_has_them_beside_the_package_wherever_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shipped_weights() == WEIGHTS
+
+
+def test_an_installed_package_has_them_inside(package: Path) -> None:
+    outside = put(package.parent / "models/colorpipe.safetensors")
+    assert shipped_weights() == outside
+    inside = put(package / "models/colorpipe.safetensors")
+    assert shipped_weights() == inside
+
+
+def test_missing_weights_are_a_sentence_with_what_to_do(package: Path) -> None:
+    with pytest.raises(ColorpipeError, match=r"missing \(.*colorpipe\.safetensors\); install it"):
+        shipped_weights()
+
+
+def test_the_wheel_puts_them_where_they_are_looked_for() -> None:
+    # By hand: tomllib came with Python 3.11.
+    text = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    section = text.partition("[tool.hatch.build.targets.wheel.force-include]\n")[2]
+    found = re.match(r'"(.+)" = "(.+)"\n\n', section)
+    assert found
+    assert PROJECT / found[1] == WEIGHTS
+    assert Path(found[2]) == Path("pipeline") / WEIGHTS.relative_to(PROJECT)
+
+
+@pytest.mark.parametrize(
+    "name", ["colorpipe.safetensors", "colorpipe.yaml", FIRST.name, "README.md"]
+)
+def test_git_takes_what_ships_and_leaves_what_is_trained(name: str) -> None:
+    told = subprocess.run(
+        ["git", "check-ignore", "--no-index", f"models/{name}", "models/generator.safetensors"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == ["models/generator.safetensors"]
+
+
+def test_they_are_small_and_of_the_recipe_that_they_are_said_to_be() -> None:
+    assert WEIGHTS.stat().st_size <= 16_000_000
+    generator = load_generator(WEIGHTS)
+    assert generator.recipe.name == RECIPE
+    assert sum(weight.numel() for weight in generator.module.parameters()) <= 8_000_000
+
+
+def test_their_settings_are_those_of_the_file_of_parameters_beside_them() -> None:
+    params = read_params(PARAMS, required=True).train
+    assert params.recipe == RECIPE
+    asked = recipe_of(params).options()
+    settings = dict(load_generator(WEIGHTS).header["settings"])
+    assert settings.items() <= asked.items()
+
+
+def test_the_first_run_starts_from_nothing_and_its_network_fits_the_second() -> None:
+    first, second = (read_params(path, required=True).train for path in (FIRST, PARAMS))
+    assert (first.recipe, first.init) == (RECIPE, "scratch")
+    assert second.init == "models/first.safetensors"
+    asked, there = (recipe_of(params).generator().state_dict() for params in (first, second))
+    assert {name: value.shape for name, value in asked.items()} == {
+        name: value.shape for name, value in there.items()
+    }
