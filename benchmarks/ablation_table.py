@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ablation_judging import Figures
 
+from pipeline.evaluation.tables import write_series
 from pipeline.files.outputs import new_file
-from pipeline.imaging.contact_sheet import write_series
 
 OWN, EQUAL = "own", "equal"
 """Colors as the variant gives them; and with their chroma brought to the common ratio."""

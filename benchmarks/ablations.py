@@ -41,7 +41,7 @@ from ablation_variants import COMMON, VARIANTS, Variant
 
 from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.evaluation.scores import GRAY
-from pipeline.imaging.contact_sheet import write_metrics
+from pipeline.evaluation.tables import write_metrics
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.device import choose_dtype, keep_freed_memory
 from pipeline.models.torch_predictor import TorchPredictor

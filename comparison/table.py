@@ -12,8 +12,8 @@ from comparison.settings import COSTS, REPORTS, RESULTS, TABLE, Comparison, Ques
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.report import EVERYTHING
 from pipeline.evaluation.scores import GRAY, METRICS
+from pipeline.evaluation.tables import write_series
 from pipeline.files.outputs import new_file
-from pipeline.imaging.contact_sheet import write_series
 
 SPENT = ("parameters", "epochs", "images", "seconds", "images_per_second", "peak_memory_gb")
 """What a run took, as ``comparison/costs`` names it."""

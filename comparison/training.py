@@ -13,8 +13,8 @@ import torch
 
 from comparison.settings import COSTS, CURVES, MODELS, SPLIT, Budget, Comparison
 from pipeline.errors import ColorpipeError
+from pipeline.evaluation.tables import write_metrics
 from pipeline.files.outputs import new_file
-from pipeline.imaging.contact_sheet import write_metrics
 from pipeline.models.device import DeviceName, choose_device, choose_dtype, keep_freed_memory
 from pipeline.params import TrainParams, override
 from pipeline.recipes import recipe_of

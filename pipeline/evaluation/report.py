@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.scores import DISTANCES, GRAY, METRICS, Metric, PhotoScore, Scores, Summary
-from pipeline.imaging.contact_sheet import print_table, write_metrics, write_series
+from pipeline.evaluation.tables import print_table, write_metrics, write_series
 
 EVERYTHING = "(all)"
 """In the place of a category: all photos."""

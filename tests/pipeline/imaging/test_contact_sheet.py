@@ -1,14 +1,12 @@
-"""Contact sheets, tables and series, as a reader meets them."""
+"""Contact sheets, as a reader meets them."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
 from skimage import data
 
-from pipeline.imaging.contact_sheet import contact_sheet, print_table, write_metrics, write_series
+from pipeline.imaging.contact_sheet import contact_sheet
 
 
 def plain(color, height=100, width=100):
@@ -66,25 +64,3 @@ def test_the_same_pictures_give_the_same_sheet():
 def test_a_sheet_without_pictures_or_with_labels_for_none_is_refused(rows, labels):
     with pytest.raises(ValueError, match="contact sheet"):
         contact_sheet(rows, labels)
-
-
-def test_series_and_metrics_are_written_in_the_order_given(tmp_path):
-    write_series(tmp_path / "s.csv", ["label", "x"], [["sea, calm", 1.5], ["forest", ""]])
-    assert (tmp_path / "s.csv").read_bytes() == b'label,x\n"sea, calm",1.5\nforest,\n'
-    write_metrics(tmp_path / "m.json", {"z": 1, "a": {"b": None}})
-    text = (tmp_path / "m.json").read_text()
-    assert json.loads(text) == {"z": 1, "a": {"b": None}}
-    assert text.index('"z"') < text.index('"a"')
-
-
-def test_metrics_that_are_no_numbers_are_not_written(tmp_path):
-    with pytest.raises(ValueError, match="JSON"):
-        write_metrics(tmp_path / "m.json", {"x": float("nan")})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_table_prints_every_cell_as_it_is(capsys):
-    print_table("A [title]", ["", "a[1]"], [["x" * 70, "[red]1[/red]"], ["y", "2" * 70]], "note")
-    printed = capsys.readouterr().out
-    for cell in ("A [title]", "a[1]", "x" * 70, "[red]1[/red]", "2" * 70, "note"):
-        assert cell in printed
