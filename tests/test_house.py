@@ -38,7 +38,7 @@ def direct() -> Iterator[tuple[str, str]]:
     own = text.partition("dependencies = [\n")[2].partition("\n]")[0]
     extras = text.partition("[project.optional-dependencies]\n")[2].partition("\n\n[")[0]
     for line in (own + "\n" + extras).splitlines():
-        if re.fullmatch(r"\w+ = \[|\]", line):
+        if re.fullmatch(r"\w+ = \[|\]", line) or line.lstrip().startswith('"colorpipe['):
             continue
         found = re.fullmatch(r'    "([^"]+)",\s*(?:#\s*(.*))?', line)
         assert found, f"pyproject.toml should have one dependency and its comment here: {line}"

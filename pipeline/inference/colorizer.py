@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.errors import ColorpipeError
+from pipeline.errors import ColorpipeError, needs_extra
 from pipeline.imaging import color
 from pipeline.imaging.color import Float, Samples
 from pipeline.imaging.decode import Gray
@@ -227,12 +227,8 @@ class Colorizer:
 
 
 def _onnx_predictor(path: Path) -> Predictor:
-    try:
-        from pipeline.models.onnx_predictor import OnnxPredictor  # noqa: PLC0415 - an optional dependency
-    except ModuleNotFoundError as error:
-        raise ColorpipeError(
-            f"ONNX models need {error.name}; install it with: pip install 'colorpipe[onnx]'."
-        ) from error
+    with needs_extra("onnx", "A model for ONNX Runtime"):
+        from pipeline.models.onnx_predictor import OnnxPredictor  # noqa: PLC0415
     return OnnxPredictor(path)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from pipeline.errors import ColorpipeError
+from pipeline.errors import ColorpipeError, needs_extra
 from pipeline.files.outputs import new_file
 from pipeline.models.onnx_predictor import DIGEST, INPUT, KEY, OUTPUT, digest_of
 from pipeline.models.torch_predictor import fold_batch_norm
@@ -49,13 +49,9 @@ def export_onnx(model: Path, out: Path) -> None:
         ColorpipeError: ``model`` is missing or not ours, the extra is not installed, or the
             generator cannot be told in ONNX.
     """
-    try:
-        import onnx  # noqa: PLC0415 - an optional dependency
+    with needs_extra("onnx", "The export"):
+        import onnx  # noqa: PLC0415
         import onnxscript  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
-        raise ColorpipeError(
-            f"The export needs {error.name}; install it with: pip install 'colorpipe[onnx]'."
-        ) from error
     generator = load_generator(model)
     digest = digest_of(model)
     fold_batch_norm(generator.module)
