@@ -1,0 +1,285 @@
+"""The table of subcommands: what each is called, takes and runs.
+
+The work itself is done in ``stages``, which a command imports when it runs: ``--help`` and a
+misspelled option answer at once.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from pipeline import __version__
+from pipeline.cli.exits import errors_as_sentences
+from pipeline.cli.stage_options import stage_command
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.params import (
+    CleanParams,
+    ColorizeParams,
+    EvaluateParams,
+    ResizeParams,
+    ScrapeParams,
+    SplitParams,
+    TrainParams,
+)
+
+RAW, CLEAN, RESIZED, SPLIT = (Path("data") / name for name in ("raw", "clean", "resized", "split"))
+MODEL = Path("models/generator.safetensors")
+REPORTS, SPLIT_LOCK = Path("reports"), Path("split.lock")
+WEIGHTS = (
+    "The generator's weights: a file, the name of a recipe that was trained in this folder, or"
+    f" 'pretrained', the weights that come with colorpipe. The default is {MODEL}, and the"
+    " pretrained weights if there is no such file."
+)
+
+app = typer.Typer(
+    name="colorpipe",
+    help="Color black-and-white photos, and rebuild everything that takes: scrape a dataset, clean"
+    " it, train a GAN, evaluate it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    # A name that the output's encoding lacks must not end a command after its work is done.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app(prog_name="colorpipe")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"colorpipe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common_options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options of every subcommand."""
+    del version
+    context.obj = debug
+
+
+# Only a search reads the categories.
+@stage_command(app, ScrapeParams, extra="scrape", implied={"categories": {"source": "bing"}})
+def scrape(
+    params: ScrapeParams,
+    raw: Annotated[Path, typer.Option(help="The folder for the photos.")] = RAW,
+) -> Sequence[Failure]:
+    """Find photos of each category and store their bytes as found."""
+    from stages.scrape import scrape as run
+
+    return run(raw, params)
+
+
+@stage_command(app, CleanParams)
+def clean(
+    params: CleanParams,
+    raw: Annotated[Path, typer.Option(help="The scraped photos.")] = RAW,
+    out: Annotated[Path, typer.Option("--clean", help="The folder for the clean photos.")] = CLEAN,
+    report: Annotated[
+        Path, typer.Option(help="The table of what was kept and what was dropped, and why.")
+    ] = REPORTS / "clean.csv",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be dropped, and write nothing.")
+    ] = False,
+) -> Sequence[Failure]:
+    """Convert photos to upright sRGB; drop duplicates and what is no use for training."""
+    from stages.clean import clean as run
+
+    return run(raw, out, report, params, dry_run=dry_run)
+
+
+@stage_command(app, ResizeParams)
+def resize(
+    params: ResizeParams,
+    clean: Annotated[Path, typer.Option(help="The clean photos.")] = CLEAN,
+    out: Annotated[Path, typer.Option("--resized", help="The folder for the squares.")] = RESIZED,
+) -> Sequence[Failure]:
+    """Bring every photo to one square size."""
+    from stages.resize import resize as run
+
+    return run(clean, out, params)
+
+
+@stage_command(app, SplitParams)
+def split(
+    params: SplitParams,
+    resized: Annotated[Path, typer.Option(help="The resized photos.")] = RESIZED,
+    out: Annotated[
+        Path, typer.Option("--split", help="The folder for the pairs of gray and color.")
+    ] = SPLIT,
+    manifest: Annotated[
+        Path,
+        typer.Option(help="The table of origins: photos from one web page stay on one side."),
+    ] = RAW / "manifest.csv",
+    lock: Annotated[
+        Path, typer.Option(help="The file that keeps test photos the same when photos are added.")
+    ] = SPLIT_LOCK,
+) -> Sequence[Failure]:
+    """Divide photos into training, validation and test, each with its gray copy."""
+    from stages.split import split as run
+
+    return run(resized, out, params, manifest=manifest, lock=lock)
+
+
+@stage_command(app, TrainParams, extra="train")
+def train(
+    params: TrainParams,
+    data: Annotated[Path, typer.Option("--split", help="The split photos.")] = SPLIT,
+    model: Annotated[Path, typer.Option(help="The file for the generator's weights.")] = MODEL,
+    curves: Annotated[Path, typer.Option(help="The folder for the loss curves.")] = REPORTS
+    / "plots"
+    / "train",
+) -> None:
+    """Train a recipe on the split photos; a run that was stopped resumes."""
+    from stages.train import train as run
+
+    run(data, model, curves, params)
+
+
+@stage_command(app, EvaluateParams, extra="train")
+def evaluate(
+    params: EvaluateParams,
+    data: Annotated[Path, typer.Option("--split", help="The split photos.")] = SPLIT,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help=f"{WEIGHTS} Repeat it to compare several.", show_default=False),
+    ] = None,
+    reports: Annotated[Path, typer.Option(help="The folder for metrics and pictures.")] = REPORTS
+    / "evaluate",
+) -> None:
+    """Colorize the test photos and compare them with the ground truth."""
+    from stages.evaluate import evaluate as run
+
+    run(data, model or None, reports, params)
+
+
+@stage_command(app, ColorizeParams, ignore_others=True)
+def colorize(
+    params: ColorizeParams,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A photo, or a folder of photos.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="The folder to write to; for one photo also the name of a file."
+        ),
+    ],
+    *,
+    model: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="The file format to write: jpg, png, webp, tif, bmp or gif. The default is that"
+            " of the photo.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that already exist in OUT.")
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Skip photos that already exist in OUT.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="A file for one line of JSON a photo.", show_default=False),
+    ] = None,
+) -> Sequence[Failure]:
+    """Colorize a photo or a folder of photos; size, tones and metadata stay as they are."""
+    from stages.colorize import colorize as run
+
+    return run(
+        source,
+        out,
+        model,
+        params,
+        format=cast(Any, format),  # The stage names those it knows.
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        report=report,
+    )
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="For ONNX Runtime, which colorizes without PyTorch.")
+    ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights in half precision: half the size, to share.")
+    ] = False,
+    model: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to write. The default for ONNX is *.onnx beside the model.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Export the network: for ONNX Runtime, or in half precision."""
+    with errors_as_sentences(debug=bool(context.obj)):
+        if onnx == half:
+            raise ColorpipeError("An export has one format; give either --onnx or --half.")
+        # Beside the model it would be a second file of its recipe, and neither the default.
+        if half and out is None:
+            raise ColorpipeError("--half needs --out, the file for the weights in half precision.")
+        from pipeline.models.resolve import exported, find_model, require_export_name
+
+        if out is not None:
+            require_export_name(out, ".safetensors" if half else ".onnx")
+        weights = find_model(model, "torch")
+        target = out or exported(weights)
+        if half:
+            from pipeline.models.weights import halve
+
+            halve(weights, target)
+            print(f"The weights in half precision are in {target}.")
+        else:
+            from pipeline.models.export import export_onnx
+
+            export_onnx(weights, target)
+            print(f"The network is in {target}; `colorpipe colorize --model {target}` uses it.")
+
+
+@app.command()
+def recipes() -> None:
+    """List what can be trained: origin, losses, size and settings of each recipe."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline.recipes import describe_all
+
+    table = Table(title="Recipes", show_lines=True)
+    for column in ("recipe", "origin", "colors: losses", "settings"):
+        table.add_column(column, overflow="fold")
+    # Few columns, of several lines: nine would not fit a terminal of 80 characters.
+    for row in describe_all():
+        table.add_row(
+            row["recipe"],
+            row["origin"],
+            f"{row['colors']}: {row['losses']}",
+            f"{row['input']}, {row['generator']} weights\n{row['epochs']} epochs, batch"
+            f" {row['batch']}, rate {row['rate']}\nstart: {row['start']}",
+        )
+    Console().print(table)

@@ -1,0 +1,134 @@
+"""The table of subcommands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import pipeline
+
+STAGES = ("scrape", "clean", "resize", "split", "train", "evaluate", "colorize")
+DONE, NOTHING_DONE = 0, 2
+PROJECT = Path(pipeline.__file__).parents[1]
+
+Run = Callable[..., int]
+Replace = Callable[..., Any]
+
+
+@pytest.mark.parametrize("name", [*STAGES, "export", "recipes"])
+def test_every_command_has_help(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(name, "--help") == DONE
+    assert f"Usage: colorpipe {name}" in capsys.readouterr().out
+
+
+def test_without_arguments_the_commands_are_listed(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run()
+    written = capsys.readouterr()
+    assert all(stage in written.out + written.err for stage in STAGES)
+
+
+def test_the_version_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == DONE
+    assert capsys.readouterr().out == f"colorpipe {pipeline.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [("resize", "--sise", "32"), ("resise",)])
+def test_a_misspelled_command_or_option_is_refused(
+    run: Run, stand_in: Replace, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    resize = stand_in("resize")
+    assert run(*arguments) == NOTHING_DONE
+    assert arguments[-2 if len(arguments) > 1 else 0] in capsys.readouterr().err
+    assert resize == []
+
+
+def test_folders_can_be_given(run: Run, stand_in: Replace) -> None:
+    resize = stand_in("resize")
+    assert run("resize", "--clean", "in", "--resized", "out") == DONE
+    assert resize[0][:2] == (Path("in"), Path("out"))
+
+
+def test_a_stage_runs_on_real_photos(run: Run) -> None:
+    from skimage import data
+
+    folder = Path("data/clean/landscape")
+    folder.mkdir(parents=True)
+    Image.fromarray(data.astronaut()).save(folder / "astronaut.png")
+    assert run("resize", "--size", "48") == DONE
+    with Image.open("data/resized/landscape/astronaut.png") as resized:
+        assert resized.size == (48, 48)
+
+
+@pytest.mark.parametrize("stage", ["colorize", "evaluate"])
+def test_the_stage_chooses_the_model_if_none_is_given(
+    run: Run, stand_in: Replace, stage: str
+) -> None:
+    calls = stand_in(stage, [])
+    photos = ("in", "out") if stage == "colorize" else ()
+    assert run(stage, *photos) == DONE
+    assert run(stage, *photos, "--model", "pretrained") == DONE
+    assert None in calls[0]
+    assert [Path("pretrained")] in calls[1] or Path("pretrained") in calls[1]
+
+
+def test_shell_completion_can_be_installed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run("--install-completion", "bash") == DONE
+    assert "bash completion installed" in capsys.readouterr().out
+    assert list(tmp_path.glob(".bash_completions/colorpipe.sh"))
+
+
+def test_python_m_pipeline_runs_the_code_of_the_current_folder(tmp_path: Path) -> None:
+    # `dvc exp run --temp` works in a copy, which an installed console script would not run.
+    copy = tmp_path / "copy"
+    shutil.copytree(PROJECT / "pipeline", copy / "pipeline")
+    with (copy / "pipeline" / "__init__.py").open("a") as module:
+        module.write('\n__version__ = "of the copy"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "--version"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "colorpipe of the copy\n"
+
+
+def test_help_and_mistakes_answer_without_heavy_imports() -> None:
+    # One interpreter for all: torch, once imported, would show from then on.
+    code = (
+        "import sys\n"
+        "from pipeline.cli import main\n"
+        f"for arguments in [[s, '--help'] for s in {STAGES!r}] + [['train', '--epochs', 'x']]:\n"
+        "    sys.argv[1:] = arguments\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "heavy = {'torch', 'cv2', 'skimage', 'numpy', 'dvc'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_the_console_script_is_the_same_command_line() -> None:
+    script = Path(sys.executable).with_name("colorpipe")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"colorpipe {pipeline.__version__}\n"
