@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from pipeline.errors import ColorpipeError
-from pipeline.evaluation.metrics import colorfulness, lab_of
+from pipeline.evaluation.metrics import colorfulness
 from pipeline.evaluation.scores import METRICS, Scores
 from pipeline.imaging import color
 from pipeline.imaging.decode import RGB, Gray, ImageError, luma_of, open_photo
@@ -97,7 +97,7 @@ def as_old_prints(sets: Sequence[HeldOut], every: int = 3) -> HeldOut:
                 old = (aged(luma, 1.0)[0, 0] * 255).round().byte().numpy()
                 names.append(name)
                 grays.append(old)
-                truths.append(color.chroma_over(old, lab_of(truth)[..., 1:]))
+                truths.append(color.chroma_over(old, color.rgb_to_lab(truth)[..., 1:]))
     return HeldOut(OLD, tuple(names), grays, truths)
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.imaging.color import few_to_lab
+from pipeline.imaging.color import rgb_to_lab
 from pipeline.imaging.decode import RGB, Gray
 
 WORKING_SIDE = 256
@@ -96,7 +96,7 @@ def gray_of(small: RGB) -> Gray:
 
 def measure(small: RGB, gray: Gray) -> Measures:
     """Measure a photo by its :func:`working_copy` (H, W, 3) and the luma of that (H, W)."""
-    lab = few_to_lab(shrink_whole(small, CELLS))
+    lab = rgb_to_lab(shrink_whole(small, CELLS))
     chroma = cv2.mean(cv2.magnitude(lab[..., 1], lab[..., 2]))[0]
     levels = histogram(gray)
     shadow, highlight = percentiles(levels, (0.02, 0.98))

@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import rgb2lab
 
 from pipeline.imaging.color import Float
 from pipeline.imaging.decode import RGB
@@ -28,16 +27,6 @@ MIN_SIDE = 11
 
 LAYOUT_GRID = 4
 LAYOUT_FEATURES = LAYOUT_GRID * LAYOUT_GRID * 6
-
-
-def lab_of(rgb: RGB) -> Lab:
-    """Return CIE Lab (H, W, 3), float32, by the formulas.
-
-    scikit-image's conversion: the tables of OpenCV, which training takes for their speed, shift
-    the mean CIEDE2000 of a photo in its second digit.
-    """
-    lab: Lab = rgb2lab(rgb.astype(np.float32) / np.float32(255))
-    return lab
 
 
 def psnr(result: RGB, truth: RGB) -> float:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.evaluation import metrics
 from pipeline.evaluation.bootstrap import Bootstrap, Estimate, Statistic, difference, mean, ratio
 from pipeline.evaluation.frechet import Features, frechet_distance, kernel_distance
+from pipeline.imaging.color import rgb_to_lab
 from pipeline.imaging.decode import RGB
 
 if TYPE_CHECKING:
@@ -144,13 +145,13 @@ class Scores:
 
     def add(self, photo: str, category: str, truth: RGB, results: Mapping[str, RGB]) -> None:
         """Score all results of a photo; ``results`` has every name the scores were made with."""
-        truth_lab = metrics.lab_of(truth)
+        truth_lab = rgb_to_lab(truth)
         colorful = metrics.colorfulness(truth)
         colorful_absolute = metrics.absolute_colorfulness(truth)
         self._layouts[TRUTH].append(metrics.layout_features(truth_lab))
         for name in self.results:
             pixels = results[name]
-            lab = metrics.lab_of(pixels)
+            lab = rgb_to_lab(pixels)
             self._layouts[name].append(metrics.layout_features(lab))
             self.photos.append(
                 PhotoScore(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from pipeline.evaluation.metrics import colorfulness, lab_of, mean_ciede2000
-from pipeline.imaging.color import chroma_over, luma
+from pipeline.evaluation.metrics import colorfulness, mean_ciede2000
+from pipeline.imaging.color import chroma_over, luma, rgb_to_lab
 from pipeline.imaging.contact_sheet import contact_sheet
 from pipeline.imaging.decode import RGB
 from pipeline.recipes.base import Recipe
@@ -95,7 +95,7 @@ def watch(
         for truth, made in zip(
             truths, _colorized(recipe, generator, truths, device, dtype), strict=True
         ):
-            differences.append(mean_ciede2000(lab_of(made), lab_of(truth)))
+            differences.append(mean_ciede2000(rgb_to_lab(made), rgb_to_lab(truth)))
             made_colors.append(colorfulness(made))
             true_colors.append(colorfulness(truth))
             if len(differences) - 1 in chosen:

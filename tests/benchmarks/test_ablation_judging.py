@@ -18,9 +18,9 @@ from predictors import Rainbow
 from splits import make_split
 
 from pipeline.errors import ColorpipeError
-from pipeline.evaluation.metrics import colorfulness, lab_of, mean_ciede2000
+from pipeline.evaluation.metrics import colorfulness, mean_ciede2000
 from pipeline.imaging import color
-from pipeline.imaging.color import Float
+from pipeline.imaging.color import Float, rgb_to_lab
 from pipeline.inference.colorizer import Colorizer
 
 
@@ -57,7 +57,7 @@ def test_old_prints_have_other_tones_and_nearly_the_colors_of_their_photos(folde
     for gray, truth, before in zip(old.grays, old.truths, photos.truths[::3], strict=True):
         assert np.array_equal(color.luma(truth), gray)
         assert np.abs(gray.astype(int) - color.luma(before)).mean() > 3
-        change = np.abs(lab_of(truth)[..., 1:] - lab_of(before)[..., 1:])
+        change = np.abs(rgb_to_lab(truth)[..., 1:] - rgb_to_lab(before)[..., 1:])
         assert np.median(change) < 3
     again = as_old_prints([photos])
     assert all(np.array_equal(x, y) for x, y in zip(again.grays, old.grays, strict=True))
@@ -105,7 +105,7 @@ def test_figures_are_those_of_the_project_s_judges(folder: Path) -> None:
     colorizer.strength = 0.5
     made = [np.asarray(each) for each in colorizer.colorize_many(photos.grays)]
     pairs = list(zip(made, photos.truths, strict=True))
-    errors = [mean_ciede2000(lab_of(one), lab_of(truth)) for one, truth in pairs]
+    errors = [mean_ciede2000(rgb_to_lab(one), rgb_to_lab(truth)) for one, truth in pairs]
     assert figures.ciede2000 == pytest.approx(np.mean(errors), rel=1e-5)
     assert figures.colorfulness_ratio == pytest.approx(ratio_of(colorizer, 0.5, photos), rel=1e-5)
     assert figures.layout_distance
