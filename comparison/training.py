@@ -17,10 +17,10 @@ from pipeline.evaluation.tables import write_metrics
 from pipeline.files.outputs import new_file
 from pipeline.models.device import DeviceName, choose_device, choose_dtype, keep_freed_memory
 from pipeline.params import TrainParams, override
-from pipeline.recipes import recipe_of
 from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
 from pipeline.training.distributed import Processes
 from pipeline.training.photo_set import PhotoSet, read_photos
+from pipeline.training.plan import recipe_of
 from pipeline.training.trainer import Trainer
 from stages.train import train
 

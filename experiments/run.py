@@ -23,7 +23,7 @@ import yaml
 
 from pipeline.errors import ColorpipeError
 from pipeline.params import Params, validate
-from pipeline.recipes import recipe_of
+from pipeline.training.plan import recipe_of
 
 HERE = Path(__file__).parent
 

@@ -217,29 +217,55 @@ class SplitParams(Section):
     seed: int = Field(0, ge=0, description="Draws another test set.")
 
 
-class TrainParams(Section):
-    """What is trained, and how long. A key left null is the recipe's own setting."""
+RecipeName = Literal[
+    "colorpipe",
+    "landscape-rgb",
+    "dilated-unet",
+    "heartbeat",
+    "pix2pix",
+    "cyclegan",
+    "unet",
+    "cgan",
+    "cgan-pretrained",
+    "dcgan",
+]
+PresetName = Literal["from-scratch", "fine-tune"]
 
-    recipe: str = Field("colorpipe", description="What to train; `colorpipe recipes` lists them.")
-    epochs: int | None = Field(None, ge=1, description="Passes over the training photos.")
-    batch_size: int | None = Field(None, ge=1, description="Photos in a step.")
-    size: int | None = Field(None, ge=32, le=1024, description="Side of the training crops.")
-    learning_rate: float | None = Field(None, gt=0, description="The generator's learning rate.")
+
+class TrainParams(Section):
+    """What is trained, and how long. A hyper-parameter left null has the value of the preset."""
+
+    recipe: RecipeName = Field(
+        "colorpipe", description="What to train; `colorpipe recipes` describes them."
+    )
+    preset: PresetName | None = Field(
+        None,
+        description="The recipe's values for hyper-parameters that are null here: from-scratch,"
+        " those for fresh weights; fine-tune, those for a start from trained ones, such as fewer"
+        " epochs at a lower rate. null takes the preset that suits init.",
+    )
     init: str | None = Field(
         None,
-        description="What training starts from: scratch; pretrained, the weights that ship with"
-        " colorpipe; or a file of weights of the same recipe and network. null is pretrained for"
-        " the recipe colorpipe and scratch for all others.",
+        description="What training starts from: scratch; pretrained, the weights that come with"
+        " colorpipe; or a file of weights of the same recipe and network. null takes what suits"
+        " the preset; if that is null too, the recipe colorpipe is fine-tuned from pretrained and"
+        " all others start from scratch.",
     )
+    epochs: int | None = Field(None, ge=1, description="Passes over the training photos.")
+    batch_size: int | None = Field(None, ge=1, description="Photos in a step.")
+    size: int | None = Field(
+        None, ge=32, le=1024, description="Side of the training pictures in pixels."
+    )
+    learning_rate: float | None = Field(None, gt=0, description="The generator's learning rate.")
     seed: int = Field(0, ge=0, description="Draws other initial weights, crops and orders.")
     options: dict[str, float | int | bool | str] = Field(
-        {}, description="Any other setting of the recipe, by its name."
+        {}, description="Any other hyper-parameter of the recipe, by its name."
     )
     keep: Literal["last", "best"] | None = Field(
         None,
-        description="Which weights to keep: those at the end, or those that did best on the"
-        " validation photos, a start from trained weights included; null is best where there are"
-        " validation photos, and last otherwise.",
+        description="Which weights to keep: those of the last epoch, or the best on the validation"
+        " photos, trained weights that training started from included. null keeps the best where"
+        " there are validation photos, and the last otherwise.",
     )
     metric: Literal["balanced", "ciede2000", "colorfulness_ratio"] = Field(
         "balanced",

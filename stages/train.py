@@ -13,19 +13,22 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+import pipeline
 from pipeline.errors import ColorpipeError
-from pipeline.files.outputs import check_replaceable, new_folder, told
+from pipeline.files.outputs import check_replaceable, new_file, new_folder, told
 from pipeline.models.device import choose_dtype, keep_freed_memory
 from pipeline.models.weights import save_generator
 from pipeline.params import TrainParams
-from pipeline.recipes import recipe_of
 from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
 from pipeline.training.distributed import Processes
-from pipeline.training.init_weights import starting_weights
+from pipeline.training.init_weights import InitialWeights, load_initial_weights
 from pipeline.training.loss_log import Curve
 from pipeline.training.photo_set import PhotoSet, read_photos
+from pipeline.training.plan import as_params_file, plan_of
 from pipeline.training.trainer import Trainer
 
+RECORD_BEGINS = "# Written by `colorpipe train`"
+"""How the file beside the weights begins that says what they were trained with."""
 CURVES = ("losses.tsv", "discriminator.tsv", "validation.tsv")
 SAMPLES = "samples"
 """What the folder of curves holds: tables, and a folder of contact sheets."""
@@ -45,11 +48,13 @@ class Effort:
 def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort:
     """Train ``params.recipe`` on ``split/train_*`` and write the generator to ``model``.
 
-    ``split/val_*``, where there is one, is watched after every epoch. ``curves`` becomes a folder
-    with ``losses.tsv``, ``discriminator.tsv`` and ``validation.tsv``, a row an epoch, and
-    ``samples``, a contact sheet of validation photos an epoch. Trained weights that training
-    starts from (``params.init``) are watched too, as epoch 0. A run that is stopped leaves a
-    checkpoint and goes on when the same is asked for again, of the same code.
+    Beside it stands a file of parameters, ``*.yaml``, with every hyper-parameter of the run: it can
+    be read, and `colorpipe train --params` repeats the run with it. ``split/val_*``, where there is
+    one, is validated on after every epoch, and before the first one if training starts from trained
+    weights (epoch 0). ``curves`` becomes a folder with ``losses.tsv``, ``discriminator.tsv`` and
+    ``validation.tsv``, a row an epoch, and ``samples``, a contact sheet of validation photos an
+    epoch. A run that is stopped leaves a checkpoint, from which the same command resumes unless the
+    code has changed.
 
     Several processes, launched by ``torchrun`` or ``accelerate launch``, share every batch.
 
@@ -57,13 +62,14 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
         What it took.
 
     Raises:
-        ColorpipeError: the split or a parameter is wrong, ``model`` or ``curves`` cannot be
-            written there, another process trains the same, training diverged, or memory ran out.
+        ColorpipeError: the split or a parameter is wrong, an output cannot be written, another
+            process runs the same training, training diverged, or memory ran out.
         StoppedError: the user stopped it.
     """
-    recipe = recipe_of(params)
+    plan = plan_of(params)
+    recipe = plan.recipe
     _check_outputs(split, model, curves)
-    start = starting_weights(params, recipe)
+    start = load_initial_weights(plan)
     keep_freed_memory()
     processes = Processes(params.device)
     dtype = choose_dtype(processes.device, params.precision)
@@ -77,7 +83,7 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
             {
                 "recipe": recipe.name,
                 "settings": recipe.options(),
-                "start": start.fingerprint if start else None,
+                "start": start.sha256 if start else None,
                 "seed": params.seed,
                 "keep": [keep, params.metric],
                 "samples": params.samples,
@@ -106,14 +112,22 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
     )
     if processes.first:
         print(
-            f"Training {recipe.name} from {start.path if start else 'scratch'} on {len(photos)}"
-            f" photos, {recipe.settings.epochs} epochs, on {_devices(processes)} in"
-            f" {str(dtype).removeprefix('torch.')}."
+            f"Training {recipe.name} from {start.path if start else plan.init} (preset"
+            f" {plan.preset}) on {len(photos)} photos: {recipe.settings.epochs} epochs at a rate of"
+            f" {recipe.settings.learning_rate:g} on {recipe.settings.size} px, on"
+            f" {_devices(processes)} in {_name(dtype)}."
         )
     with checkpoint.held() if processes.first else contextlib.nullcontext():
         generator = trainer.run()
         if processes.first:
-            _write(trainer, generator, model, curves)
+            resolved = {
+                "keep": keep,
+                "device": processes.device.type,
+                "precision": _name(dtype),
+            }
+            notes = _notes(model, trainer, photos, validation, start)
+            record = as_params_file(plan, resolved, notes)
+            _write(trainer, generator, model, record, curves)
             checkpoint.remove()
     settings = recipe.settings
     return Effort(settings.epochs, trainer.steps * settings.batch_size, trainer.seconds)
@@ -125,6 +139,12 @@ def _check_outputs(split: Path, model: Path, curves: Path) -> None:
         raise ColorpipeError(
             f"{model} is a folder, but the weights are to be written there; name a file with"
             " --model."
+        )
+    record = model.with_suffix(".yaml")
+    if record.exists() and not record.read_bytes().startswith(RECORD_BEGINS.encode()):
+        raise ColorpipeError(
+            f"{record} would be replaced by the record of this training, but was not written by"
+            " one; name another file of weights with --model."
         )
     check_replaceable(curves, "--curves", near=[split, model], known=_is_curve)
 
@@ -149,7 +169,32 @@ def _devices(processes: Processes) -> str:
     return f"{processes.count} processes of {processes.device.type}"
 
 
-def _write(trainer: Trainer, generator: nn.Module, model: Path, curves: Path) -> None:
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _notes(
+    model: Path,
+    trainer: Trainer,
+    photos: PhotoSet,
+    validation: PhotoSet | None,
+    start: InitialWeights | None,
+) -> list[str]:
+    """Say what a file of parameters has no keys for, as comments of the record of a run."""
+    best, epochs = trainer.candidates.best, trainer.recipe.settings.epochs
+    kept = f"epoch {best.epoch} of {epochs}, the best" if best else f"epoch {epochs}, the last"
+    return [
+        f"{RECORD_BEGINS.removeprefix('# ')}: what {model.name} was trained with.",
+        f"`colorpipe train --params {model.with_suffix('.yaml').name}` trains it again.",
+        f"Photos: {len(photos)} to train on, {len(validation or ())} to validate with (fingerprint"
+        f" {photos.fingerprint[:16]}).",
+        f"Initial weights: {f'SHA-256 {start.sha256}' if start else 'fresh'}.",
+        f"Weights kept: those of {kept}.",
+        f"Versions: colorpipe {pipeline.__version__}, torch {torch.__version__.partition('+')[0]}.",
+    ]
+
+
+def _write(trainer: Trainer, generator: nn.Module, model: Path, record: str, curves: Path) -> None:
     with new_folder(curves) as folder:
         losses = trainer.losses.rows
         _write_curve(folder / "losses.tsv", losses, ("epoch", "generator"))
@@ -167,7 +212,10 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, curves: Path) ->
             for sheet in sheets:
                 shutil.copyfile(sheet, folder / SAMPLES / sheet.name)
     try:
-        save_generator(model, generator, trainer.recipe)
+        # Neither is there without the other.
+        with new_file(model.with_suffix(".yaml")) as temporary:
+            temporary.write_text(record, encoding="utf-8")
+            save_generator(model, generator, trainer.recipe)
     except (OSError, SafetensorError) as error:
         what = told(error) if isinstance(error, OSError) else str(error)
         raise ColorpipeError(
@@ -182,7 +230,10 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, curves: Path) ->
             else f"No epoch was better by {metric} than the weights that training started from:"
             " they are kept as they were."
         )
-    print(f"The generator is in {model}, its curves are in {curves}.")
+    print(
+        f"The generator is in {model}, what it was trained with in {model.with_suffix('.yaml')},"
+        f" its curves are in {curves}."
+    )
 
 
 def _write_curve(path: Path, rows: Curve, first: Sequence[str]) -> None:

@@ -149,8 +149,16 @@ def train(
     curves: Annotated[Path, typer.Option(help="The folder for the loss curves.")] = REPORTS
     / "plots"
     / "train",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every hyper-parameter and train nothing.")
+    ] = False,
 ) -> None:
     """Train a recipe on the split photos; a run that was stopped resumes."""
+    if dry_run:
+        from pipeline.training.plan import as_params_file, plan_of
+
+        print(as_params_file(plan_of(params)), end="")
+        return
     from stages.train import train as run
 
     run(data, model, curves, params)
@@ -268,13 +276,13 @@ def recipes() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline.recipes import describe_all
+    from pipeline.training.plan import describe_recipes
 
     table = Table(title="Recipes", show_lines=True)
     for column in ("recipe", "origin", "colors: losses", "settings"):
         table.add_column(column, overflow="fold")
     # Few columns, of several lines: nine would not fit a terminal of 80 characters.
-    for row in describe_all():
+    for row in describe_recipes():
         table.add_row(
             row["recipe"],
             row["origin"],

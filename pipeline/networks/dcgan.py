@@ -1,4 +1,7 @@
-"""Generator and discriminator of system 5 (Nazeri, Ng, Ebrahimi 2018, arXiv:1803.05400)."""
+"""Generator and discriminator of Nazeri, Ng and Ebrahimi's Image Colorization with GANs.
+
+Source: arXiv:1803.05400 (2018).
+"""
 
 from __future__ import annotations
 
@@ -68,11 +71,11 @@ class PoolingDiscriminator(nn.Module):
     """Color and gray together (N, 4, ``size``, ``size``) to a logit a picture (N, 1).
 
     Each unit: 3x3 convolution, batch norm, LeakyReLU 0.2, 2x2 max pooling, dropout; then one
-    convolution over all that is left. The system's last sigmoid is part of its loss here.
+    convolution over all that is left. The paper's last sigmoid is part of the loss here.
 
     Args:
         size: side of the pictures, a multiple of 32.
-        channels: channels of the judged picture and of its condition together.
+        channels: channels of the picture and of its condition together.
         widths: channels of the units.
         dropout: rate in every unit.
     """

@@ -1,4 +1,4 @@
-"""Generator 0 and the discriminator of system 2 (Helwazir/CLI-GAN-Image-Colorization)."""
+"""Generator 0 and the discriminator of Helwazir's CLI-GAN (CLI-GAN-Image-Colorization)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Initial weights, as the systems' own frameworks or papers give them."""
+"""Initial weights, as the published systems' frameworks or papers give them."""
 
 from __future__ import annotations
 

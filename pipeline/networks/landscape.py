@@ -91,7 +91,7 @@ SMALLEST = 142
 class LandscapeDiscriminator(nn.Module):
     """RGB (N, 3, ``size``, ``size``), 0 to 1, to a logit (N, 1) that the picture is real.
 
-    The system ends in a sigmoid and binary cross-entropy; here the two are one function of the
+    MelikaRad's ends in a sigmoid and binary cross-entropy; here the two are one function of the
     logit, which is the same number computed without overflow.
     """
 

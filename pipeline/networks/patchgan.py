@@ -1,4 +1,4 @@
-"""PatchGAN: a discriminator that judges overlapping patches instead of the whole picture."""
+"""PatchGAN: a discriminator of overlapping patches instead of the whole picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PatchGAN(nn.Module):
     patch. With three layers a patch is 70x70 pixels.
 
     Args:
-        channels: channels of the judged picture, the condition among them.
+        channels: channels of the picture, the condition among them.
         width: channels of the first layer, doubled in each further layer up to eight times.
         layers: stride-2 layers.
         norm: batch norm, instance norm (CycleGAN), or the spectral norm of the weights (Miyato et

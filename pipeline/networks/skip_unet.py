@@ -1,4 +1,4 @@
-"""The U-Net of pix2pix, which the recipes of systems 3 and 4 share."""
+"""The U-Net of pix2pix, CycleGAN and the COCO cGAN tutorial."""
 
 from __future__ import annotations
 

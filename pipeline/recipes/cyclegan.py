@@ -1,4 +1,4 @@
-"""System 3, unpaired: CycleGAN."""
+"""The CycleGAN of the comparison of pix2pix, CycleGAN and U-Net: learns from unpaired photos."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pipeline.recipes.base import (
     frozen,
 )
 from pipeline.recipes.losses import least_squares
-from pipeline.recipes.pix2pix import halfway_then_down
+from pipeline.recipes.schedules import halfway_then_down
 
 
 class CycleGANSettings(Settings):
@@ -64,20 +64,23 @@ class PhotoGenerator(SkipUNet):
 class CycleGAN(Recipe):
     """Lightness to a color photo and back, at 256x256, unpaired: CycleGAN (Zhu et al. 2017).
 
-    Two generators, two 70x70 PatchGANs. As the page gives it: pix2pix's U-Net, least squares, L1
-    after a whole cycle. Where it is silent, the paper: weight 10 on the cycle, no identity loss
-    (the channel counts differ), pools of 50, Adam 2e-4 with momentum 0.5, constant for half of the
-    epochs and then linearly to 0, 200 epochs, batches of one, instance norm, the discriminators'
-    losses halved, the generators first in every step; and, as in the authors' code, no dropout.
+    Two generators, two 70x70 PatchGANs. As the comparison's page gives it: pix2pix's U-Net, least
+    squares, L1 after a whole cycle. Where it is silent, the paper: weight 10 on the cycle, no
+    identity loss (the channel counts differ), pools of 50, Adam 2e-4 with momentum 0.5, constant
+    for half of the epochs and then linearly to 0, 200 epochs, batches of one, instance norm, the
+    discriminators' losses halved, the generators first in every step; and, as in the authors' code,
+    no dropout.
 
     The page's generator gives a and b of a lightness; a color photo is all three. That is what the
-    color discriminator judges, what the way back starts from, and what has to be the same after a
+    color discriminator sees, what the way back starts from, and what has to be the same after a
     whole cycle. Taken without their lightness, a and b would be a domain of their own, in which no
     loss says on what a color lies.
     """
 
     name: ClassVar[str] = "cyclegan"
-    origin: ClassVar[str] = "system 3; Zhu, Park, Isola, Efros 2017, arXiv:1703.10593"
+    origin: ClassVar[str] = (
+        "pix2pix/CycleGAN/U-Net comparison; Zhu, Park, Isola, Efros 2017, arXiv:1703.10593"
+    )
     color_space: ClassVar[ColorSpace] = "Lab"
     objective: ClassVar[str] = "LSGAN + L1 after a cycle, both ways"
     settings_type: ClassVar[type[Settings]] = CycleGANSettings
@@ -143,15 +146,15 @@ class CycleGAN(Recipe):
         """Both generators by one objective, then both discriminators."""
         del phase, step
         to_color, to_gray = networks[GENERATOR], networks["gray_generator"]
-        judge_color = networks["color_discriminator"]
-        judge_gray = networks["gray_discriminator"]
+        color_critic = networks["color_discriminator"]
+        gray_critic = networks["gray_discriminator"]
         weight = self.settings.lambda_cycle
 
         fake_color, fake_gray = to_color(batch.x).float(), to_gray(batch.y).float()
-        with frozen(judge_color, judge_gray):
+        with frozen(color_critic, gray_critic):
             losses = {
-                "adversarial_color": least_squares(judge_color(fake_color), 1.0),
-                "adversarial_gray": least_squares(judge_gray(fake_gray), 1.0),
+                "adversarial_color": least_squares(color_critic(fake_color), 1.0),
+                "adversarial_gray": least_squares(gray_critic(fake_gray), 1.0),
                 "cycle_gray": weight * functional.l1_loss(to_gray(fake_color).float(), batch.x),
                 "cycle_color": weight * functional.l1_loss(to_color(fake_gray).float(), batch.y),
             }
@@ -162,10 +165,10 @@ class CycleGAN(Recipe):
         yield Update(
             DISCRIMINATOR,
             {
-                "real_color": 0.5 * least_squares(judge_color(batch.y), 1.0),
-                "fake_color": 0.5 * least_squares(judge_color(old_color), 0.0),
-                "real_gray": 0.5 * least_squares(judge_gray(batch.x), 1.0),
-                "fake_gray": 0.5 * least_squares(judge_gray(old_gray), 0.0),
+                "real_color": 0.5 * least_squares(color_critic(batch.y), 1.0),
+                "fake_color": 0.5 * least_squares(color_critic(old_color), 0.0),
+                "real_gray": 0.5 * least_squares(gray_critic(batch.x), 1.0),
+                "fake_gray": 0.5 * least_squares(gray_critic(old_gray), 0.0),
             },
         )
 

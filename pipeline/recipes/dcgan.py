@@ -1,4 +1,4 @@
-"""System 5: Image Colorization with GANs, and its generator without a discriminator."""
+"""Image Colorization with GANs by Nazeri, Ng and Ebrahimi, with or without its discriminator."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Dcgan(Recipe):
     discriminator conditioned on the gray picture; the generator maximizes the discriminator's
     mistake and minimizes 100 times the L1; Adam 5e-4 with momentum 0.5, batches of 8, labels 0.1
     and 0.9, the discriminator on every second batch. For CIFAR-10 set size 32, batch_size 128,
-    learning_rate 2e-5, lambda_l1 10, smoothing 0 and discriminator_every 1. The system's baseline,
+    learning_rate 2e-5, lambda_l1 10, smoothing 0 and discriminator_every 1. The paper's baseline,
     the same U-Net by L1 without a discriminator, is the option ``adversarial: false``.
 
     Where they are silent: five units on each side means five levels of resolution, four poolings
@@ -65,11 +65,11 @@ class Dcgan(Recipe):
     encoding unit as in a decoding one; a hyperbolic tangent at the end, since L / 50 - 1 and
     ab / 110 lie within -1 and 1; the generator aims at 0.9 too; 20 epochs; weights from
     N(0, 0.02). The discriminator's unit is convolution, batch norm, LeakyReLU, pooling, dropout.
-    Lightness is generated, as in the system, and replaced by the photo's own when colorizing.
+    Lightness is generated, as in the paper, and replaced by the photo's own when colorizing.
     """
 
     name: ClassVar[str] = "dcgan"
-    origin: ClassVar[str] = "system 5; Nazeri, Ng, Ebrahimi 2018, arXiv:1803.05400"
+    origin: ClassVar[str] = "Nazeri, Ng, Ebrahimi 2018, arXiv:1803.05400"
     color_space: ClassVar[ColorSpace] = "Lab"
     objective: ClassVar[str] = "BCE + L1 on L, a, b"
     settings_type: ClassVar[type[Settings]] = DcganSettings

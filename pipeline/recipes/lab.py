@@ -14,8 +14,8 @@ AB_SCALE = 110.0
 def encode(rgb: torch.Tensor) -> Batch:
     """Take L* from the photo's luma, a* and b* from its colors, all scaled to about -1 to 1.
 
-    L* of the neutral gray, since that is all that a black-and-white photo gives; the systems take
-    the color photo's own L*, which differs from it by a few units in saturated places.
+    L* of the neutral gray, since that is all that a black-and-white photo gives; the published
+    systems take the color photo's own L*, which differs by a few units in saturated places.
 
     Args:
         rgb: sRGB photos (N, 3, H, W), 0 to 1.

@@ -1,4 +1,4 @@
-"""The weights that training starts from, when it does not start from nothing."""
+"""The weights that training starts from, where they are not fresh."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ import torch
 from pipeline.errors import ColorpipeError
 from pipeline.models.pretrained import PRETRAINED, RECIPE, shipped_weights
 from pipeline.models.weights import load_generator
-from pipeline.params import TrainParams
-from pipeline.recipes import SCRATCH, get_recipe, init_of
+from pipeline.recipes import get_recipe
 from pipeline.recipes.base import Recipe
+from pipeline.training.plan import SCRATCH, Plan
 
 
 @dataclass(frozen=True)
-class StartingWeights:
+class InitialWeights:
     """A trained generator's weights."""
 
     path: Path
     tensors: Mapping[str, torch.Tensor]
     """The generator's state, float32."""
-    fingerprint: str
-    """SHA-256 of the file."""
+    sha256: str
+    """Of the file, in hexadecimal digits."""
 
 
-def starting_weights(params: TrainParams, recipe: Recipe) -> StartingWeights | None:
-    """Read the weights that ``params.init`` asks for; None where training starts from nothing.
+def load_initial_weights(plan: Plan) -> InitialWeights | None:
+    """Read the weights that ``plan`` starts from; None where it starts from scratch.
 
     Raises:
-        ColorpipeError: no weights ship for the recipe, the file is missing or damaged, or its
-            weights are another recipe's or of a network with other settings.
+        ColorpipeError: the recipe has no pretrained weights, the file is missing or damaged, or its
+            weights are another recipe's or of a network with other hyper-parameters.
     """
-    init = init_of(params)
+    init, recipe = plan.init, plan.recipe
     if init == SCRATCH:
         return None
     if init == PRETRAINED and recipe.name != RECIPE:
         raise ColorpipeError(
-            f"train.init is '{PRETRAINED}', but weights ship for the recipe {RECIPE} alone; set it"
-            f" to '{SCRATCH}' or to a file of weights of the recipe {recipe.name}."
+            f"There are no pretrained weights of the recipe {recipe.name}, only of {RECIPE}; set"
+            f" train.init to a file of weights of the recipe {recipe.name}, or to '{SCRATCH}'."
         )
     path = shipped_weights() if init == PRETRAINED else Path(init)
     if not path.is_file():
@@ -58,11 +58,11 @@ def starting_weights(params: TrainParams, recipe: Recipe) -> StartingWeights | N
     if _shapes(there.recipe) != _shapes(recipe):
         raise ColorpipeError(
             f"train.init is '{init}', but the network there is another one"
-            f" ({_difference(there.recipe, recipe)}); let the settings agree, or set train.init to"
-            f" '{SCRATCH}'."
+            f" ({_difference(there.recipe, recipe)}); let the hyper-parameters agree, or set"
+            f" train.init to '{SCRATCH}'."
         )
-    fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
-    return StartingWeights(path, there.module.state_dict(), fingerprint)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return InitialWeights(path, there.module.state_dict(), sha256)
 
 
 def _shapes(recipe: Recipe) -> dict[str, torch.Size]:
@@ -74,12 +74,12 @@ def _shapes(recipe: Recipe) -> dict[str, torch.Size]:
 
 
 def _difference(there: Recipe, here: Recipe) -> str:
-    """Name the settings by which the generators differ: "width 32 there, 8 here"."""
+    """Name the hyper-parameters by which the networks differ: "width 32 there, 8 here"."""
     theirs, ours = there.options(), here.options()
     own = _shapes(there)
     found = []
     for key in theirs:
-        # One at a time: most settings that differ are of the training and change no shape.
+        # One at a time: most hyper-parameters that differ are of the training and change no shape.
         if theirs[key] != ours[key]:
             try:
                 changed = _shapes(get_recipe(there.name, {**theirs, key: ours[key]}))
@@ -87,4 +87,4 @@ def _difference(there: Recipe, here: Recipe) -> str:
                 continue
             if changed != own:
                 found.append(f"{key} {theirs[key]} there, {ours[key]} here")
-    return "; ".join(found) or "by several settings together"
+    return "; ".join(found) or "by several hyper-parameters together"

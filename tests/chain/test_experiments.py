@@ -15,8 +15,9 @@ from scratch import PROJECT, Scratch, stages_run
 
 from pipeline.errors import ColorpipeError
 from pipeline.params import Params
-from pipeline.recipes import RECIPES, recipe_of
+from pipeline.recipes import RECIPES
 from pipeline.sources.categories import read_categories
+from pipeline.training.plan import recipe_of
 
 FILES = sorted((PROJECT / "experiments").glob("*.yaml"), key=lambda path: path.stem)
 

@@ -21,8 +21,9 @@ from comparison.table import answers
 from pipeline.files.interruptions import StopRequest
 from pipeline.models.weights import load_generator
 from pipeline.params import override
-from pipeline.recipes import RECIPES, recipe_of
+from pipeline.recipes import RECIPES
 from pipeline.training.photo_set import read_photos
+from pipeline.training.plan import recipe_of
 from pipeline.training.trainer import Trainer
 
 COMPARISON = Path(__file__).parents[2] / "comparison"

@@ -14,7 +14,7 @@ from pipeline.models import pretrained as shipped
 from pipeline.models.pretrained import RECIPE, shipped_weights
 from pipeline.models.weights import load_generator
 from pipeline.params import read_params
-from pipeline.recipes import recipe_of
+from pipeline.training.plan import recipe_of
 
 WEIGHTS = PROJECT / "models/colorpipe.safetensors"
 PARAMS = PROJECT / "models/colorpipe.yaml"

@@ -74,7 +74,7 @@ def test_landscape_rgb():
 
 
 @pytest.mark.parametrize("name", ["dilated-unet", "heartbeat"])
-def test_system_2(name):
+def test_both_generators_of_the_cli_gan(name):
     found = losses(name, label_noise=0.0)
     assert found["discriminator"] == pytest.approx(
         {"real": softplus(-REAL), "fake": softplus(FAKE)}
@@ -123,7 +123,7 @@ def test_cgan_is_pretrained_at_its_own_rate():
     assert recipe.rate_factor("generator", second, 0.5) == 1
 
 
-def test_dcgan_smooths_labels_and_trains_the_discriminator_every_second_time():
+def test_dcgan_smooths_labels_and_skips_every_second_batch():
     found = losses("dcgan", channels=3)
     assert found["discriminator"] == pytest.approx(
         {

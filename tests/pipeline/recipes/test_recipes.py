@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,8 +11,8 @@ from skimage.color import rgb2lab
 
 from pipeline.errors import ColorpipeError
 from pipeline.imaging import color
-from pipeline.params import TrainParams
-from pipeline.recipes import RECIPES, describe_all, get_recipe, init_of, recipe_of
+from pipeline.params import RecipeName
+from pipeline.recipes import RECIPES, get_recipe, recipe_class
 
 UNET = {"size": 32, "halvings": 5, "width": 8}
 # The smallest pictures that each recipe's networks can take, and slim networks, for speed.
@@ -53,6 +56,29 @@ class Oracle(torch.nn.Module):
 
 def test_every_recipe_is_tried_here():
     assert list(SMALL) == list(RECIPES)
+
+
+def test_the_registry_has_what_params_may_ask_for_and_finds_it():
+    assert tuple(RECIPES) == get_args(RecipeName)
+    assert [recipe_class(name).name for name in RECIPES] == list(RECIPES)
+
+
+def test_the_names_are_known_without_torch():
+    code = "import sys, pipeline.recipes; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_imports_no_other(name):
+    # dvc.yaml depends on the module of one recipe: another's must not decide what it gives.
+    code = (
+        "import sys; from pipeline.recipes import RECIPES, recipe_class; recipe_class(sys.argv[1]);"
+        " print(*(name for name in RECIPES if f'pipeline.recipes.{name}' in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, name], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [name]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -115,7 +141,7 @@ def test_an_update_gives_gradients_to_its_own_networks_only(name, photo):
     assert sorted(updated) == sorted(optimizers)
 
 
-def test_cyclegan_s_color_photos_have_their_lightness(photo):
+def test_cyclegans_color_photos_have_their_lightness(photo):
     # Without it, any colors would do on any photo, and the way back could not be known.
     recipe = get_recipe("cyclegan", SMALL["cyclegan"])
     batch = small_batch(recipe, photo)
@@ -129,7 +155,7 @@ def test_cyclegan_s_color_photos_have_their_lightness(photo):
         assert not torch.allclose(networks[judge](made), networks[judge](brighter)), judge
 
 
-def test_cyclegan_s_generators_drop_nothing_as_the_authors_do():
+def test_cyclegans_generators_drop_nothing_as_the_authors_do():
     networks = get_recipe("cyclegan", SMALL["cyclegan"]).networks()
     x = {"generator": torch.randn(1, 1, 32, 32), "gray_generator": torch.randn(1, 3, 32, 32)}
     for name, given in x.items():
@@ -152,7 +178,7 @@ def test_landscape_rgb_becomes_the_same_without_its_discriminator(photo):
     assert torch.equal(*found)
 
 
-def test_landscape_rgb_s_discriminator_needs_room():
+def test_landscape_rgbs_discriminator_needs_room():
     with pytest.raises(ColorpipeError, match="'discriminator' is True, but must be false for"):
         get_recipe("landscape-rgb", {"size": 64})
     assert get_recipe("landscape-rgb", {"size": 64, "discriminator": False}).settings.size == 64
@@ -210,7 +236,7 @@ def test_colorpipe_ends_adversarially_and_never_jumps_in_its_rate(early):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.15])
-def test_colorpipe_s_rate_is_never_above_the_one_asked_for(share):
+def test_colorpipes_rate_is_never_above_the_one_asked_for(share):
     settings = {"learning_rate": 1e-5, "adversarial_share": share}
     recipe = get_recipe("colorpipe", settings)
     for phase in recipe.phases:
@@ -221,7 +247,7 @@ def test_colorpipe_s_rate_is_never_above_the_one_asked_for(share):
 
 
 @pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "unet"])
-def test_the_rates_of_system_3_fall_to_zero_in_the_second_half(name):
+def test_the_rates_fall_to_zero_in_the_second_half(name):
     recipe = get_recipe(name)
     (phase,) = recipe.phases
     for optimizer in ("generator", "discriminator"):
@@ -229,43 +255,9 @@ def test_the_rates_of_system_3_fall_to_zero_in_the_second_half(name):
         assert rates == [1, 1, 1, 0.5, 0]
 
 
-def test_params_override_settings_and_the_rest_is_the_systems_own():
-    recipe = recipe_of(TrainParams(recipe="landscape-rgb", epochs=3))
-    assert recipe.settings.epochs == 3
-    assert recipe.settings.learning_rate == 5e-4
-    recipe = recipe_of(TrainParams(options={"lambda_regression": 7}))
-    assert recipe.settings.lambda_regression == 7
-
-
-def test_a_setting_that_is_given_twice_is_refused():
-    with pytest.raises(ColorpipeError, match="'size' is given both as a parameter of its own and"):
-        recipe_of(TrainParams(size=32, options={"size": 64}))
-    assert recipe_of(TrainParams(options={"size": 64})).settings.size == 64
-
-
-def test_colorpipe_starts_from_what_ships_and_the_published_systems_from_nothing():
-    assert {name: init_of(TrainParams(recipe=name)) for name in RECIPES} == {
-        name: "pretrained" if name == "colorpipe" else "scratch" for name in RECIPES
-    }
-    assert init_of(TrainParams(init="scratch")) == "scratch"
-    assert init_of(TrainParams(recipe="cgan", init="mine.safetensors")) == "mine.safetensors"
-
-
-def test_a_start_from_weights_has_the_recipes_gentler_settings(monkeypatch):
-    gentler = {"epochs": 7, "learning_rate": 1e-5}
-    monkeypatch.setattr(RECIPES["colorpipe"], "fine_tuning", gentler)
-    own = get_recipe("colorpipe").settings
-    for init in (None, "pretrained", "mine.safetensors"):
-        settings = recipe_of(TrainParams(init=init)).settings
-        assert settings == own.model_copy(update=gentler)
-    assert recipe_of(TrainParams(init="scratch")).settings == own
-    given = recipe_of(TrainParams(epochs=3, options={"learning_rate": 0.5})).settings
-    assert (given.epochs, given.learning_rate) == (3, 0.5)
-
-
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_settings_for_fine_tuning_are_the_recipes(name):
-    changes = RECIPES[name].fine_tuning
+def test_the_values_for_fine_tuning_are_hyper_parameters_of_it(name):
+    changes = recipe_class(name).fine_tuning
     assert get_recipe(name, changes).settings.model_dump().items() >= changes.items()
 
 
@@ -316,16 +308,3 @@ def test_a_size_that_the_network_cannot_take_is_refused_with_one_that_it_can():
     with pytest.raises(ColorpipeError, match="'early_size' is 70, but must be a multiple of 32"):
         get_recipe("colorpipe", {"early_size": 70})
     assert get_recipe("pix2pix", {"size": 128, "halvings": 7}).multiple == 128
-
-
-def test_every_recipe_is_described():
-    rows = describe_all()
-    assert [row["recipe"] for row in rows] == list(RECIPES)
-    assert all(all(row.values()) for row in rows)
-
-
-def test_the_description_tells_the_start_and_what_it_changes(monkeypatch):
-    monkeypatch.setattr(RECIPES["colorpipe"], "fine_tuning", {"epochs": 7, "learning_rate": 1e-5})
-    starts = {row["recipe"]: row["start"] for row in describe_all()}
-    assert starts.pop("colorpipe") == "pretrained (epochs 7, learning_rate 1e-05)"
-    assert set(starts.values()) == {"scratch"}

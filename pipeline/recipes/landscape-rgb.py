@@ -1,4 +1,4 @@
-"""System 1: MelikaRad/Image_Colorization_Using_GAN, on a data set of scraped landscapes."""
+"""MelikaRad's landscape GAN, on a data set of scraped landscapes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class LandscapeRgbSettings(Settings):
     discriminator: bool = Field(
         True,
         validate_default=True,
-        description="Train the discriminator too; without it the generator becomes the very same,"
-        " in less time, and pictures may be smaller.",
+        description="Train the discriminator too. The generator does not depend on it: without it"
+        " training gives the same, in less time, and pictures may be smaller.",
     )
 
     @field_validator("discriminator")
@@ -54,15 +54,15 @@ class LandscapeRgb(Recipe):
     """Gray in, RGB out, at 200x200.
 
     As the page gives it: mean squared error alone for the generator, binary cross-entropy for the
-    discriminator, Adam 5e-4 for both, 200 epochs. The generator has no adversarial term, so that
-    the discriminator is trained beside it without a say. Where the page is silent: Keras' defaults
-    (Glorot's initial weights, LeakyReLU 0.3, Adam 0.9 and 0.999) and a batch of 16.
+    discriminator, Adam 5e-4 for both, 200 epochs. The generator has no adversarial term: the
+    discriminator is trained along with it and has no influence on it. Where the page is silent:
+    Keras' defaults (Glorot's initial weights, LeakyReLU 0.3, Adam 0.9 and 0.999) and a batch of 16.
     """
 
     name: ClassVar[str] = "landscape-rgb"
-    origin: ClassVar[str] = "MelikaRad/Image_Colorization_Using_GAN"
+    origin: ClassVar[str] = "MelikaRad's landscape GAN"
     color_space: ClassVar[ColorSpace] = "RGB"
-    objective: ClassVar[str] = "mean squared error; the discriminator's BCE has no say"
+    objective: ClassVar[str] = "mean squared error; the discriminator has no influence"
     settings_type: ClassVar[type[Settings]] = LandscapeRgbSettings
     augmentation: ClassVar[Augmentation | None] = None
     settings: LandscapeRgbSettings
@@ -80,7 +80,7 @@ class LandscapeRgb(Recipe):
 
     @property
     def multiple(self) -> int:
-        """Any size will do: there is no stride."""
+        """Any size fits: there is no stride."""
         return 1
 
     def optimizers(self, networks: Networks, fused: bool) -> Optimizers:
