@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 import pipeline
+from pipeline.recipes import RECIPES
 
 STAGES = ("scrape", "clean", "resize", "split", "train", "evaluate", "colorize")
 DONE, NOTHING_DONE = 0, 2
@@ -132,3 +135,21 @@ def test_the_console_script_is_the_same_command_line() -> None:
     script = Path(sys.executable).with_name("colorpipe")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"colorpipe {pipeline.__version__}\n"
+
+
+def test_a_dry_run_prints_what_training_would_use_and_trains_nothing(
+    run: Run, stand_in: Replace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = stand_in("train")
+    assert run("train", "--dry-run", "--epochs", "3") == DONE
+    printed = capsys.readouterr().out
+    assert yaml.safe_load(printed)["train"]["options"]["width"] == 32
+    assert re.search(r"\n  epochs: 3 +# given\n", printed)
+    assert train == []
+
+
+def test_the_recipes_are_listed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("recipes") == DONE
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in RECIPES)
+    assert "preset" in printed
