@@ -1,7 +1,7 @@
-"""Draw docs/results.jpg, the picture in the README, from what `make run` made.
+"""Draw docs/results.jpg, the picture in the README, after `make run`.
 
-Only of photos that are in the public domain: those of NASA, SpaceX, and others under CC0. Run it in
-the project's folder.
+It shows only photos that are in the public domain (NASA, SpaceX) or under CC0. Run it in the
+project's folder: `python docs/results.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TRIPLES_IN_ROW = 2
 
 
 def main() -> None:
-    """Choose the first test photos of each subject and put them beside what became of them."""
+    """Put the first test photos of each subject beside their colorized versions."""
     test = {path.stem: path for path in Path("data/split/test_x").glob("*.png")}
     triples = []
     for subject in SUBJECTS:
@@ -29,16 +29,21 @@ def main() -> None:
         ]
         names = sorted(f"{row.category}-{Path(row.name).stem}" for row in raw)
         for name in [name for name in names if name in test][:PER_SUBJECT]:
-            gray, truth = test[name], Path("data/split/test_y") / f"{name}.png"
-            made = Path("data/colorized") / f"{name}.png"
+            gray, original = test[name], Path("data/split/test_y") / f"{name}.png"
+            colorized = Path("data/colorized") / f"{name}.png"
             triples.append(
-                [np.asarray(Image.open(path).convert("RGB")) for path in (gray, made, truth)]
+                [
+                    np.asarray(Image.open(path).convert("RGB"))
+                    for path in (gray, colorized, original)
+                ]
             )
     rows = [
         [picture for triple in triples[start : start + TRIPLES_IN_ROW] for picture in triple]
         for start in range(0, len(triples), TRIPLES_IN_ROW)
     ]
-    sheet = contact_sheet(rows, (), ("gray", "colorized", "truth") * TRIPLES_IN_ROW, cell=160)
+    sheet = contact_sheet(
+        rows, (), ("gray", "colorized", "ground truth") * TRIPLES_IN_ROW, cell=160
+    )
     sheet.convert("RGB").save("docs/results.jpg", quality=88)
 
 
