@@ -1,7 +1,7 @@
-"""The typed form of ``params.yaml``: one class a stage, every key with its range and meaning.
+"""``params.yaml``, typed: a class for each stage, each key with its range and its meaning.
 
-The defaults stand here, so that every command works outside a project too; ``params.yaml`` repeats
-them with the reason for each, and a test holds the two together.
+The defaults are here, so that commands work outside a project too. ``params.yaml`` repeats them
+with the reason for each, and a test keeps the two in step.
 """
 
 from __future__ import annotations
@@ -276,7 +276,7 @@ class TrainParams(Section):
         6, ge=0, le=64, description="Validation photos on the contact sheet of every epoch."
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
-        "auto", description="auto takes CUDA, then MPS, then the CPU."
+        "auto", description="Where to compute. auto prefers CUDA, then MPS, then the CPU."
     )
     precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="auto takes bfloat16 where it is faster."
@@ -287,20 +287,20 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    """How the trained model is judged."""
+    """How a model is evaluated."""
 
-    gallery: int = Field(24, ge=1, description="Photos on the contact sheet.")
+    gallery: int = Field(24, ge=1, description="Test photos on the contact sheet.")
     resamples: int = Field(
-        2000, ge=100, le=100_000, description="Draws that a bootstrap interval is made from."
+        2000, ge=100, le=100_000, description="Bootstrap resamples for each interval."
     )
-    seed: int = Field(0, ge=0, description="Draws other photos for the intervals.")
+    seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
     inception: str = Field(
         "none",
-        description="FID and KID: the path of inception-2015-12-05.pt, 'download' to fetch it (91"
-        " MB, once), or 'none' to leave them out.",
+        description="The Inception network for FID and KID: the path of inception-2015-12-05.pt,"
+        " 'download' to fetch it (91 MB, once), or 'none' to skip both metrics.",
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
-        "auto", description="auto takes CUDA, then MPS, then the CPU."
+        "auto", description="Where to compute. auto prefers CUDA, then MPS, then the CPU."
     )
 
 
@@ -308,21 +308,27 @@ class ColorizeParams(Section):
     """How photos are colorized."""
 
     strength: float = Field(
-        1.0, ge=0, le=1.5, description="Multiplies the colors: 0 is gray, 1 as predicted."
+        1.0, ge=0, le=1.5, description="Factor on the colors: 0 is gray, 1 as predicted."
     )
     size: int | None = Field(
-        None, ge=32, le=2048, description="The network's working size; null is the model's own."
+        None,
+        ge=32,
+        le=2048,
+        description="Side in pixels of the picture that the network sees; null is the size it was"
+        " trained on.",
     )
     tta: bool = Field(
-        False, description="Average over the photo and its mirror image, at twice the time."
+        False,
+        description="Test-time augmentation: average over the photo and its mirror image, in twice"
+        " the time.",
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
-        "auto", description="auto takes CUDA, then MPS, then the CPU."
+        "auto", description="Where to compute. auto prefers CUDA, then MPS, then the CPU."
     )
     runtime: Literal["auto", "torch", "onnx"] = Field(
         "auto",
-        description="onnx computes with ONNX Runtime, from the file beside the model that"
-        " `colorpipe export` wrote; auto goes by the model's extension.",
+        description="What runs the network: torch, or onnx for ONNX Runtime and the file that"
+        " `colorpipe export --onnx` wrote beside the model. auto goes by the model's extension.",
     )
 
 
@@ -344,12 +350,12 @@ P = TypeVar("P", bound=Section)
 
 
 def read_params(path: Path = PARAMS_FILE, *, required: bool = False, only: str = "") -> Params:
-    """Read a file of parameters; one that does not exist gives the defaults, unless ``required``.
+    """Read a file of parameters; if it is missing, return the defaults, unless it is ``required``.
 
-    With ``only``, that section alone is read: the others may be another project's.
+    With ``only``, read that section alone: the others may be another project's.
 
     Raises:
-        ColorpipeError: the file is missing, no YAML, or a key or a value is not allowed.
+        ColorpipeError: the file is missing or no YAML, or a key or a value is not allowed.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -358,7 +364,7 @@ def read_params(path: Path = PARAMS_FILE, *, required: bool = False, only: str =
             raise ColorpipeError(f"There is no file of parameters {path}.") from error
         return Params()
     except (OSError, UnicodeDecodeError) as error:
-        raise ColorpipeError(f"{path} could not be read ({error}); mend or remove it.") from error
+        raise ColorpipeError(f"{path} could not be read ({error}); repair or remove it.") from error
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -373,9 +379,9 @@ def read_params(path: Path = PARAMS_FILE, *, required: bool = False, only: str =
 
 
 def override(section: P, values: Mapping[str, Any]) -> P:
-    """Return ``section`` with ``values`` (from the command line) in place of its own.
+    """Return ``section`` with ``values`` from the command line instead of its own.
 
-    Of a mapping only the keys that ``values`` has are replaced.
+    Of a mapping, only the keys in ``values`` are replaced.
 
     Raises:
         ColorpipeError: a value is not allowed.
@@ -401,7 +407,7 @@ def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
 
 
 def _sentence(model: type[Section], error: ErrorDetails) -> str:
-    # Of a mapping pydantic names what it took for a key or tried as a type of value, too.
+    # In a mapping, pydantic's path also has "[key]" and the types that it tried for a value.
     parts = [str(part) for part in error["loc"] if part not in _INNER]
     key = ".".join(parts)
     if error["type"] in {"extra_forbidden", "invalid_key"}:
