@@ -64,7 +64,7 @@ def stage_command(
             for key, others in (implied or {}).items():
                 if key in given:
                     given = {**others, **given}
-            needed = needs_extra(extra, f"colorpipe {name}") if extra else contextlib.nullcontext()
+            needed = needs_extra(extra, name) if extra else contextlib.nullcontext()
             with errors_as_sentences(debug=bool(context.obj)), needed:
                 named = params_file is not None
                 file = read_params(

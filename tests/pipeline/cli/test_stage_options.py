@@ -157,7 +157,7 @@ def test_a_missing_extra_is_a_sentence_that_names_it(
     stand_in("scrape", ModuleNotFoundError("No module named 'aiohttp'", name="aiohttp"))
     assert run("scrape") == NOTHING_DONE
     assert capsys.readouterr().err == (
-        "colorpipe: colorpipe scrape needs aiohttp, which is not installed; install it with: pip"
+        "colorpipe: scrape needs aiohttp, which is not installed; install it with: pip"
         " install 'colorpipe[scrape]'.\n"
     )
 
