@@ -84,6 +84,17 @@ def test_the_stage_chooses_the_model_if_none_is_given(
     assert [Path("pretrained")] in calls[1] or Path("pretrained") in calls[1]
 
 
+def test_the_readme_has_the_same_table_of_published_systems() -> None:
+    from pipeline.training.plan import describe_recipes
+
+    readme = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", (PROJECT / "README.md").read_text("utf-8"))
+    for row in describe_recipes():
+        if row["recipe"] != "colorpipe":
+            settings = f"{row['input']}, {row['generator']} weights, {row['epochs']} epochs"
+            colors = f"{row['colors']}: {row['losses']}"
+            assert f"| `{row['recipe']}` | {row['origin']} | {colors} | {settings} |" in readme
+
+
 def test_shell_completion_can_be_installed(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
