@@ -11,16 +11,17 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from pipeline import __version__
 from pipeline.errors import ColorpipeError
 
 PARAMS_FILE = Path("params.yaml")
+INBOX = Path("data/inbox")
+"""The default of ``scrape.path``; while it is empty, data sets are downloaded."""
 _USER_INFO = re.compile(r"(\w*:?//)?[^/?#]*@")
 
 
@@ -30,69 +31,85 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+SOURCES = {
+    "sample": "photos that come with scikit-image, no network needed",
+    "bing": "what an image search finds for each category",
+    "folder": "your own photos",
+    "urls": "a list of URLs",
+    "cifar10": "60,000 photos of 32 x 32 px in 10 classes",
+    "places365": "scenes of 365 classes",
+    "coco-sample": "fastai's sample of COCO",
+    "landscapes": "Landscape Pictures of Kaggle",
+}
+"""Where photos come from. Each name is that of a module in :mod:`pipeline.sources`, with
+underscores for dashes. It is listed here so that ``--help`` need not import an HTTP client."""
+if TYPE_CHECKING:
+    SourceName: TypeAlias = str
+else:
+    SourceName = Literal[tuple(SOURCES)]
+
+
 class ScrapeParams(Section):
     """Where photos come from."""
 
-    source: Literal[
+    source: SourceName = Field(
         "sample",
-        "bing",
-        "folder",
-        "urls",
-        "cifar10",
-        "places365",
-        "coco-sample",
-        "landscapes",
-    ] = Field(
-        "sample",
-        description="Where photos come from: sample (needs no network), bing, a folder, a file of"
-        " URLs, or a known data set.",
+        description="Where photos come from. "
+        + "; ".join(f"{name}: {what}" for name, what in SOURCES.items())
+        + ".",
     )
     categories: Path = Field(
-        Path("cats.txt"), description="bing: the file with a category a line (or 'name: query')."
+        Path("cats.txt"),
+        description="bing: the file with a category, or 'name: query', on each line.",
     )
     path: Path = Field(
-        Path("data/inbox"),
-        description="folder: the folder that holds a folder a category; urls: the text or CSV"
-        " file; data sets: a copy on disk, the empty inbox meaning that it is downloaded.",
+        INBOX,
+        description="folder: the folder that holds a folder for each category; urls: the text or"
+        " CSV file; data sets: your copy, which is downloaded if this is the default and empty.",
     )
     limit: int | None = Field(
         None,
         ge=1,
-        description="Photos to keep in each category; null keeps 100 of a search and everything"
-        " of any other source.",
+        description="Photos to keep in each category; null keeps 100 of a search, and everything of"
+        " any other source.",
     )
     search_url: str = Field(
         "https://www.bing.com/images/async",
-        description="bing: the image search's address; a mirror or a test server can stand in.",
+        description="bing: the address of the image search, or of a mirror or test server.",
     )
-    safe_search: bool = Field(True, description="bing: ask the search to leave out adult results.")
+    safe_search: bool = Field(True, description="bing: leave out adult results.")
     license: Literal[
         "any", "public", "share", "share_commercially", "modify", "modify_commercially"
-    ] = Field("any", description="bing: ask the search for photos that may be used so.")
+    ] = Field("any", description="bing: search only for photos whose license allows this.")
     robots: bool = Field(
-        True, description="Honour robots.txt and X-Robots-Tag: noai or noimageai of photos' hosts."
+        True,
+        description="Honor the robots.txt of photos' hosts, and X-Robots-Tag: noai or noimageai.",
     )
     user_agent: str = Field(
-        f"colorpipe/{__version__}",
-        description="How downloads introduce themselves; append an address to be reached at.",
+        "colorpipe",
+        description="The user agent of downloads; append an address where you can be reached.",
     )
     timeout: float = Field(
-        30.0, gt=0, description="Seconds that one try at a download may take, from name to byte."
+        30.0,
+        gt=0,
+        description="Seconds that one attempt at a download may take, from name to last byte.",
     )
     connect_timeout: float = Field(
         10.0, gt=0, description="Seconds that a host may take to accept a connection."
     )
     retries: int = Field(
-        2, ge=0, le=10, description="Tries after the first when a server is busy or unreachable."
+        2,
+        ge=0,
+        le=10,
+        description="Attempts after the first when a server is busy or unreachable.",
     )
-    max_bytes: int = Field(
-        30_000_000, ge=1, description="A photo of more bytes is given up while it is read."
-    )
-    workers: int = Field(8, ge=1, le=64, description="Downloads under way at the same time.")
-    per_host: int = Field(2, ge=1, le=64, description="Downloads under way at one host.")
+    max_bytes: int = Field(30_000_000, ge=1, description="Larger photos are rejected.")
+    workers: int = Field(8, ge=1, le=64, description="Downloads at the same time.")
+    per_host: int = Field(2, ge=1, le=64, description="Downloads at the same time from one host.")
     allow_hosts: tuple[str, ...] = Field(
         (),
-        description="Hosts (host or host:port) that may be private: a mirror or a test server.",
+        description="Hosts (host or host:port) whose addresses may be private: a mirror or a test"
+        " server.",
     )
 
     @field_validator("search_url")

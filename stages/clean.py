@@ -28,7 +28,7 @@ from pipeline.dataset.filters import (
     screen,
 )
 from pipeline.dataset.hashing import duplicates_of
-from pipeline.dataset.manifest import MANIFEST, REFUSED, write_table
+from pipeline.dataset.manifest import MANIFEST, REJECTED, write_table
 from pipeline.dataset.spool import Spool, spooling
 from pipeline.dataset.squares import Ahead, making
 from pipeline.errors import ColorpipeError, Failure
@@ -179,7 +179,7 @@ def list_raw(raw: Path) -> Iterator[RawFile]:
     numbers = itertools.count()
     for entry in sorted(raw.iterdir()):
         if not entry.is_dir():
-            if entry.name not in {MANIFEST, REFUSED}:
+            if entry.name not in {MANIFEST, REJECTED}:
                 yield RawFile(str(entry), "", entry.name, "", next(numbers), misplaced=True)
             continue
         if entry.name.startswith("."):
@@ -209,7 +209,7 @@ def _count_raw(raw: Path) -> tuple[int, list[str]]:
         raise ColorpipeError(f"{raw} is not a folder; run scrape first, or name another one.")
     counts = {folder: sum(1 for _ in files_below(str(folder))) for folder in folders_in(raw)}
     stray = sum(1 for path in raw.iterdir() if not path.is_dir())
-    stray -= sum(1 for name in (MANIFEST, REFUSED) if (raw / name).is_file())
+    stray -= sum(1 for name in (MANIFEST, REJECTED) if (raw / name).is_file())
     return stray + sum(counts.values()), [folder.name for folder in counts if counts[folder]]
 
 

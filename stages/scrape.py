@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 from collections import Counter, defaultdict
@@ -13,75 +14,72 @@ from rich.table import Table
 
 from pipeline.dataset.manifest import (
     MANIFEST,
-    REFUSED,
+    REJECTED,
     RawPhoto,
-    RefusedPhoto,
     cell,
     content_name,
     read_table,
     write_table,
 )
-from pipeline.download import rejections as reasons
-from pipeline.download.cache import FOLDER
+from pipeline.download import rejections
+from pipeline.download.cache import DOWNLOADS
 from pipeline.download.media import describe, sniff
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.progress import track
 from pipeline.params import ScrapeParams
-from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source
-from pipeline.sources.base import OFFLINE_WAY
-
-_ON_SERVERS = frozenset({"bing", "urls"})
-"""Sources whose refusals are kept for a while (:class:`pipeline.download.cache.Downloads`)."""
+from pipeline.sources import find_photos
+from pipeline.sources.base import OFFLINE_HINT, FoundPhoto, Item, RejectedPhoto, UnreadPhoto
 
 
 def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
-    """Fill ``raw`` with a folder of photos a category, a manifest and a table of refusals.
+    """Fill ``raw`` with a folder of photos for each category and tables of kept and rejected ones.
 
-    ``raw`` is written whole or not at all: what lay there before is replaced at the end.
+    ``raw`` is written whole or not at all: what was there before is replaced at the end.
 
     Args:
         raw: the folder to write.
         params: the source and its settings.
 
     Returns:
-        A failure for each category that could not be looked for to the end.
+        A failure for each category that could not be searched to the end.
 
     Raises:
-        ColorpipeError: no photo could be had, or ``raw`` could not be written, or holds files that
-            no scrape wrote, or overlaps with the folder that photos come from.
+        ColorpipeError: no photo could be kept, or ``raw`` could not be written, holds files that no
+            scrape wrote, or overlaps with the folder that photos come from.
     """
     _check_replaceable(raw, params.path)
-    photos = iter(open_source(params))
-    # All downloads are made for the first photo: a kill among them leaves no half-made folder.
-    first = list(itertools.islice(photos, 1))
+    items = find_photos(params)
+    # Sources download everything before their first photo: a kill during that time leaves no
+    # half-written folder.
+    first = list(itertools.islice(items, 1))
     with new_folder(raw) as folder:
-        harvest = Harvest(folder, params.limit)
-        for found in track(itertools.chain(first, photos), "Collecting"):
-            harvest.take(found)
-        harvest.close()
-    _print_table(harvest)
-    if harvest.refused and params.source in _ON_SERVERS:
-        print(f"What servers refused is asked for again in a day, or once {FOLDER} is deleted.")
-    return harvest.failures
+        collector = Collector(folder, params.limit)
+        for item in track(itertools.chain(first, items), "Collecting"):
+            collector.take(item)
+        collector.write_tables()
+    _print_tables(collector)
+    if any(photo.url.startswith(("http:", "https:")) for photo in collector.rejected):
+        print(f"Rejected URLs are tried again after a day, or once {DOWNLOADS} is deleted.")
+    return collector.failures
 
 
 def _check_replaceable(raw: Path, path: Path) -> None:
-    """Refuse to replace the folder that photos come from, or photos that its manifest lacks."""
+    """Do not replace the folder that photos come from, nor photos that the manifest lacks."""
     listed = set[str]()
-    # Without a manifest of ours, nothing that is there is ours.
+    # Without a manifest that can be read, no scrape wrote what is there.
     with contextlib.suppress(ColorpipeError, OSError):
         rows = read_table(raw / MANIFEST, RawPhoto)
-        listed = {MANIFEST, REFUSED, *(f"{row.category}/{row.name}" for row in rows)}
+        listed = {MANIFEST, REJECTED, *(f"{row.category}/{row.name}" for row in rows)}
     unknown = f"is not in a {MANIFEST} of scrape's there"
     check_replaceable(raw, "--raw", near=[path], known=listed.__contains__, unknown=unknown)
 
 
-class Harvest:
-    """What a source yielded, sorted into photos kept and photos refused.
+class Collector:
+    """Sorts what a source yields into kept photos, rejected photos and failures.
 
     Args:
-        folder: an empty folder, to which photos are written as they come.
+        folder: an empty folder; photos are written to it as they come.
         limit: photos to keep in each category; None keeps all.
     """
 
@@ -90,114 +88,125 @@ class Harvest:
         self.limit = limit
         self.kept: dict[str, dict[str, RawPhoto]] = defaultdict(dict)
         """By category, then by SHA-256 of the bytes."""
-        self.refused: list[RefusedPhoto] = []
-        self.beyond: Counter[str] = Counter()
-        """By category, photos that came when the limit was met: neither kept nor refused."""
+        self.rejected: list[RejectedPhoto] = []
+        self.beyond_limit: Counter[str] = Counter()
+        """By category, the photos that came once it was full; they are not rejected."""
         self.failures: list[Failure] = []
 
-    def take(self, found: Found) -> None:
-        """Keep the photo, or note why not."""
-        if isinstance(found, Later | Offer) and self._is_full(found.category):
-            self.beyond[found.category] += 1
+    def take(self, item: Item) -> None:
+        """Keep a photo, or note why it is not kept."""
+        if isinstance(item, UnreadPhoto | FoundPhoto) and self._is_full(item.category):
+            self.beyond_limit[item.category] += 1
             return
-        if isinstance(found, Later):
-            found = found.read()
-        if isinstance(found, Shortfall):
-            self.failures.append(Failure(found.category, found.reason))
-        elif isinstance(found, Refusal):
-            self._refuse(found, found.reason, found.detail)
+        if isinstance(item, UnreadPhoto):
+            item = item.read()
+        if isinstance(item, Failure):
+            self.failures.append(item)
+        elif isinstance(item, RejectedPhoto):
+            self._reject(item)
         else:
-            self._keep(found)
+            self._keep(item)
 
     def _is_full(self, category: str) -> bool:
         return self.limit is not None and len(self.kept[category]) >= self.limit
 
-    def _keep(self, offer: Offer) -> None:
-        photos = self.kept[offer.category]
-        media = sniff(offer.data)
-        digest = hashlib.sha256(offer.data).hexdigest()
+    def _keep(self, photo: FoundPhoto) -> None:
+        kept = self.kept[photo.category]
+        media = sniff(photo.data)
+        digest = hashlib.sha256(photo.data).hexdigest()
+        origin = (photo.page, photo.query)
         if media is None:
-            self._refuse(offer, reasons.NOT_AN_IMAGE, describe(offer.data))
-        elif digest in photos:
-            self._refuse(offer, reasons.DUPLICATE, f"same bytes as {photos[digest].name}")
+            reason, detail = rejections.NOT_AN_IMAGE, describe(photo.data)
+            self._reject(RejectedPhoto(photo.category, photo.url, reason, detail, *origin))
+        elif digest in kept:
+            reason, detail = rejections.DUPLICATE, f"same bytes as {kept[digest].name}"
+            self._reject(RejectedPhoto(photo.category, photo.url, reason, detail, *origin))
         else:
-            name = content_name(offer.data, media.extension)
-            target = self.folder / offer.category / name
+            name = content_name(photo.data, media.extension)
+            target = self.folder / photo.category / name
             target.parent.mkdir(exist_ok=True)
-            target.write_bytes(offer.data)
-            photos[digest] = RawPhoto(
+            target.write_bytes(photo.data)
+            kept[digest] = RawPhoto(
                 name=name,
-                category=offer.category,
-                url=cell(offer.url),
-                page=cell(offer.page),
-                query=cell(offer.query),
-                license=cell(offer.license),
+                category=photo.category,
+                url=cell(photo.url),
+                page=cell(photo.page),
+                query=cell(photo.query),
+                license=cell(photo.license),
                 media_type=media.type,
                 sha256=digest,
-                bytes=len(offer.data),
+                bytes=len(photo.data),
             )
 
-    def _refuse(self, found: Offer | Refusal, reason: str, detail: str) -> None:
-        row = (found.category, cell(found.url), reason)
-        about = (cell(detail), cell(found.page), cell(found.query))
-        self.refused.append(RefusedPhoto(*row, *about))
+    def _reject(self, photo: RejectedPhoto) -> None:
+        self.rejected.append(
+            dataclasses.replace(
+                photo,
+                url=cell(photo.url),
+                detail=cell(photo.detail),
+                page=cell(photo.page),
+                query=cell(photo.query),
+            )
+        )
 
-    def close(self) -> None:
-        """Write the two tables, and note the categories of which nothing was kept.
+    def write_tables(self) -> None:
+        """Write the two tables, and note the categories of which no photo was kept.
 
         Raises:
-            ColorpipeError: no photo was kept.
+            ColorpipeError: no photo was kept at all.
         """
-        reported = {failure.what for failure in self.failures}
-        tried = Counter(row.category for row in self.refused)
+        failed = {failure.what for failure in self.failures}
+        tried = Counter(photo.category for photo in self.rejected)
         self.failures += [
-            Failure(category, f"none of {count} photos could be kept; {REFUSED} tells why")
+            Failure(category, f"none of {count} photos could be kept; see {REJECTED}")
             for category, count in sorted(tried.items())
-            if not self.kept[category] and category not in reported
+            if not self.kept[category] and category not in failed
         ]
         rows = [photo for photos in self.kept.values() for photo in photos.values()]
         if not rows:
-            raise ColorpipeError(self._nothing())
+            raise ColorpipeError(self._why_nothing())
         rows.sort(key=lambda row: (row.category, row.name))
-        self.refused.sort(key=lambda row: (row.category, row.url, row.reason))
+        self.rejected.sort(key=lambda photo: (photo.category, photo.url, photo.reason))
         write_table(self.folder / MANIFEST, rows, RawPhoto)
-        write_table(self.folder / REFUSED, self.refused, RefusedPhoto)
+        write_table(self.folder / REJECTED, self.rejected, RejectedPhoto)
 
-    def _nothing(self) -> str:
-        counts = Counter(row.reason for row in self.refused)
-        examples = {row.reason: row for row in reversed(self.refused)}
+    def _why_nothing(self) -> str:
+        counts = Counter(photo.reason for photo in self.rejected)
+        examples = {photo.reason: photo for photo in reversed(self.rejected)}
         why = [
             f"{count} × {reason} ({_shortened(examples[reason])})"
             for reason, count in counts.most_common()
         ]
-        troubles = [str(failure) for failure in self.failures if not self.refused]
-        way = f"; {OFFLINE_WAY}" if set(counts) == {reasons.UNREACHABLE} else ""
-        return f"No photo could be had: {'; '.join(why or troubles or ['none was found'])}{way}."
+        if not why:
+            why = [str(failure) for failure in self.failures] or ["there were none"]
+        hint = f"; {OFFLINE_HINT}" if set(counts) == {rejections.UNREACHABLE} else ""
+        return f"No photos were kept: {'; '.join(why)}{hint}."
 
 
-def _shortened(row: RefusedPhoto) -> str:
-    return ": ".join(part[:200] for part in (row.url, row.detail) if part)
+def _shortened(photo: RejectedPhoto) -> str:
+    return ": ".join(part[:200] for part in (photo.url, photo.detail) if part)
 
 
-def _print_table(harvest: Harvest) -> None:
-    """Print found, kept and refused by category, and the refusals by reason."""
-    kept = Counter({category: len(photos) for category, photos in harvest.kept.items()})
-    refused = Counter(row.category for row in harvest.refused)
-    found = kept + refused + harvest.beyond
-    columns = {"found": found, "kept": kept, "refused": refused, "beyond limit": harvest.beyond}
-    shown = {title: counts for title, counts in columns.items() if counts or title == "refused"}
+def _print_tables(collector: Collector) -> None:
+    """Print found, kept and rejected photos by category, and the rejected ones by reason."""
+    kept = Counter({category: len(photos) for category, photos in collector.kept.items()})
+    rejected = Counter(photo.category for photo in collector.rejected)
+    found = kept + rejected + collector.beyond_limit
+    columns = {"found": found, "kept": kept, "rejected": rejected}
+    if collector.beyond_limit:
+        columns["beyond limit"] = collector.beyond_limit
     table = Table("category", title="Scraped")
-    for title in shown:
+    for title in columns:
         table.add_column(title, justify="right")
-    for category in sorted({*found, *(failure.what for failure in harvest.failures)}):
-        table.add_row(category, *(str(counts[category]) for counts in shown.values()))
+    for category in sorted({*found, *(failure.what for failure in collector.failures)}):
+        table.add_row(category, *(str(counts[category]) for counts in columns.values()))
     table.add_section()
-    table.add_row("all", *(str(counts.total()) for counts in shown.values()))
+    table.add_row("all", *(str(counts.total()) for counts in columns.values()))
     console = Console()
     console.print(table)
-    if harvest.refused:
-        reasons_table = Table("refused because")
-        reasons_table.add_column("photos", justify="right")
-        for reason, count in Counter(row.reason for row in harvest.refused).most_common():
-            reasons_table.add_row(reason, str(count))
-        console.print(reasons_table)
+    if collector.rejected:
+        reasons = Table("reason for rejection")
+        reasons.add_column("photos", justify="right")
+        for reason, count in Counter(photo.reason for photo in collector.rejected).most_common():
+            reasons.add_row(reason, str(count))
+        console.print(reasons)

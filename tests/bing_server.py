@@ -1,4 +1,4 @@
-"""A local HTTP server that speaks Bing's result page, serves the photos, and can turn hostile.
+"""A local HTTP server with Bing's result page and the photos on it, which can be hostile too.
 
 ``with BingServer(photos) as server:`` serves until the block ends; ``server.search_url`` and
 ``server.host`` go into ``scrape.search_url`` and ``scrape.allow_hosts``.
@@ -45,7 +45,7 @@ HOSTILE = (
     "bad-chunk",
     "empty",
 )
-"""Kinds of URL that give no photo; each is served at ``/bad/<kind>``."""
+"""Kinds of responses that are no photo; each is served at ``/bad/<kind>``."""
 
 FOREIGN = (
     "file:///etc/passwd",
@@ -61,7 +61,7 @@ FOREIGN = (
     "https://",
     "not a url",
 )
-"""URLs that may not even be asked for; ``{port}`` is the server's own."""
+"""URLs that must not even be requested; ``{port}`` is the server's own."""
 
 
 class BingServer:
@@ -69,9 +69,9 @@ class BingServer:
 
     Args:
         photos: by query, the bytes of the photos that the search finds, in order.
-        bad: URLs, or names of :data:`HOSTILE`, that the search finds in front of them.
-        page_size: results on a page, whatever ``count`` asks for.
-        robots: the content of robots.txt; None answers 404.
+        bad: URLs, or kinds of :data:`HOSTILE`, that the search finds before the photos.
+        page_size: results on a page, whatever ``count`` is requested.
+        robots: the content of robots.txt, or the status of an error.
         delay: seconds before each photo is served.
     """
 
@@ -81,7 +81,7 @@ class BingServer:
         *,
         bad: Sequence[str] = (),
         page_size: int = 7,
-        robots: str | None = "User-agent: *\nDisallow: /bad/robots\n",
+        robots: str | int = "User-agent: *\nDisallow: /bad/robots\n",
         delay: float = 0.0,
     ) -> None:
         self.photos = photos
@@ -89,19 +89,22 @@ class BingServer:
         self.page_size = page_size
         self.robots = robots
         self.delay = delay
-        self.asked: Counter[str] = Counter()
-        """How often each path was asked for, the query string included for searches."""
+        self.forgiven = False
+        """Whether ``/bad/forbidden`` serves a photo by now."""
+        self.requests: Counter[str] = Counter()
+        """How often each path was requested, with the query string."""
         self.served: Counter[str] = Counter()
         """How often each path was served to its last byte."""
         self.searches: list[dict[str, str]] = []
-        """The form of each search."""
+        """The form fields of each search."""
         self.agents: set[str] = set()
         self.most_at_once = 0
-        """The largest number of photos that were being served at one time."""
+        """The largest number of photos served at one time."""
         self.at_once = 0
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.rested = threading.Event()
+        """Set once ``/bad/not-yet`` is no longer busy."""
 
     def __enter__(self) -> BingServer:
         owner = self
@@ -154,7 +157,7 @@ class BingServer:
         return bad + [self.url_of(query, index) for index in range(len(self.photos.get(query, ())))]
 
     def page(self, query: str, first: int) -> str:
-        """Bing's result page, as far as its readers look at it."""
+        """The parts of Bing's result page that are read."""
         links = []
         for rank, url in enumerate(self.results(query)[first : first + self.page_size], first):
             shown_by = f"http://{self.host}/page/{rank}?a=1&b=2"
@@ -166,7 +169,7 @@ class BingServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else head and body wait for each other, 40 ms a photo
+    disable_nagle_algorithm = True  # otherwise the body waits for the headers, 40 ms a photo
     server_of: BingServer
 
     def handle(self) -> None:
@@ -177,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server_of
         path, _, query = self.path.partition("?")
         with owner.lock:
-            owner.asked[self.path] += 1
+            owner.requests[self.path] += 1
             owner.agents.add(self.headers["User-Agent"])
         try:
             if path == "/images/async":
@@ -204,7 +207,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _robots(self) -> None:
         robots = self.server_of.robots
-        self._send(404 if robots is None else 200, (robots or "").encode(), "text/plain")
+        if isinstance(robots, int):
+            self._send(robots, b"")
+        else:
+            self._send(200, robots.encode())
 
     def _photo(self, path: str) -> None:
         owner = self.server_of
@@ -215,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             owner.most_at_once = max(owner.most_at_once, owner.at_once)
         try:
             owner.stopping.wait(owner.delay)
-            # The type and the name are wrong on purpose: neither may decide anything.
+            # The type and the name are wrong on purpose: nothing may depend on them.
             self._send(
                 200, data, "text/plain", **{"Content-Disposition": "filename=../../evil.exe"}
             )
@@ -233,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _start(self, length: int | None = None) -> None:
-        """The head of an answer that ends with the connection."""
+        """Send the headers of a response that ends with the connection."""
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "image/jpeg")
@@ -257,7 +263,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(404, b"gone", "text/html")
 
     def _bad_forbidden(self) -> None:
-        self._send(403, b"no", "text/html")
+        if self.server_of.forgiven:
+            self._send(200, self._any_photo(), "image/jpeg")
+        else:
+            self._send(403, b"no", "text/html")
 
     def _bad_endless(self) -> None:
         self._start()
@@ -290,13 +299,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _bad_later(self) -> None:
         """Busy the first time, then a photo."""
-        if self.server_of.asked[self.path] == 1:
+        if self.server_of.requests[self.path] == 1:
             self._send(429, b"", **{"Retry-After": "0"})
         else:
             self._send(200, self._any_photo(), "image/jpeg")
 
     def _bad_not_yet(self) -> None:
-        """Busy, for every path that begins so, until :attr:`BingServer.rested` is set."""
+        """Busy until :attr:`BingServer.rested` is set."""
         if self.server_of.rested.is_set():
             self._send(200, self._any_photo(), "image/jpeg")
         else:
@@ -312,7 +321,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, self._any_photo(), "image/jpeg", **{"X-Robots-Tag": "noindex, noai"})
 
     def _bad_noai_no_text(self) -> None:
-        """A header of bytes that are not UTF-8."""
+        """A header that is not UTF-8."""
         self._send(200, self._any_photo(), "image/jpeg", **{"X-Robots-Tag": "noai, caf\xe9"})
 
     def _bad_encoding_no_text(self) -> None:
@@ -369,8 +378,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def wait_until(condition: Any, seconds: float = 20.0) -> None:
-    """Wait for ``condition()``; a test that waits in vain fails."""
+    """Wait until ``condition()`` holds; fail if it does not within ``seconds``."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"not so within {seconds:g} s"
         time.sleep(0.01)

@@ -27,8 +27,8 @@ R = TypeVar("R", bound="DataclassInstance")
 
 MANIFEST = "manifest.csv"
 """The name of the manifest inside ``data/raw``: a :class:`RawPhoto` a row."""
-REFUSED = "refused.csv"
-"""The table beside it: a :class:`RefusedPhoto` a row."""
+REJECTED = "rejected.csv"
+"""The name of the table beside it: photos that were found and not kept."""
 LONGEST_CELL = 8192
 """Characters that are kept of a stranger's text; spreadsheets take 32,767."""
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
@@ -53,19 +53,6 @@ class RawPhoto:
     """``image/jpeg`` and the like, from the content."""
     sha256: str
     bytes: int
-
-
-@dataclass(frozen=True)
-class RefusedPhoto:
-    """One photo that was tried and not kept."""
-
-    category: str
-    url: str
-    reason: str
-    """The same words for every photo refused for this reason."""
-    detail: str
-    page: str
-    query: str
 
 
 def content_name(data: bytes, extension: str) -> str:

@@ -1,1 +1,1 @@
-"""The way to strangers' servers and archives, and what is not taken from them."""
+"""Downloads from untrusted servers and reading of untrusted archives, within limits."""

@@ -1,10 +1,10 @@
 """Which addresses may be connected to: the guard against server-side request forgery.
 
-A URL that a stranger wrote could name this machine, its network or a cloud's metadata service. The
-guard stands in two places that together see every connection: :meth:`AddressGuard.check_url` sees
-every URL before it is asked for, redirects included, and judges literal addresses;
-:class:`GuardedResolver` judges the addresses that a name stands for and hands aiohttp the very
-addresses it judged, so a name that changes its meaning in between gains nothing.
+An untrusted URL could name this machine, its network or a cloud's metadata service. Two checks
+together see every connection. :meth:`AddressGuard.check_url` sees every URL before it is requested,
+redirects included, and checks addresses that are written in it. :class:`GuardedResolver` checks the
+addresses that a name resolves to, and gives aiohttp exactly those, so that a name that resolves
+differently a moment later gains nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from pipeline.download import rejections as reasons
+from pipeline.download import rejections
+from pipeline.download.rejections import FetchError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# What Python's tables of special addresses, at least some versions', take for public.
+# Special addresses that Python's ipaddress, at least in some versions, takes for public ones.
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -37,31 +38,18 @@ _NOT_PUBLIC = tuple(
     )
 )
 MAX_URL = 8192
-"""Characters of a URL; servers take no longer ones, nor do tables of many tools."""
+"""Characters of a URL; many servers and table readers take no longer ones."""
 # What may stand in a path or a query besides letters and digits (RFC 3986, section 2).
-_AS_IT_IS = ":/?#[]@!$&'()*+,;=%"
+_UNQUOTED = ":/?#[]@!$&'()*+,;=%"
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 
-class RefusedError(Exception):
-    """A URL that is not asked for.
-
-    Not an OSError: aiohttp would take it for a host that cannot be reached.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason} ({detail})")
-        self.reason = reason
-        """One of :mod:`pipeline.download.rejections`."""
-        self.detail = detail
-
-
 class AddressGuard:
-    """Judges URLs and addresses.
+    """Rejects URLs and addresses that must not be connected to.
 
     Args:
-        allow_hosts: ``host`` or ``host:port`` whose addresses may be anything.
+        allow_hosts: ``host`` or ``host:port`` whose addresses need not be public.
     """
 
     def __init__(self, allow_hosts: Iterable[str] = ()) -> None:
@@ -77,67 +65,72 @@ class AddressGuard:
         """Return the URL with its host in normal form, without a fragment.
 
         Raises:
-            RefusedError: it is malformed or too long, neither http nor https, carries a password,
-                or names an address that is not public.
+            FetchError: it is malformed or too long, neither http nor https, holds a user name or
+                password, or names an address that is not public. The error is not a lasting one:
+                to check again costs nothing, and ``allow_hosts`` may differ in another run.
         """
         if len(text) > MAX_URL:
-            raise RefusedError(reasons.MALFORMED, f"{len(text)} characters")
+            raise _rejected(rejections.MALFORMED, f"{len(text)} characters")
         try:
             url = URL(text)
             host, port = url.raw_host, url.port
-        # yarl's parser has been seen to stumble over brackets with an IndexError.
+        # yarl raises IndexError for some uses of brackets.
         except (ValueError, LookupError, TypeError) as error:
-            raise RefusedError(reasons.MALFORMED, "not a URL") from error
+            raise _rejected(rejections.MALFORMED, "not a URL") from error
         if url.scheme not in {"http", "https"}:
-            raise RefusedError(reasons.SCHEME, url.scheme or "no scheme")
+            raise _rejected(rejections.SCHEME, url.scheme or "no scheme")
         if not host or not port:
-            raise RefusedError(reasons.MALFORMED, "no host")
+            raise _rejected(rejections.MALFORMED, "no host")
         if url.user is not None or url.password is not None:
-            raise RefusedError(reasons.MALFORMED, "a user name or password in the URL")
-        # aiohttp connects to a host of this form as it stands, past any resolver; the operating
-        # system takes more of them for addresses (127.1, 2130706433) than the standard does.
+            raise _rejected(rejections.MALFORMED, "a user name or password in the URL")
+        # aiohttp connects to a host of this form without asking a resolver, and the operating
+        # system accepts more forms of addresses (127.1, 2130706433) than the standard does.
         if ":" in host or host.replace(".", "").isdigit():
             try:
                 address = ipaddress.ip_address(host)
             except ValueError as error:
-                raise RefusedError(reasons.MALFORMED, f"{host} is no address") from error
+                raise _rejected(rejections.MALFORMED, f"{host} is no address") from error
             self.check_addresses(host, port, [address])
-        return _as_listed(url, URL(text, encoded=True))
+        return _with_original_quoting(url, URL(text, encoded=True))
 
     def check_addresses(self, host: str, port: int, addresses: Iterable[Address]) -> None:
-        """Judge the addresses that ``host`` stands for; one that is not public condemns all.
+        """Check the addresses of ``host``; a single one that is not public rejects the host.
 
         Raises:
-            RefusedError: an address is not public, and the host is no exception.
+            FetchError: an address is not public, and the host is not among ``allow_hosts``.
         """
         if self.allows(host, port):
             return
         for address in addresses:
             if not is_public(address):
-                raise RefusedError(
-                    reasons.PRIVATE, host if host == str(address) else f"{host} is {address}"
+                raise _rejected(
+                    rejections.PRIVATE, host if host == str(address) else f"{host} is {address}"
                 )
 
 
-def _as_listed(normal: URL, listed: URL) -> URL:
-    """Return ``normal`` with path and query quoted as they were: some hosts sign every character.
+def _rejected(reason: str, detail: str) -> FetchError:
+    return FetchError(reason, detail, lasting=False)
 
-    What no URL may hold, such as blanks, is quoted still, and a path with dots for folders stays in
-    its normal form, by which robots.txt judges it.
+
+def _with_original_quoting(normal: URL, original: URL) -> URL:
+    """Return ``normal`` with the quoting of ``original``: some hosts sign every character.
+
+    Characters that no URL may hold, such as blanks, are still quoted, and a path with dot segments
+    stays normalized, since robots.txt applies to that form.
     """
-    path = listed.raw_path if listed.path == normal.path else normal.raw_path
+    path = original.raw_path if original.path == normal.path else normal.raw_path
     return URL.build(
         scheme=normal.scheme,
         authority=normal.raw_authority,
         path=_quote(path),
-        query_string=_quote(listed.raw_query_string),
+        query_string=_quote(original.raw_query_string),
         encoded=True,
     )
 
 
 def _quote(part: str) -> str:
-    # What is no text, such as half a character, is left out, as yarl does.
-    quoted = urllib.parse.quote(part, safe=_AS_IT_IS, errors="ignore")
+    # Lone surrogates are left out, as yarl does.
+    quoted = urllib.parse.quote(part, safe=_UNQUOTED, errors="ignore")
     return _NO_ESCAPE.sub("%25", quoted)
 
 
@@ -145,7 +138,7 @@ def is_public(address: Address) -> bool:
     """Whether ``address`` is a host of the public internet.
 
     Private, shared, loopback, link-local, multicast, reserved and unspecified addresses are not,
-    nor are IPv6 addresses that stand for an IPv4 address which is not (RFC 4291, 3056, 4380, 6052).
+    nor are IPv6 addresses that embed such an IPv4 address (RFC 4291, 3056, 4380, 6052).
     """
     if isinstance(address, ipaddress.IPv6Address):
         embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
@@ -166,11 +159,11 @@ def is_public(address: Address) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names with the operating system and refuses what the guard refuses.
+    """Resolves names with the operating system and rejects those that the guard rejects.
 
     Args:
-        guard: judges the addresses.
-        timeout: seconds that a name may take.
+        guard: checks the addresses.
+        timeout: seconds that the lookup of a name may take.
     """
 
     def __init__(self, guard: AddressGuard, timeout: float) -> None:
@@ -180,15 +173,15 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Resolve ``host``, as aiohttp asks for it.
+        """Resolve ``host`` for aiohttp.
 
         Raises:
-            OSError: the name has no address; a TimeoutError, none in time.
-            RefusedError: it has one that is not public.
+            OSError: the name has no address; a TimeoutError if the lookup takes too long.
+            FetchError: it has an address that is not public.
         """
         try:
             found = await asyncio.wait_for(_look_up(host, port, family), self._timeout)
-        # Without a number aiohttp would not take it for the resolver's.
+        # aiohttp takes only an OSError with a number for a failure of the resolver.
         except asyncio.TimeoutError as error:
             raise TimeoutError(errno.ETIMEDOUT, f"no address in {self._timeout:g} s") from error
         results: list[ResolveResult] = [
@@ -212,10 +205,10 @@ class GuardedResolver(AbstractResolver):
 
 
 async def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Any]:
-    """``socket.getaddrinfo`` in a thread of its own.
+    """Run ``socket.getaddrinfo`` in a thread of its own.
 
-    In asyncio's few threads names that take long would hold up all others, and whoever ends the
-    program; there are no more threads than downloads under way and lookups given up lately.
+    asyncio has few threads for lookups: slow names would delay all others, and the end of the
+    program. There are never more threads here than downloads under way and recent timeouts.
     """
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Any]] = loop.create_future()
@@ -235,7 +228,7 @@ async def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[A
             addresses = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
         except Exception as error:  # noqa: BLE001
             failed = error
-        # The loop is closed by now, if nobody waited for the answer.
+        # After a timeout the loop may be closed by now.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, addresses, failed)
 

@@ -1,7 +1,7 @@
-"""Reading tar and zip archives, and folders, member by member, without unpacking them.
+"""Reads untrusted tar and zip archives, and folders, member by member, without unpacking them.
 
-Nothing is written to disk, so no name in an archive can lead anywhere; its links are not followed,
-and what a member or the whole archive may unpack to is bounded.
+Nothing is written to disk, so a name like ``../../x`` does no harm. Links in an archive are not
+followed, and the size that a member or the whole archive may unpack to is limited.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
-from pipeline.download import rejections as reasons
+from pipeline.download import rejections
 from pipeline.errors import ColorpipeError
 from pipeline.files.listing import reachable_files
 
 MAX_UNPACKED = 256 * 2**30
-"""Bytes that an archive may unpack to in all; the largest known here, Places365's, has 25 GB."""
+"""Bytes that an archive may unpack to in all; the largest data set here, Places365, has 25 GB."""
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -41,45 +41,45 @@ _DAMAGE = (
     NotImplementedError,
     RuntimeError,
 )
-"""What the readers raise on damaged, encrypted or unknown content."""
-_END = bytes(tarfile.BLOCKSIZE)
+"""What the standard library raises on damaged, encrypted or unknown content."""
+_END_BLOCK = bytes(tarfile.BLOCKSIZE)
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a file of an archive holds."""
+    """The bytes of a file in an archive, or the reason why it was not read."""
 
     data: bytes = b""
     reason: str = ""
-    """One of :mod:`pipeline.download.rejections`, when it was not read."""
+    """One of :mod:`pipeline.download.rejections`, if it was not read."""
     detail: str = ""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file of an archive."""
+    """A file in an archive."""
 
     name: str
-    """Its path inside, with ``/``. Never to be used as a path on disk."""
+    """Its path inside, with ``/``. Untrusted: never use it as a path on disk."""
     read: Callable[[], Content]
-    """Reads it; to be called before the next member is asked for."""
+    """Reads the file; call it before asking for the next member."""
 
 
 def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[Member]:
-    """Yield the files of an archive (or of a folder) whose name is ``wanted``.
+    """Yield the files of an archive or a folder whose names are ``wanted``.
 
-    A pipe or a device in a folder is passed over: to read one may take for ever. A tar's come in
-    its own order, a zip's and a folder's in the order of their names. Of a zip or a folder nothing
-    is read but the members that are asked for.
+    A tar's files come in its own order, those of a zip or a folder sorted by name. In a folder,
+    pipes and devices are skipped, since reading one may never end. In a zip or a folder, only
+    members whose ``read`` is called are read.
 
     Args:
         path: a tar (plain, gzip, bzip2 or xz), a zip, or a folder.
-        wanted: judges a name; other files are passed over.
+        wanted: whether a file of this name is yielded.
         max_bytes: a larger file is not read.
 
     Raises:
-        ColorpipeError: the archive is missing, of no known kind, damaged or unpacks to too much, or
-            a folder in the folder cannot be read.
+        ColorpipeError: the archive is missing, of an unknown kind, damaged or unpacks to too much,
+            or a subfolder cannot be read.
     """
     if path.is_dir():
         yield from _folder(path, wanted, max_bytes)
@@ -102,7 +102,7 @@ def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterat
         yield from reader(path, wanted, max_bytes)
     except _DAMAGE as error:
         raise ColorpipeError(
-            f"{path} is no archive that can be read ({error}); get it again."
+            f"{path} is not an archive that can be read ({error}); download it again."
         ) from error
 
 
@@ -111,7 +111,7 @@ def _folder(root: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterat
     if troubles:
         raise ColorpipeError(
             f"{troubles[0].filename} could not be read ({troubles[0].strerror}); make it readable,"
-            " or get the data set again."
+            " or download the data set again."
         )
     for file in files:
         name = file.relative_to(root).as_posix()
@@ -123,10 +123,10 @@ def _read_file(file: Path, max_bytes: int) -> Content:
     try:
         size = file.stat().st_size
         if size > max_bytes:
-            return Content(reason=reasons.TOO_LARGE, detail=f"{size} bytes")
+            return Content(reason=rejections.TOO_LARGE, detail=f"{size} bytes")
         return Content(file.read_bytes())
     except OSError as error:
-        return Content(reason=reasons.DAMAGED, detail=str(error.strerror))
+        return Content(reason=rejections.DAMAGED, detail=str(error.strerror))
 
 
 def _zip(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[Member]:
@@ -135,17 +135,17 @@ def _zip(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[
     def read(info: zipfile.ZipInfo) -> Content:
         nonlocal unpacked
         if stat.S_ISLNK(info.external_attr >> 16):
-            return Content(reason=reasons.LINK)
+            return Content(reason=rejections.LINK)
         try:
             with archive.open(info) as stream:
-                # The size that the directory claims is not to be believed.
+                # The size in the zip's directory may be a lie.
                 data = stream.read(max_bytes + 1)
         except _DAMAGE as error:
-            return Content(reason=reasons.DAMAGED, detail=str(error))
+            return Content(reason=rejections.DAMAGED, detail=str(error))
         unpacked += len(data)
         _check_total(path, unpacked)
         if len(data) > max_bytes:
-            return Content(reason=reasons.TOO_LARGE, detail=f"over {max_bytes} bytes")
+            return Content(reason=rejections.TOO_LARGE, detail=f"over {max_bytes} bytes")
         return Content(data)
 
     with zipfile.ZipFile(path) as archive:
@@ -159,32 +159,32 @@ def _tar(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterator[
         bounded = _Bounded(stream, path, max_bytes)
         with tarfile.open(fileobj=bounded, mode="r:") as archive:
             for info in archive:
-                # tarfile keeps what it has seen; a million members would stay in memory.
+                # tarfile remembers every member; a million of them would fill the memory.
                 archive.members.clear()  # type: ignore[attr-defined]
                 if not info.isdir() and wanted(info.name):
                     content = _tar_content(archive, info, max_bytes)
-                    yield Member(info.name, partial(_same, content))
-        # tarfile takes a header that is damaged or cut for the end.
+                    yield Member(info.name, _already_read(content))
+        # tarfile takes a damaged or incomplete header for the end.
         if not bounded.ended:
             raise tarfile.ReadError("it is damaged or cut off after some of its files")
 
 
 def _tar_content(archive: tarfile.TarFile, info: tarfile.TarInfo, max_bytes: int) -> Content:
-    """Read a member at once, so that damage shows where :func:`members` can tell of it."""
+    """Read a member right away, so that damage is found where :func:`members` can report it."""
     if not info.isreg():
-        return Content(reason=reasons.LINK)
+        return Content(reason=rejections.LINK)
     if info.size > max_bytes:
-        return Content(reason=reasons.TOO_LARGE, detail=f"{info.size} bytes")
+        return Content(reason=rejections.TOO_LARGE, detail=f"{info.size} bytes")
     file = archive.extractfile(info)
     return Content(b"" if file is None else file.read())
 
 
-def _same(content: Content) -> Content:
-    return content
+def _already_read(content: Content) -> Callable[[], Content]:
+    return lambda: content
 
 
 def _unpacked(path: Path) -> IO[bytes]:
-    """Open a file and decompress it by its signature, whatever its name."""
+    """Open a file, decompressing it as its signature says, whatever its name."""
     with path.open("rb") as stream:
         start = stream.read(6)
     if start.startswith(b"\x1f\x8b"):
@@ -204,13 +204,13 @@ def _check_total(path: Path, unpacked: int) -> None:
 
 
 class _Bounded(io.RawIOBase):
-    """A stream of which only so much can be read at once, and in all.
+    """A stream that limits single reads and the total.
 
-    tarfile reads an extended header whole, whatever size it claims.
+    tarfile reads an extended header in one go, whatever size it claims to have.
     """
 
     ended = False
-    """Whether the last that was read is the block of zeros at the end of a tar."""
+    """Whether the last read gave the block of zeros at the end of a tar."""
 
     def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
         self._stream = stream
@@ -221,7 +221,7 @@ class _Bounded(io.RawIOBase):
         if not 0 <= size <= self._most:
             raise ColorpipeError(f"{self._path} has a header of {size} bytes; it is not read.")
         data = self._stream.read(size)
-        self.ended = data == _END
+        self.ended = data == _END_BLOCK
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

@@ -1,15 +1,14 @@
-"""What was downloaded before: a cache by URL that outlives a kill at any moment.
+"""A cache of downloads by URL that survives being killed at any moment.
 
-Bodies are files named by the SHA-256 of their content; an SQLite table tells what each URL gave.
-A body is complete before its row is written, so a row can be trusted; a body that the disk damaged
-is known by its name. What the web may think better of, a refusal or a page of results, is fresh for
-a day; a photo stays. The folder can be deleted at any time: it saves downloads, and nothing else
-depends on it.
+Bodies are files named by the SHA-256 of their content; an SQLite table records what each URL gave.
+A body is complete before its row is written, so rows can be trusted, and a body that the disk
+damaged is recognized by its name. Photos are kept for good. Rejections and pages of search results
+are fresh for a day, since a host may change its mind. The folder may be deleted at any time: it
+saves downloads, and nothing else depends on it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import sqlite3
@@ -21,25 +20,26 @@ from types import TracebackType
 from pipeline.errors import ColorpipeError
 from pipeline.files.outputs import new_file
 
-FOLDER = Path(".colorpipe/downloads")
+DOWNLOADS = Path(".colorpipe/downloads")
+"""Where downloads are kept, relative to the working directory."""
+FRESH = 24 * 60 * 60
+"""Seconds: long enough to resume after an interruption, short enough to notice changes."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (
+CREATE TABLE IF NOT EXISTS downloads (
     url TEXT PRIMARY KEY,
     sha256 TEXT NOT NULL,
     bytes INTEGER NOT NULL,
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
     terms TEXT NOT NULL,
-    given REAL NOT NULL DEFAULT 0
+    saved REAL NOT NULL
 ) WITHOUT ROWID
 """
-# For a folder of a colorpipe that knew no ages: what it was refused is asked for again.
-_UPGRADE = "ALTER TABLE answers ADD COLUMN given REAL NOT NULL DEFAULT 0"
-_FIND = "SELECT sha256, bytes, reason, detail, terms, given FROM answers WHERE url = ?"
+_FIND = "SELECT sha256, bytes, reason, detail, terms, saved FROM downloads WHERE url = ?"
 _WRITE = """
-INSERT OR REPLACE INTO answers (url, sha256, bytes, reason, detail, terms, given)
-VALUES (:url, :sha256, :bytes, :reason, :detail, :terms, :given)
+INSERT OR REPLACE INTO downloads (url, sha256, bytes, reason, detail, terms, saved)
+VALUES (:url, :sha256, :bytes, :reason, :detail, :terms, :saved)
 """
 
 
@@ -47,64 +47,55 @@ class DamagedError(ColorpipeError):
     """A body is no longer what was downloaded, and was deleted."""
 
 
-FRESH = 24 * 60 * 60
-"""Seconds: long enough to go on after an interruption, short enough to follow a change of mind."""
-
-
 @dataclass(frozen=True)
-class Answer:
-    """What a URL gave: a body, or the reason why it was refused."""
+class Download:
+    """What a URL gave: a body, or the reason why it was rejected."""
 
     sha256: str = ""
-    """Of the body; empty when there is none."""
+    """The hash of the body; empty if there is none."""
     bytes: int = 0
     reason: str = ""
-    """One of :mod:`pipeline.download.rejections`; empty when there is a body."""
+    """One of :mod:`pipeline.download.rejections`; empty if there is a body."""
     detail: str = ""
     terms: str = ""
-    """What the asker promised or demanded; whether it still holds is for the asker to say."""
-    given: float = field(default=0.0, compare=False)
-    """When it was remembered, in seconds since 1970."""
+    """The conditions it was fetched under; whether they still hold is for the caller to check."""
+    saved: float = field(default=0.0, compare=False)
+    """When it entered the cache, in seconds since 1970."""
 
     @property
     def fresh(self) -> bool:
-        """Whether it is no older than :data:`FRESH`; what a wrong clock dated ahead is not."""
-        return 0 <= time.time() - self.given < FRESH
+        """Whether it is younger than :data:`FRESH`; a date in the future does not count."""
+        return 0 <= time.time() - self.saved < FRESH
 
 
-class Downloads:
+class DownloadCache:
     """The cache in ``folder``; a context manager.
 
-    Several processes may use one folder; the threads of one have to take turns.
+    Several processes may use one folder; the threads of one process must take turns.
 
     Args:
-        folder: made when it does not exist.
+        folder: created if it does not exist.
 
     Raises:
         ColorpipeError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path = DOWNLOADS) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._table = sqlite3.connect(
-                folder / "answers.sqlite", timeout=30, check_same_thread=False
+                folder / "downloads.sqlite", timeout=30, check_same_thread=False
             )
-            # A kill loses nothing so; the loss of power at most the last few answers. With
-            # SQLite's own settings each answer would wait for the disk.
+            # With these settings a kill loses nothing, and a power failure at most the last few
+            # rows. With SQLite's own settings every row would wait for the disk.
             self._table.execute("PRAGMA journal_mode=WAL")
             self._table.execute("PRAGMA synchronous=NORMAL")
             self._table.execute(_SCHEMA)
-            columns = {row[1] for row in self._table.execute("PRAGMA table_info(answers)")}
-            if "given" not in columns:
-                # Another process may have added it meanwhile.
-                with contextlib.suppress(sqlite3.OperationalError):
-                    self._table.execute(_UPGRADE)
         except (OSError, sqlite3.Error) as error:
-            raise self._broken(error) from error
+            raise self._unusable(error) from error
 
-    def __enter__(self) -> Downloads:
+    def __enter__(self) -> DownloadCache:
         return self
 
     def __exit__(
@@ -115,79 +106,83 @@ class Downloads:
     ) -> None:
         self._table.close()
 
-    def find(self, url: str) -> Answer | None:
-        """What ``url`` gave; None when it is not known, or its body is no longer there."""
+    def find(self, url: str) -> Download | None:
+        """Return what ``url`` gave; None if it is unknown or its body has disappeared."""
         try:
             row = self._table.execute(_FIND, (url,)).fetchone()
         except sqlite3.Error as error:
-            raise self._broken(error) from error
+            raise self._unusable(error) from error
         if row is None:
             return None
-        answer = Answer(*row)
-        return answer if not answer.sha256 or self._whole(answer) else None
+        download = Download(*row)
+        return download if not download.sha256 or self._is_whole(download) else None
 
-    def keep(self, url: str, body: bytes, terms: str) -> Answer:
-        """Remember a body.
+    def keep(self, url: str, body: bytes, terms: str) -> Download:
+        """Store a body.
 
         Raises:
             ColorpipeError: it could not be written.
         """
         digest = hashlib.sha256(body).hexdigest()
-        answer = Answer(sha256=digest, bytes=len(body), terms=terms, given=time.time())
-        if not self._whole(answer):
+        download = Download(sha256=digest, bytes=len(body), terms=terms, saved=time.time())
+        if not self._is_whole(download):
             try:
-                with new_file(self.path(answer)) as temporary:
+                with new_file(self.path(download)) as temporary:
                     temporary.write_bytes(body)
             except OSError as error:
-                raise self._broken(error) from error
-        self._write(url, answer)
-        return answer
+                raise self._unusable(error) from error
+        self._write(url, download)
+        return download
 
-    def refuse(self, url: str, reason: str, detail: str, terms: str) -> Answer:
-        """Remember a refusal that another run would meet again."""
-        answer = Answer(reason=reason, detail=detail, terms=terms, given=time.time())
-        self._write(url, answer)
-        return answer
-
-    def path(self, answer: Answer) -> Path:
-        """Where the body of an answer lies."""
-        return self.folder / answer.sha256[:2] / answer.sha256
-
-    def read(self, answer: Answer) -> bytes:
-        """The body of an answer.
+    def reject(self, url: str, reason: str, detail: str, terms: str) -> Download:
+        """Store a rejection that another run would probably meet again.
 
         Raises:
-            DamagedError: the disk did not keep it as it was.
-            ColorpipeError: somebody deleted it meanwhile.
+            ColorpipeError: it could not be written.
         """
-        path = self.path(answer)
+        download = Download(reason=reason, detail=detail, terms=terms, saved=time.time())
+        self._write(url, download)
+        return download
+
+    def path(self, download: Download) -> Path:
+        """Return the file that holds the body of a download."""
+        return self.folder / download.sha256[:2] / download.sha256
+
+    def read(self, download: Download) -> bytes:
+        """Return the body of a download.
+
+        Raises:
+            DamagedError: the file has changed since; it is deleted.
+            ColorpipeError: the file was deleted meanwhile.
+        """
+        path = self.path(download)
         try:
             body = path.read_bytes()
         except OSError as error:
             raise ColorpipeError(
-                f"{path} vanished while it was needed ({error.strerror}); run again."
+                f"{path} disappeared while it was needed ({error.strerror}); run again."
             ) from error
-        if hashlib.sha256(body).hexdigest() != answer.sha256:
+        if hashlib.sha256(body).hexdigest() != download.sha256:
             path.unlink(missing_ok=True)
             raise DamagedError(f"{path} was damaged on the disk and is deleted; run again.")
         return body
 
-    def _whole(self, answer: Answer) -> bool:
+    def _is_whole(self, download: Download) -> bool:
         try:
-            return self.path(answer).stat().st_size == answer.bytes
+            return self.path(download).stat().st_size == download.bytes
         except OSError:
             return False
 
-    def _write(self, url: str, answer: Answer) -> None:
+    def _write(self, url: str, download: Download) -> None:
         try:
             with self._table:
-                self._table.execute(_WRITE, {"url": url, **dataclasses.asdict(answer)})
+                self._table.execute(_WRITE, {"url": url, **dataclasses.asdict(download)})
         except sqlite3.Error as error:
-            raise self._broken(error) from error
+            raise self._unusable(error) from error
 
-    def _broken(self, error: OSError | sqlite3.Error) -> ColorpipeError:
+    def _unusable(self, error: OSError | sqlite3.Error) -> ColorpipeError:
         why = error.strerror if isinstance(error, OSError) else error
         return ColorpipeError(
-            f"{self.folder}, where downloads are kept, cannot be used ({why}); make room and make"
-            " it writable, or delete it."
+            f"The download cache {self.folder} cannot be used ({why}); free some disk space and"
+            " make the folder writable, or delete it."
         )

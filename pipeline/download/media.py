@@ -1,4 +1,4 @@
-"""The kind of a file from its first bytes, for names and tables; nothing is decoded."""
+"""The format of a file by its first bytes, for names and tables; nothing is decoded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.imaging.decode import EXTENSIONS
 
 @dataclass(frozen=True)
 class Media:
-    """A kind of image."""
+    """An image format."""
 
     extension: str
     """As :data:`pipeline.imaging.decode.EXTENSIONS` gives it."""
@@ -22,7 +22,7 @@ _MEDIA = {
     for format_, extension in EXTENSIONS.items()
 }
 MEDIA_TYPES = tuple(media.type for media in _MEDIA.values())
-"""Of all formats that are opened."""
+"""The media types of all formats that can be opened."""
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -34,12 +34,12 @@ _SIGNATURES = (
     (b"II+\0", "TIFF"),  # BigTIFF
     (b"MM\0+", "TIFF"),
 )
-# Sizes of the header behind the file header: "BM" alone begins English sentences as well.
+# Sizes of the second header: "BM" alone could begin a text as well.
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
 
 def sniff(data: bytes) -> Media | None:
-    """Tell a photo's kind by its signature; None when it is none of the formats we open."""
+    """Recognize a photo's format by its signature; None if it is none that can be opened."""
     for signature, format_ in _SIGNATURES:
         if data.startswith(signature):
             return _MEDIA[format_]
@@ -51,7 +51,7 @@ def sniff(data: bytes) -> Media | None:
 
 
 def describe(data: bytes) -> str:
-    """Say in a few words what ``data``, which is no photo, looks like."""
+    """Say in a few words what ``data`` looks like that :func:`sniff` does not know."""
     start = data[:512].lstrip().lower()
     if not data:
         return "no bytes"

@@ -1,4 +1,4 @@
-"""Why a photo was not kept, in the words of ``refused.csv`` and of the table after a scrape."""
+"""Why a photo was not kept, in the words of ``rejected.csv`` and of the table after a scrape."""
 
 from __future__ import annotations
 
@@ -16,10 +16,32 @@ HTTP_ERROR = "HTTP error"
 REDIRECTS = "too many redirects"
 GIVEN_UP = "host given up"
 UNEXPECTED = "unexpected error"
-"""Of a program's own: its type stands beside it, and it is worth a report."""
+"""An error that this program does not foresee; the type stands beside it. Please report it."""
 ROBOTS = "robots.txt forbids it"
 NO_AI = "noai header"
 
 LINK = "link in the archive"
-"""Of an archive's member: a symbolic or hard link, or a device."""
+"""A member of an archive that is a symbolic or hard link, or a device."""
 DAMAGED = "damaged"
+
+
+class FetchError(Exception):
+    """A URL gave no photo.
+
+    Not an OSError: aiohttp would take that for a host that cannot be reached.
+    """
+
+    def __init__(
+        self, reason: str, detail: str = "", *, lasting: bool = True, status: int | None = None
+    ) -> None:
+        # aiohttp gives the bytes of a header that are not UTF-8 as surrogates, which no table can
+        # hold.
+        detail = detail.encode("utf-8", "replace").decode("utf-8")
+        super().__init__(f"{reason} ({detail})" if detail else reason)
+        self.reason = reason
+        """One of the constants of this module."""
+        self.detail = detail
+        self.lasting = lasting
+        """Whether another run would probably meet the same."""
+        self.status = status
+        """The HTTP status, if that is the reason."""

@@ -1,4 +1,4 @@
-"""What a host's owner does not want taken: robots.txt (RFC 9309) and X-Robots-Tag."""
+"""What the owner of a host forbids: robots.txt (RFC 9309) and the header X-Robots-Tag."""
 
 from __future__ import annotations
 
@@ -8,44 +8,41 @@ from collections.abc import Iterable
 from protego import Protego
 
 ROBOTS_BYTES = 500 * 1024
-"""Of a robots.txt at least this much must be read (RFC 9309, section 2.5); no more is."""
+"""How much of a robots.txt is read: the least that RFC 9309, section 2.5, allows."""
 
 _NO_AI = frozenset({"noai", "noimageai"})
 # developers.google.com/search/docs/crawling-indexing/robots-meta-tag ("Valid indexing and serving
-# rules"): what else may stand in front of a colon.
+# rules"): directives with a value behind a colon, where otherwise a crawler's name would stand.
 _VALUED = frozenset({"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"})
 _BOT = re.compile(r"\*|(?=[\d._-]*[a-z])[\w.-]+")
-"""A crawler's name, rather than a piece of a date: "25 Jun 2030 15" has blanks, "15" no letter."""
+"""A crawler's name, but no piece of a date: "25 Jun 2030 15" has blanks, "15" has no letter."""
 
 
 class RobotsRules:
     """The rules of one origin.
 
     Args:
-        content: the bytes of its robots.txt; None forbids everything, as for a host that cannot
-            tell its rules (RFC 9309, section 2.3.1.4).
+        content: the bytes of its robots.txt.
     """
 
-    def __init__(self, content: bytes | None) -> None:
-        self._rules = None
-        if content is not None:
-            self._rules = Protego.parse(content[:ROBOTS_BYTES].decode("utf-8", "replace"))
+    def __init__(self, content: bytes) -> None:
+        self._rules = Protego.parse(content[:ROBOTS_BYTES].decode("utf-8", "replace"))
 
     def allow(self, url: str, user_agent: str) -> bool:
-        """Whether ``user_agent`` may ask for ``url``; only its product token counts."""
-        return self._rules is not None and self._rules.can_fetch(url, product_token(user_agent))
+        """Whether ``user_agent`` may fetch ``url``; only its product token counts."""
+        return bool(self._rules.can_fetch(url, product_token(user_agent)))
 
 
 def product_token(user_agent: str) -> str:
-    """The name that robots.txt and X-Robots-Tag know a crawler by: before the version."""
+    """Return the name of a crawler in robots.txt and X-Robots-Tag: what precedes the version."""
     return re.split("[/ ]", user_agent.strip(), maxsplit=1)[0].lower()
 
 
 def forbids_ai(headers: Iterable[str], user_agent: str) -> bool:
     """Whether X-Robots-Tag ``headers`` say ``noai`` or ``noimageai`` to everyone or to us.
 
-    A header has directives with commas between them, some with a value behind a colon. One that is
-    addressed, ``otherbot: noai``, and those behind it in the same header are for that bot alone.
+    A header has directives with commas between them, some with a value behind a colon. After a
+    crawler's name, as in ``otherbot: noai``, the rest of the header is for that crawler only.
     """
     addressed = {product_token(user_agent), "*"}
     for header in headers:

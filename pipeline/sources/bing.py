@@ -1,10 +1,10 @@
-"""Photos that Bing's image search finds, asked through bing-image-downloader.
+"""Photos that Bing's image search finds, through bing-image-downloader.
 
-That library's ``Bing.run`` asks for a page of results and downloads what is on it, one file after
-another. Its request form, filters and parsing of a page serve here; fetching is our own. The two
-are cut apart by giving the library, while it runs, our stand-ins for the module ``urllib`` and for
-its method ``download_image``: the first time it runs until it asks, which tells the request; the
-second time it is given the page, which tells the links.
+That library's ``Bing.run`` requests a page of results and downloads what is on it, one file after
+another. Its request form, its filters and its parsing of a page are used here, but not its
+downloads. To take them apart, the library runs with stand-ins for the module ``urllib`` and for its
+method ``download_image``. In a first run it stops when it requests a page, which gives the request;
+in a second run it is handed that page, which gives the links.
 """
 
 from __future__ import annotations
@@ -25,21 +25,24 @@ from typing import Any
 
 from bing_image_downloader import bing as library
 
-from pipeline.download.fetch import FetchError
+from pipeline.download.cached_fetch import CachedFetcher
+from pipeline.download.rejections import FetchError
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
+from pipeline.sources.base import Item
 from pipeline.sources.categories import Category, read_categories
-from pipeline.sources.remote import Candidate, Candidates, Session, UnavailableError, WebSource
+from pipeline.sources.remote import FindLinks, Link, SearchError, fetch_photos
 
 LIMIT = 100
-"""Photos of a category when no number is given."""
+"""Photos of a category if no limit is given."""
 PAGE_SIZE = 100
-"""Results asked for at a time, whatever the limit: a higher limit finds the same pages known."""
+"""Results requested at a time, whatever the limit: a run with a higher limit then finds the first
+pages in the cache."""
 MAX_PAGES = 100
-"""A server that goes on finding results is asked for no more pages than this."""
+"""Pages of a category; some servers never stop finding results."""
 PAGE_BYTES = 20_000_000
 
-# What the entries of Bing's menu "License" put into the form, as icrawler's Bing filter has them.
+# What the entries of Bing's menu "License" put into the form, as in icrawler's Bing filter.
 _LICENSES = {
     "any": "",
     "public": "+filterui:license-L1",
@@ -49,54 +52,50 @@ _LICENSES = {
     "modify_commercially": "+filterui:license-L2_L3",
 }
 _RESULT = "murl&quot;:&quot;"
-"""Stands once in a page for each result, in front of the photo's URL."""
+"""What precedes the photo's URL in a page, once for each result."""
 _WHOLE_RESULT = re.compile(re.escape(_RESULT) + ".*?&quot;")
 
 
-def bing_source(params: ScrapeParams) -> WebSource:
-    """The photos of the categories that ``params.categories`` names.
+def photos(params: ScrapeParams) -> Iterator[Item]:
+    """Yield the photos found for the categories in the file ``params.categories``.
 
     Raises:
-        ColorpipeError: the category file cannot be used.
+        ColorpipeError: the file cannot be used, or the search cannot be reached.
     """
     categories = read_categories(params.categories)
-    return WebSource(
-        {category.name: _search(category, params) for category in categories},
-        params.limit or LIMIT,
-        params,
-    )
+    searches = {category.name: _search(category, params) for category in categories}
+    return fetch_photos(searches, params.limit or LIMIT, params)
 
 
-def _search(category: Category, params: ScrapeParams) -> Candidates:
-    """All results for a category, in Bing's order, each URL once."""
+def _search(category: Category, params: ScrapeParams) -> FindLinks:
+    """All results for a category in Bing's order, each URL once."""
     host = urllib.parse.urlsplit(params.search_url).netloc
 
-    async def candidates(session: Session) -> AsyncIterator[Candidate]:
+    async def find_links(fetcher: CachedFetcher) -> AsyncIterator[Link]:
         offset = 0
         seen: set[str] = set()
         for _ in range(MAX_PAGES):
             page = ResultPage(category.query, offset, params)
             try:
-                body = await session.page(page.url, PAGE_BYTES, _has_results)
+                body = await fetcher.page(page.url, PAGE_BYTES, _has_results)
             except FetchError as error:
                 why = f"{error.reason}, {error.detail}"
-                raise UnavailableError(f"the search at {host} fails: {why}", lost=True) from error
+                raise SearchError(f"the search at {host} fails: {why}", unreachable=True) from error
             results = page.results(body.decode("utf-8", "replace"))
-            fresh = [result for result in results.links if result not in seen]
-            if not fresh:
+            new = [url for url in results.urls if url not in seen]
+            if not new:
                 break
-            seen.update(fresh)
-            for link in fresh:
-                shown_by = results.pages.get(link, "")
-                filter_ = f"Bing's filter: {params.license}"
-                yield Candidate(link, shown_by, category.query, filter_)
-            # Bing's ``first`` counts results; the library would add 1, and get a page of which
-            # all but one result was on the last.
+            seen.update(new)
+            for url in new:
+                page_url = results.pages.get(url, "")
+                yield Link(url, page_url, category.query, f"Bing's filter: {params.license}")
+            # Bing's ``first`` counts results. The library would add 1 to it for the next page, and
+            # get almost the same page again.
             offset += results.count
         if not seen:
-            raise UnavailableError(f"{host} shows no results for '{category.query}'")
+            raise SearchError(f"{host} shows no results for '{category.query}'")
 
-    return candidates
+    return find_links
 
 
 def _has_results(body: bytes) -> bool:
@@ -107,65 +106,64 @@ def _has_results(body: bytes) -> bool:
 class Results:
     """What a page of results shows."""
 
-    links: list[str]
-    """URLs of photos, in order, each once."""
+    urls: list[str]
+    """The URLs of photos in order, each once."""
     pages: dict[str, str]
-    """By the URL of the photo, the page that shows it."""
+    """The page that shows a photo, by the photo's URL."""
     count: int
-    """Results on the page, repeated ones included."""
+    """Results on the page, with repetitions."""
 
 
 class ResultPage:
-    """A page of results: the URL to ask for, and what an answer means.
+    """A page of results: its URL, and how to read it.
 
     Args:
-        query: what to look for.
-        offset: results to leave out, because earlier pages had them.
-        params: the search's address, filters and safe search.
+        query: what to search for.
+        offset: the number of results on earlier pages.
+        params: the search's address, license filter and safe search.
 
     Raises:
-        ColorpipeError: the installed bing-image-downloader works in another way.
+        ColorpipeError: this version of bing-image-downloader is not supported.
     """
 
     def __init__(self, query: str, offset: int, params: ScrapeParams) -> None:
         self._query = query
         self._offset = offset
         self._params = params
-        asked = self._run(self._bing(), _asked)
-        if not isinstance(asked, urllib.request.Request):
-            raise _unknown_library()
-        form = urllib.parse.urlsplit(asked.full_url).query
+        request = self._run(self._bing(), _stop)
+        if not isinstance(request, urllib.request.Request):
+            raise _unsupported_library()
+        form = urllib.parse.urlsplit(request.full_url).query
         base = params.search_url
         self.url = f"{base}{'&' if '?' in base else '?'}{form}"
-        """Our search address with the library's form."""
+        """The search's address with the library's form."""
 
     def results(self, text: str) -> Results:
         """Read the text of a page.
 
         Raises:
-            ColorpipeError: the installed bing-image-downloader works in another way.
+            ColorpipeError: this version of bing-image-downloader is not supported.
         """
         count = text.count(_RESULT)
-        links: list[str] = []
+        urls: list[str] = []
         if count:
             bing = self._bing()
-            # Without this the library would stop in the middle of a page that is longer than
-            # asked for.
+            # Otherwise the library would stop within a page that is longer than requested.
             bing.limit = sys.maxsize
 
-            def collect(link: str) -> None:
-                links.append(link)
+            def collect(url: str) -> None:
+                urls.append(url)
                 bing.download_count += 1
 
             bing.download_image = collect
-            self._run(bing, _answered(text))
-            # A result that is cut off before its end is none, for us and the library alike.
-            if not links and _WHOLE_RESULT.search(text):
-                raise _unknown_library()
-        return Results(links, _pages(text), count)
+            self._run(bing, _respond_once(text))
+            # Neither the library nor this check counts a result that is cut off.
+            if not urls and _WHOLE_RESULT.search(text):
+                raise _unsupported_library()
+        return Results(urls, _pages(text), count)
 
     def _bing(self) -> Any:
-        """The library's search, set to this page."""
+        """The library's search, set up for this page."""
         bing = library.Bing(
             query=self._query,
             limit=PAGE_SIZE,
@@ -176,54 +174,55 @@ class ResultPage:
             verbose=False,
         )
         bing.page_counter = self._offset
-        kinds = bing.get_filter
+        get_filter = bing.get_filter
         license = _LICENSES[self._params.license]
-        bing.get_filter = lambda shorthand: kinds(shorthand) + license
+        bing.get_filter = lambda shorthand: get_filter(shorthand) + license
         return bing
 
     def _run(self, bing: Any, urlopen: Callable[..., Any]) -> object:
-        """Run the library until it asks for a page that it is not given; return that request."""
-        with _urlopen(urlopen):
+        """Run the library until ``urlopen`` stops it; return the request that it made then."""
+        with _replaced_urlopen(urlopen):
             try:
                 bing.run()
-            except _AskedError as stop:
+            except _Stop as stop:
                 return stop.request
         return None
 
 
-def _unknown_library() -> ColorpipeError:
+def _unsupported_library() -> ColorpipeError:
     return ColorpipeError(
-        "The installed bing-image-downloader works in a way that is not known; install the version"
-        " that is with `pip install bing-image-downloader==1.1.3`."
+        "This version of bing-image-downloader is not supported; run"
+        " `pip install bing-image-downloader==1.1.3`."
     )
 
 
-class _AskedError(Exception):
-    """No error: the way out of the library's loop, which carries the request."""
+class _Stop(Exception):  # noqa: N818
+    """Not an error, but the way out of the library's loop; it carries the request."""
 
     def __init__(self, request: object) -> None:
         super().__init__(request)
         self.request = request
 
 
-def _asked(request: object, *_: object, **__: object) -> io.BytesIO:
-    raise _AskedError(request)
+def _stop(request: object, *_: object, **__: object) -> io.BytesIO:
+    """Stand in for ``urlopen`` and stop the library."""
+    raise _Stop(request)
 
 
-def _answered(text: str) -> Callable[..., io.BytesIO]:
-    """An ``urlopen`` that gives ``text`` to whoever asks first."""
+def _respond_once(text: str) -> Callable[..., io.BytesIO]:
+    """A stand-in for ``urlopen`` that responds with ``text``, then stops the library."""
     pages = iter([io.BytesIO(text.encode())])
 
     def urlopen(request: object, *_: object, **__: object) -> io.BytesIO:
         page = next(pages, None)
-        return page if page is not None else _asked(request)
+        return page if page is not None else _stop(request)
 
     return urlopen
 
 
 @contextlib.contextmanager
-def _urlopen(function: Callable[..., Any]) -> Iterator[None]:
-    """Let ``urllib.request.urlopen`` be ``function``, inside the library's module alone."""
+def _replaced_urlopen(function: Callable[..., Any]) -> Iterator[None]:
+    """Replace ``urllib.request.urlopen`` by ``function``, only inside the library's module."""
     real = library.urllib
     request = SimpleNamespace(Request=urllib.request.Request, urlopen=function)
     library.urllib = SimpleNamespace(parse=urllib.parse, request=request)
@@ -250,18 +249,17 @@ class _PageParser(html.parser.HTMLParser):
         try:
             result = json.loads(text)
             photo, page = result["murl"], result.get("purl", "")
-        # Brackets within brackets, thousands of them, are a RecursionError.
+        # Thousands of nested brackets raise RecursionError.
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return
         if isinstance(photo, str) and isinstance(page, str):
-            # As the library writes links.
+            # The library quotes blanks in the same way.
             self.pages[photo.replace(" ", "%20")] = page
 
 
 def _pages(text: str) -> dict[str, str]:
     parser = _PageParser()
-    # Python's parser has been seen to assert what "<![x[" in a page does not keep. A photo whose
-    # page is not known is a photo all the same.
+    # Python's parser fails an assertion of its own at "<![x[". The pages are not essential.
     with contextlib.suppress(AssertionError):
         parser.feed(text)
     return parser.pages

@@ -1,4 +1,4 @@
-"""Categories: what to look for, and the folder names that are made of their names."""
+"""Categories: what to search for, and folder names made from their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import ColorpipeError
 
 MAX_LENGTH = 60
-"""Characters of a folder name; leaves room for the file's name within Windows' 260 of a path."""
+"""Characters of a folder name; this leaves room for the file's name in Windows' 260 of a path."""
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file ("Naming conventions").
 _DEVICES = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]", re.IGNORECASE)
@@ -23,27 +23,19 @@ class Category:
     name: str
     """The folder: ASCII letters, digits, ``-`` and ``_``."""
     query: str
-    """What the search is asked for."""
+    """What to search for."""
 
 
 def read_categories(path: Path) -> tuple[Category, ...]:
-    """Read a file with a category a line, or ``name: query``; ``#`` starts a comment.
+    """Read a file with a category, or ``name: query``, on each line; ``#`` starts a comment.
 
     Raises:
-        ColorpipeError: the file is missing, is no UTF-8 text, holds no category, has a line
-            without a name or a query, or two lines that would share a folder.
+        ColorpipeError: the file is missing, is not UTF-8 text or holds no category; or a line lacks
+            a name or a query, or would share a folder with another line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise ColorpipeError(
-            f"{path} is missing; write one category a line into it, or name another file"
-            " with --categories."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ColorpipeError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
-    except OSError as error:
-        raise ColorpipeError(f"{path} could not be read ({error.strerror}).") from error
+    text = read_text(
+        path, "write a category on each line of it, or name another file with --categories"
+    )
     categories: list[Category] = []
     lines: dict[str, int] = {}
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -59,8 +51,30 @@ def read_categories(path: Path) -> tuple[Category, ...]:
             )
         categories.append(category)
     if not categories:
-        raise ColorpipeError(f"{path} holds no category; write one a line, for example 'beach'.")
+        raise ColorpipeError(
+            f"{path} holds no category; write one on each line, for example 'beach'."
+        )
     return tuple(categories)
+
+
+def read_text(path: Path, if_missing: str) -> str:
+    """Read a text file that the user wrote.
+
+    Args:
+        path: the file.
+        if_missing: what to do if there is none, for the error.
+
+    Raises:
+        ColorpipeError: the file is missing, cannot be read or is not UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ColorpipeError(f"{path} is missing; {if_missing}.") from error
+    except UnicodeDecodeError as error:
+        raise ColorpipeError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
+    except OSError as error:
+        raise ColorpipeError(f"{path} could not be read ({error.strerror}).") from error
 
 
 def _parse(line: str, where: str) -> Category:
@@ -72,18 +86,18 @@ def _parse(line: str, where: str) -> Category:
 
 
 def folder_name(text: str, where: str) -> str:
-    """Make a folder name of ``text`` that is safe and the same on every system.
+    """Make a folder name from untrusted ``text`` that is safe and the same on every system.
 
-    Accents are dropped, symbols such as emoji become their Unicode name and other letters outside
-    ASCII their code point; everything else but ``-`` and ``_`` becomes ``-``. A Windows device
-    name gets ``_`` behind it.
+    Accents are dropped, symbols such as emoji become their Unicode names, and other letters outside
+    ASCII become their code points. Everything else except ``-`` and ``_`` becomes ``-``. The name
+    of a Windows device gets a ``_`` appended.
 
     Args:
-        text: what to name the folder by.
-        where: the file, line or folder it comes from, for the error.
+        text: what the folder is named after.
+        where: the file, line or folder that it comes from, for the error.
 
     Raises:
-        ColorpipeError: nothing of ``text`` can stand in a name.
+        ColorpipeError: ``text`` has no letter or digit.
     """
     spelled = "".join(_spell(character) for character in unicodedata.normalize("NFKD", text))
     name = re.sub(r"[^A-Za-z0-9_]+", "-", spelled)[:MAX_LENGTH].strip("-")

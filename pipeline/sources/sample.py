@@ -1,9 +1,8 @@
-"""The embedded default: the photos that scikit-image carries in its own package.
+"""The default: photos that come with scikit-image, so that the chain runs without a network.
 
-Six color photos are cut into tiles that do not overlap, so that a tile to train on and a tile to
-test with share no pixel. Files of other kinds (gray, transparent, animated, multi-page) come along
-whole: they are there for the clean stage to deal with. It is enough to see the whole chain run
-without a network; it is not enough to learn colors from.
+Six color photos are cut into tiles that do not overlap, so that training and test tiles share no
+pixel. Files of other kinds (gray, transparent, animated, multi-page) are taken whole, to give the
+clean stage something to do. That is enough to see the chain run, but too little to learn colors.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ColorpipeError
+from pipeline.errors import ColorpipeError, needs_extra
 from pipeline.imaging.decode import open_photo
-from pipeline.sources.base import Found, Offer
+from pipeline.params import ScrapeParams
+from pipeline.sources.base import FoundPhoto, Item
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class _File:
     name: str
     category: str
     license: str
-    """As the docstring of the file's function in ``skimage.data`` states it."""
+    """As stated by the docstring of the file's function in ``skimage.data``."""
     tile: int = 0
-    """Side of the tiles in pixels; 0 takes the file's bytes whole."""
+    """Side of the tiles in pixels; 0 takes the file as it is."""
 
 
 _FILES = (
@@ -50,47 +50,43 @@ _FILES = (
 )
 
 
-class SampleSource:
-    """Yields scikit-image's photos, color photos in tiles of about 100 x 100 pixels."""
+def photos(params: ScrapeParams) -> Iterator[Item]:
+    """Yield scikit-image's photos, the color photos in tiles of about 100 x 100 pixels.
 
-    def __iter__(self) -> Iterator[Found]:
-        """Yield the tiles of each photo row by row.
-
-        Raises:
-            ColorpipeError: the installed scikit-image lacks one of the files.
-        """
-        folder = _data_folder()
-        for file in _FILES:
-            try:
-                data = (folder / file.name).read_bytes()
-            except OSError as error:
-                raise ColorpipeError(
-                    f"scikit-image has no {file.name} in {folder}; install it again with"
-                    " `pip install --force-reinstall scikit-image`."
-                ) from error
-            url = f"skimage/data/{file.name}"
-            if file.tile == 0:
-                yield Offer(file.category, url, data, license=file.license)
-                continue
-            for region, tile in _tiles(data, file.tile):
-                yield Offer(file.category, f"{url}#xywh={region}", tile, license=file.license)
+    Raises:
+        ColorpipeError: scikit-image is not installed, or one of its files is missing.
+    """
+    del params
+    folder = _data_folder()
+    for file in _FILES:
+        try:
+            data = (folder / file.name).read_bytes()
+        except OSError as error:
+            raise ColorpipeError(
+                f"scikit-image has no {file.name} in {folder}; install it again with"
+                " `pip install --force-reinstall scikit-image`."
+            ) from error
+        url = f"skimage/data/{file.name}"
+        if file.tile == 0:
+            yield FoundPhoto(file.category, url, data, license=file.license)
+            continue
+        for region, tile in _tiles(data, file.tile):
+            yield FoundPhoto(file.category, f"{url}#xywh={region}", tile, license=file.license)
 
 
 def _data_folder() -> Path:
     # Found without importing scikit-image, which takes longer than cutting the tiles.
     spec = importlib.util.find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise ColorpipeError(
-            "scikit-image, whose photos the sample is made of, is not installed;"
-            " run `pip install scikit-image`."
-        )
+    with needs_extra("scrape", "The source 'sample'"):
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(name="skimage")
     return Path(spec.origin).parent / "data"
 
 
 def _tiles(data: bytes, side: int) -> Iterator[tuple[str, bytes]]:
-    """Cut an image into squares of ``side`` px; yields (``x,y,w,h`` of a W3C media fragment, PNG).
+    """Cut an image into squares of ``side`` px; yield ``x,y,w,h`` of a W3C media fragment and PNG.
 
-    The margin that is too narrow for another tile is left over evenly at both ends.
+    What is left over is divided evenly between the two ends of a row or column.
     """
     image = open_photo(data).image
     columns, rows = image.width // side, image.height // side
@@ -99,6 +95,6 @@ def _tiles(data: bytes, side: int) -> Iterator[tuple[str, bytes]]:
         for column in range(columns):
             x, y = x0 + column * side, y0 + row * side
             stream = io.BytesIO()
-            # The pixels are sRGB; a profile left over from the file would turn them once more.
+            # The pixels are sRGB by now; the file's profile would convert them once more.
             image.crop((x, y, x + side, y + side)).save(stream, "PNG", icc_profile=None)
             yield f"{x},{y},{side},{side}", stream.getvalue()

@@ -4,92 +4,72 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
-from pipeline.sources.categories import folder_name
-from pipeline.sources.remote import Candidate, Candidates, Session, WebSource
+from pipeline.sources.base import Item
+from pipeline.sources.categories import folder_name, read_text
+from pipeline.sources.remote import Link, fetch_photos, listed
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
-def urls_source(params: ScrapeParams) -> WebSource:
-    """The photos behind the URLs of the file ``params.path``.
+def photos(params: ScrapeParams) -> Iterator[Item]:
+    """Yield the photos behind the URLs in the file ``params.path``.
 
     Raises:
-        ColorpipeError: it is no file, or one that cannot be used.
+        ColorpipeError: it is not a file, or not one that can be used.
     """
     if params.path.is_dir():
         raise ColorpipeError(
-            f"The source 'urls' needs a file of URLs, and {params.path} is a folder; name the file"
+            f"The source 'urls' needs a file of URLs, but {params.path} is a folder; name the file"
             " with --path (scrape.path)."
         )
-    lists = read_urls(params.path)
-    return WebSource(
-        {category: _given(candidates) for category, candidates in lists.items()},
-        params.limit,
-        params,
-    )
+    categories = {name: listed(links) for name, links in read_links(params.path).items()}
+    return fetch_photos(categories, params.limit, params)
 
 
-def _given(candidates: Sequence[Candidate]) -> Candidates:
-    async def each(_: Session) -> AsyncIterator[Candidate]:
-        for candidate in candidates:
-            yield candidate
+def read_links(path: Path) -> dict[str, list[Link]]:
+    """Read the links of each category.
 
-    return each
-
-
-def read_urls(path: Path) -> dict[str, list[Candidate]]:
-    """Read candidates by category.
-
-    A ``.csv`` or ``.tsv`` file has a header with a column ``url``, and may have ``category``,
-    ``page``, ``query`` and ``license``: a manifest of an earlier scrape will do. Any other file has
-    a URL a line, ``#`` starting a comment line. Without a category a photo belongs to one named
-    like the file. Categories that differ in nothing but capitals are one, spelled as the first:
-    Windows and macOS would make one folder of them.
+    A ``.csv`` or ``.tsv`` file has a header with a column ``url`` and optional columns
+    ``category``, ``page``, ``query`` and ``license``, as the manifest of an earlier scrape has. Any
+    other file has a URL on each line; lines that start with ``#`` are comments. A photo without a
+    category gets one named like the file. Categories that differ only in upper and lower case are
+    one, spelled like the first, since Windows and macOS would make one folder of them.
 
     Raises:
-        ColorpipeError: the file is missing, is no UTF-8 text, lacks the column or holds no URL, or
-            a row is no CSV, runs into the next or has a category that cannot name a folder, or
-            would share one with another category.
+        ColorpipeError: the file is missing, is not UTF-8 text, lacks the column or holds no URL; or
+            a row is not CSV, runs into the next one, or has a category that cannot name a folder
+            or would share one with another category.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise ColorpipeError(
-            f"{path} is missing; --path (scrape.path) names a text or CSV file of URLs."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ColorpipeError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
-    except OSError as error:
-        raise ColorpipeError(f"{path} could not be read ({error.strerror}).") from error
+    text = read_text(path, "name a text or CSV file of URLs with --path (scrape.path)")
     separator = _SEPARATORS.get(path.suffix.lower())
     rows = _lines(text) if separator is None else _table(path, text, separator)
-    lists: dict[str, dict[str, Candidate]] = {}
+    links: dict[str, dict[str, Link]] = {}
     first: dict[str, tuple[str, str, int]] = {}
     for number, row in rows:
         given = (row.get("category") or path.stem).strip()
         name = folder_name(given, f"{path}, line {number}")
-        category, known, line = first.setdefault(name.casefold(), (name, given, number))
-        if given.casefold() != known.casefold():
+        category, earlier, line = first.setdefault(name.casefold(), (name, given, number))
+        if given.casefold() != earlier.casefold():
             raise ColorpipeError(
-                f"{path}, lines {line} and {number}: '{known}' and '{given}' would both become the"
-                f" category '{category}'; rename one of them."
+                f"{path}, lines {line} and {number}: '{earlier}' and '{given}' would both become"
+                f" the category '{category}'; rename one of them."
             )
-        candidate = Candidate(
+        link = Link(
             row["url"], row.get("page") or "", row.get("query") or "", row.get("license") or ""
         )
-        lists.setdefault(category, {}).setdefault(candidate.url, candidate)
-    if not lists:
-        raise ColorpipeError(f"{path} holds no URL; write one a line.")
-    return {category: list(candidates.values()) for category, candidates in lists.items()}
+        links.setdefault(category, {}).setdefault(link.url, link)
+    if not links:
+        raise ColorpipeError(f"{path} holds no URL; write one on each line.")
+    return {category: list(by_url.values()) for category, by_url in links.items()}
 
 
 def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each line's number and what stands in it."""
+    """Yield the number and the columns of each line that is not blank or a comment."""
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
         if line and not line.startswith("#"):
@@ -97,8 +77,8 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _table(path: Path, text: str, separator: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number of each row's first line and what stands in its columns."""
-    # A reader that is not strict takes all behind a quote that is never closed for one field.
+    """Yield the first line's number and the columns of each row that has a URL."""
+    # Unless it is strict, csv takes everything behind an unclosed quote for one field.
     reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
     number = 1
     try:
@@ -119,6 +99,6 @@ def _table(path: Path, text: str, separator: str) -> Iterator[tuple[int, dict[st
             number = reader.line_num + 1
     except csv.Error as error:
         raise ColorpipeError(
-            f"{path}, line {number}: the row that begins there is no CSV ({error}); look for a"
-            " quote that is not closed."
+            f"{path}, line {number}: the row that begins there is not CSV ({error}); look for an"
+            " unclosed quote."
         ) from error

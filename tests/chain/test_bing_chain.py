@@ -47,9 +47,9 @@ def test_from_a_file_of_categories_to_colorized_photos(chain: Scratch, server: B
             limit=4,
         )
         assert chain.repro() == STAGES
-        asked = sum(server.asked.values())
+        asked = sum(server.requests.values())
         assert chain.repro() == []
-        assert sum(server.asked.values()) == asked
+        assert sum(server.requests.values()) == asked
 
     with chain.path("data/raw/manifest.csv").open(newline="") as stream:
         manifest = list(csv.DictReader(stream))

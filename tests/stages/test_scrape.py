@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 from bing_server import FOREIGN, HOSTILE, BingServer, wait_until
+from permissions import unprivileged_folder
 from scratch import PROJECT
 
-from pipeline.dataset.manifest import MANIFEST, REFUSED, RawPhoto, RefusedPhoto, read_table
-from pipeline.download import rejections as reasons
+from pipeline.dataset.manifest import MANIFEST, REJECTED, RawPhoto, read_table
+from pipeline.download import rejections
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.params import ScrapeParams
-from pipeline.sources import Offer, Refusal
-from pipeline.sources.base import INBOX
-from pipeline.sources.sample import SampleSource
-from stages.scrape import Harvest, scrape
+from pipeline.sources import find_photos
+from pipeline.sources.base import FoundPhoto, RejectedPhoto
+from stages.scrape import Collector, scrape
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +30,13 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def tiles() -> list[bytes]:
-    """Real photos, small ones."""
-    return [offer.data for offer in SampleSource() if offer.url.endswith(",96,96")]
+    """Small real photos."""
+    photos = [item for item in find_photos(ScrapeParams()) if isinstance(item, FoundPhoto)]
+    return [photo.data for photo in photos if photo.url.endswith(",96,96")]
+
+
+def read_rejected() -> list[RejectedPhoto]:
+    return read_table(Path("raw") / REJECTED, RejectedPhoto)
 
 
 def params(server: BingServer, **changes: object) -> ScrapeParams:
@@ -56,14 +61,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_default_needs_nothing_and_gives_the_same_bytes_again(tmp_path: Path) -> None:
+def test_the_default_gives_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert scrape(Path("a"), ScrapeParams()) == []
     assert scrape(Path("b"), ScrapeParams()) == []
     assert contents(Path("a")) == contents(Path("b"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
-def test_the_manifest_tells_every_photo() -> None:
+def test_the_manifest_lists_every_photo() -> None:
     scrape(Path("raw"), ScrapeParams())
     rows = read_table(Path("raw") / MANIFEST, RawPhoto)
     photos = {name for name in contents(Path("raw")) if "/" in name}
@@ -76,11 +81,7 @@ def test_the_manifest_tells_every_photo() -> None:
         assert row.media_type in {"image/png", "image/gif", "image/tiff"}
 
 
-def test_the_inbox_is_where_params_point() -> None:
-    assert ScrapeParams().path == INBOX
-
-
-def test_a_folder_s_names_types_and_duplicates_do_not_matter(tiles: list[bytes]) -> None:
+def test_contents_count_but_not_names_and_extensions(tiles: list[bytes]) -> None:
     for name, data in {
         "sea/a.jpg": tiles[0],
         "sea/b.webp": tiles[0],
@@ -98,10 +99,10 @@ def test_a_folder_s_names_types_and_duplicates_do_not_matter(tiles: list[bytes])
         ("sea", "sea/a.jpg"),
     ]
     assert {row.name for row in rows} == {hashlib.sha256(tiles[0]).hexdigest()[:16] + ".png"}
-    refused = read_table(Path("raw") / REFUSED, RefusedPhoto)
-    assert [(row.url, row.reason, row.detail) for row in refused] == [
-        ("sea/b.webp", reasons.DUPLICATE, f"same bytes as {rows[0].name}"),
-        ("sea/c.png", reasons.NOT_AN_IMAGE, "an HTML page"),
+    rejected = read_rejected()
+    assert [(row.url, row.reason, row.detail) for row in rejected] == [
+        ("sea/b.webp", rejections.DUPLICATE, f"same bytes as {rows[0].name}"),
+        ("sea/c.png", rejections.NOT_AN_IMAGE, "an HTML page"),
     ]
 
 
@@ -112,38 +113,30 @@ def test_the_limit_holds_for_every_source(capsys: pytest.CaptureFixture[str]) ->
     assert "beyond limit" in capsys.readouterr().out
 
 
-def test_files_beyond_the_limit_are_not_read(
-    tiles: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("photos/sea").mkdir(parents=True)
-    for name, data in zip("abcdef", [b"no", tiles[0], tiles[0], *tiles[1:4]], strict=True):
-        Path(f"photos/sea/{name}.png").write_bytes(data)
-    read: list[str] = []
-    real = Path.read_bytes
-
-    def read_bytes(path: Path) -> bytes:
-        read.append(path.name)
-        return real(path)
-
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos"), limit=2))
-    assert read == ["a.png", "b.png", "c.png", "d.png"]
-    rows = read_table(Path("raw") / MANIFEST, RawPhoto)
-    assert {row.url for row in rows} == {"sea/b.png", "sea/d.png"}
-    refused = read_table(Path("raw") / REFUSED, RefusedPhoto)
-    assert [row.url for row in refused] == ["sea/a.png", "sea/c.png"]
+def test_files_beyond_the_limit_are_not_read(tiles: list[bytes]) -> None:
+    with unprivileged_folder() as folder:
+        (folder / "photos/sea").mkdir(parents=True)
+        for name, data in zip("abcdef", [b"no", tiles[0], tiles[0], *tiles[1:4]], strict=True):
+            (folder / f"photos/sea/{name}.png").write_bytes(data)
+        for name in "ef":
+            (folder / f"photos/sea/{name}.png").chmod(0)
+        settings = ScrapeParams(source="folder", path=Path("photos"), limit=2)
+        assert scrape(Path("raw"), settings) == []
+        rows = read_table(Path("raw") / MANIFEST, RawPhoto)
+        assert {row.url for row in rows} == {"sea/b.png", "sea/d.png"}
+        assert [photo.url for photo in read_rejected()] == ["sea/a.png", "sea/c.png"]
 
 
-def test_a_category_of_which_nothing_was_kept_is_a_failure(tiles: list[bytes]) -> None:
+def test_a_category_without_kept_photos_is_a_failure(tiles: list[bytes]) -> None:
     for name, data in {"sea/a.png": tiles[0], "hills/a.jpg": b"no", "hills/b.jpg": b""}.items():
         (Path("photos") / name).parent.mkdir(parents=True, exist_ok=True)
         (Path("photos") / name).write_bytes(data)
     failures = scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos")))
-    assert failures == [Failure("hills", "none of 2 photos could be kept; refused.csv tells why")]
+    assert failures == [Failure("hills", "none of 2 photos could be kept; see rejected.csv")]
     assert len(read_table(Path("raw") / MANIFEST, RawPhoto)) == 1
 
 
-def test_names_that_are_no_text_do_not_stop_the_rest(tiles: list[bytes]) -> None:
+def test_file_names_that_are_not_utf8_are_allowed(tiles: list[bytes]) -> None:
     Path("photos/sea").mkdir(parents=True)
     try:
         Path(os.fsdecode(b"photos/sea/caf\xe9.png")).write_bytes(tiles[0])
@@ -154,36 +147,31 @@ def test_names_that_are_no_text_do_not_stop_the_rest(tiles: list[bytes]) -> None
     assert row.url.startswith("sea/caf")
 
 
-def test_photos_of_a_data_set_beyond_the_limit_are_not_read(
-    tiles: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("photos").mkdir()
-    for index in range(20):
-        Path(f"photos/{index:02}.png").write_bytes(tiles[index])
-    read: list[str] = []
-    real = Path.read_bytes
-
-    def read_bytes(path: Path) -> bytes:
-        read.append(path.name)
-        return real(path)
-
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    scrape(Path("raw"), ScrapeParams(source="landscapes", path=Path("photos"), limit=2))
-    assert read == ["00.png", "01.png"]
+def test_archive_members_beyond_the_limit_are_not_read(tiles: list[bytes]) -> None:
+    with unprivileged_folder() as folder:
+        (folder / "photos").mkdir()
+        for index in range(4):
+            (folder / f"photos/{index}.png").write_bytes(tiles[index])
+        for index in (2, 3):
+            (folder / f"photos/{index}.png").chmod(0)
+        landscapes = ScrapeParams(source="landscapes", path=Path("photos"), limit=2)
+        assert scrape(Path("raw"), landscapes) == []
+        assert len(read_table(Path("raw") / MANIFEST, RawPhoto)) == 2
+        assert read_rejected() == []
 
 
-def test_what_a_stranger_wrote_is_no_formula(tiles: list[bytes]) -> None:
-    harvest = Harvest(Path(), None)
-    harvest.take(Offer("sea", "http://h/a.png", tiles[0], "=1+1", "@q", "-l"))
-    harvest.take(Refusal("sea", "http://h/b.png", reasons.NO_AI, "=1+1", "=1+1", "=1+1"))
-    harvest.close()
+def test_untrusted_text_does_not_become_a_formula(tiles: list[bytes]) -> None:
+    collector = Collector(Path(), None)
+    collector.take(FoundPhoto("sea", "http://h/a.png", tiles[0], "=1+1", "@q", "-l"))
+    collector.take(RejectedPhoto("sea", "http://h/b.png", rejections.NO_AI, "=1+1", "=1+1", "=1+1"))
+    collector.write_tables()
     [row] = read_table(Path(MANIFEST), RawPhoto)
     assert (row.page, row.query, row.license) == ("'=1+1", "'@q", "'-l")
-    [refused] = read_table(Path(REFUSED), RefusedPhoto)
-    assert (refused.detail, refused.page, refused.query) == ("'=1+1",) * 3
+    [rejected] = read_table(Path(REJECTED), RejectedPhoto)
+    assert (rejected.detail, rejected.page, rejected.query) == ("'=1+1",) * 3
 
 
-def test_a_url_of_any_length_leaves_tables_that_can_be_read(tiles: list[bytes]) -> None:
+def test_a_very_long_url_leaves_tables_readable(tiles: list[bytes]) -> None:
     with BingServer({"sea": tiles[:1]}) as server:
         Path("list.txt").write_text(
             f"http://{server.host}/{'a' * 140_000}\n{server.url_of('sea', 0)}"
@@ -191,12 +179,12 @@ def test_a_url_of_any_length_leaves_tables_that_can_be_read(tiles: list[bytes]) 
         settings = params(server, source="urls", path=Path("list.txt"))
         for _ in range(2):
             assert scrape(Path("raw"), settings) == []
-    [refused] = read_table(Path("raw") / REFUSED, RefusedPhoto)
-    assert refused.reason == reasons.MALFORMED
-    assert int(refused.detail.removesuffix(" characters")) > 140_000
+    [rejected] = read_rejected()
+    assert rejected.reason == rejections.MALFORMED
+    assert int(rejected.detail.removesuffix(" characters")) > 140_000
 
 
-def test_when_nothing_can_be_had_an_example_of_each_reason_is_told(tiles: list[bytes]) -> None:
+def test_if_nothing_is_kept_the_error_gives_each_reason(tiles: list[bytes]) -> None:
     with BingServer({"sea": tiles[:1]}) as server:
         Path("list.txt").write_text(
             "".join(
@@ -209,7 +197,7 @@ def test_when_nothing_can_be_had_an_example_of_each_reason_is_told(tiles: list[b
         with pytest.raises(ColorpipeError) as caught:
             scrape(Path("raw"), settings)
         assert str(caught.value) == (
-            f"No photo could be had: 2 × HTTP error (http://{server.host}/bad/missing?a: 404);"
+            f"No photos were kept: 2 × HTTP error (http://{server.host}/bad/missing?a: 404);"
             f" 2 × not an image (http://{server.host}/bad/html?a: an HTML page)."
         )
         host = server.host
@@ -217,21 +205,23 @@ def test_when_nothing_can_be_had_an_example_of_each_reason_is_told(tiles: list[b
     with pytest.raises(ColorpipeError) as caught:
         scrape(Path("raw"), settings)
     assert str(caught.value) == (
-        f"No photo could be had: 2 × host not reachable (http://{host}/a.jpg: 127.0.0.1 hangs up or"
-        " refuses); check the network, or take photos from disk with --source folder --path FOLDER."
+        f"No photos were kept: 2 × host not reachable (http://{host}/a.jpg: 127.0.0.1 hangs up or"
+        " refuses); check the network, or use photos on disk with --source folder --path FOLDER."
     )
 
 
-def test_a_row_stays_on_its_line_whatever_a_stranger_writes(tiles: list[bytes]) -> None:
-    strange = "a\r\n\0b"
-    harvest = Harvest(Path(), None)
-    harvest.take(Offer("sea", strange, tiles[0], strange, strange, strange))
-    harvest.take(Refusal("sea", strange, reasons.DAMAGED, strange, strange, strange))
-    harvest.close()
+def test_untrusted_text_stays_on_one_line_of_a_table(tiles: list[bytes]) -> None:
+    untrusted = "a\r\n\0b"
+    collector = Collector(Path(), None)
+    collector.take(FoundPhoto("sea", untrusted, tiles[0], untrusted, untrusted, untrusted))
+    collector.take(
+        RejectedPhoto("sea", untrusted, rejections.DAMAGED, untrusted, untrusted, untrusted)
+    )
+    collector.write_tables()
     [row] = read_table(Path(MANIFEST), RawPhoto)
     assert (row.url, row.page, row.query, row.license) == ("a   b",) * 4
-    [refused] = read_table(Path(REFUSED), RefusedPhoto)
-    assert (refused.url, refused.detail, refused.page, refused.query) == ("a   b",) * 4
+    [rejected] = read_table(Path(REJECTED), RejectedPhoto)
+    assert (rejected.url, rejected.detail, rejected.page, rejected.query) == ("a   b",) * 4
 
 
 def test_hostile_servers_get_nowhere(
@@ -244,18 +234,18 @@ def test_hostile_servers_get_nowhere(
         assert scrape(Path("data/raw"), params(server, timeout=2.0)) == []
         host = server.host
     rows = read_table(Path("data/raw") / MANIFEST, RawPhoto)
-    refused = read_table(Path("data/raw") / REFUSED, RefusedPhoto)
+    rejected = read_table(Path("data/raw") / REJECTED, RejectedPhoto)
     assert [row.category for row in rows] == ["hills"] * 10 + ["sea"] * 10
     assert {row.media_type for row in rows} == {"image/png"}
     assert {row.license for row in rows} == {"Bing's filter: any"}
     assert {row.query for row in rows} == {"sea", "green hills"}
     assert all(row.page.startswith(f"http://{host}/page/") for row in rows)
-    assert len(refused) == 2 * (len(HOSTILE) + len(FOREIGN))
+    assert len(rejected) == 2 * (len(HOSTILE) + len(FOREIGN))
     assert {Path(name).parts[0] for name in contents(Path())} == {"cats.txt", "data", ".colorpipe"}
     table = capsys.readouterr().out
-    for reason in {row.reason for row in refused}:
+    for reason in {row.reason for row in rejected}:
         assert reason in table
-    assert ".colorpipe/downloads is deleted" in table
+    assert "once .colorpipe/downloads is deleted" in " ".join(table.split())
 
 
 def test_a_failure_leaves_what_was_there() -> None:
@@ -271,7 +261,7 @@ def test_a_failure_leaves_what_was_there() -> None:
 
 
 @pytest.mark.parametrize("raw", ["photos", "photos/sea", "."])
-def test_photos_are_never_replaced_by_what_is_made_of_them(raw: str, tiles: list[bytes]) -> None:
+def test_the_folder_that_photos_come_from_is_not_replaced(raw: str, tiles: list[bytes]) -> None:
     Path("photos/sea").mkdir(parents=True)
     Path("photos/sea/a.png").write_bytes(tiles[0])
     with pytest.raises(ColorpipeError, match="overlap"):
@@ -279,7 +269,7 @@ def test_photos_are_never_replaced_by_what_is_made_of_them(raw: str, tiles: list
     assert Path("photos/sea/a.png").read_bytes() == tiles[0]
 
 
-def test_a_folder_that_no_scrape_made_is_not_replaced() -> None:
+def test_a_folder_that_no_scrape_wrote_is_not_replaced() -> None:
     Path("holidays").mkdir()
     Path("holidays/beach.jpg").write_bytes(b"mine")
     with pytest.raises(
@@ -289,7 +279,7 @@ def test_a_folder_that_no_scrape_made_is_not_replaced() -> None:
     assert contents(Path("holidays")) == {"beach.jpg": b"mine"}
 
 
-def test_a_photo_that_was_put_among_the_scraped_ones_is_not_lost() -> None:
+def test_a_folder_with_an_unlisted_photo_is_not_replaced() -> None:
     scrape(Path("raw"), ScrapeParams())
     before = contents(Path("raw"))
     category = next(path for path in Path("raw").iterdir() if path.is_dir())
@@ -308,14 +298,13 @@ def test_a_photo_that_was_put_among_the_scraped_ones_is_not_lost() -> None:
     assert contents(Path("raw")) == before
 
 
-def test_an_output_that_cannot_be_written_is_told() -> None:
+def test_an_output_that_cannot_be_written_is_an_error() -> None:
     Path("file").touch()
     with pytest.raises(ColorpipeError, match=r"file/raw was not written"):
         scrape(Path("file/raw"), ScrapeParams())
 
 
 def test_a_manifest_can_be_scraped_again(tiles: list[bytes]) -> None:
-    """A list that was published is enough to have its photos."""
     Path("cats.txt").write_text("sea\n")
     with BingServer({"sea": tiles[:12]}, bad=["missing"]) as server:
         scrape(Path("first"), params(server))
@@ -347,7 +336,7 @@ def photos_served(server: BingServer) -> int:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
-def test_killed_and_started_again_it_fetches_nothing_twice_and_ends_with_the_same(
+def test_a_killed_run_resumes_and_ends_with_the_same_result(
     tiles: list[bytes], stop: signal.Signals
 ) -> None:
     Path("cats.txt").write_text("sea\nhills\n")
@@ -361,7 +350,7 @@ def test_killed_and_started_again_it_fetches_nothing_twice_and_ends_with_the_sam
             assert process.returncode != 0
             assert "Traceback" not in error
             assert not Path("data").exists()
-        # A photo on its way when the process was stopped is lost: at most two at one host.
+        # What is under way at the kill is lost: at most two photos each time.
         assert photos_served(server) <= 45 + 4
         process = start(server)
         assert process.wait(60) == 0
@@ -374,7 +363,7 @@ def test_killed_and_started_again_it_fetches_nothing_twice_and_ends_with_the_sam
 
         shutil.rmtree(".colorpipe")
         shutil.rmtree("data")
-        server.asked.clear()
+        server.requests.clear()
         assert start(server).wait(60) == 0
         assert contents(Path("data/raw")) == resumed
     assert list(Path("data").iterdir()) == [Path("data/raw")]
@@ -384,10 +373,7 @@ def test_the_default_imports_neither_torch_nor_an_http_client() -> None:
     code = (
         "import sys, pathlib, stages.scrape, pipeline.params\n"
         "stages.scrape.scrape(pathlib.Path('raw'), pipeline.params.ScrapeParams(limit=1))\n"
-        "sys.exit(str({'torch', 'aiohttp', 'pooch', 'skimage'} & set(sys.modules) or ''))"
+        "sys.exit(not {'torch', 'aiohttp', 'pooch', 'skimage'}.isdisjoint(sys.modules))"
     )
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stderr.strip().splitlines()[-1].startswith("Collecting")
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

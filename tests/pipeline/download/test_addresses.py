@@ -10,8 +10,9 @@ import threading
 import pytest
 from scratch import PROJECT
 
-from pipeline.download import rejections as reasons
-from pipeline.download.addresses import AddressGuard, GuardedResolver, RefusedError, is_public
+from pipeline.download import rejections
+from pipeline.download.addresses import AddressGuard, GuardedResolver, is_public
+from pipeline.download.rejections import FetchError
 
 
 @pytest.mark.parametrize(
@@ -65,46 +66,47 @@ def test_addresses_that_are_public(address: str) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("file:///etc/passwd", reasons.SCHEME),
-        ("ftp://example.org/a.jpg", reasons.SCHEME),
-        ("data:image/png;base64,AAAA", reasons.SCHEME),
-        ("//example.org/a.jpg", reasons.SCHEME),
-        ("", reasons.SCHEME),
-        ("http://", reasons.MALFORMED),
-        ("http:///a.jpg", reasons.MALFORMED),
-        ("http://[::1", reasons.MALFORMED),
-        ("http://example.org:99999/", reasons.MALFORMED),
-        ("http://example.org:0/", reasons.MALFORMED),
-        ("http://a@]/", reasons.MALFORMED),
-        ("http://]", reasons.MALFORMED),
-        ("http://127.1/", reasons.MALFORMED),
-        ("http://2130706433/", reasons.MALFORMED),
-        ("http://me@example.org/", reasons.MALFORMED),
-        ("http://example.org/" + "a" * 8192, reasons.MALFORMED),
-        ("http://me:word@example.org/", reasons.MALFORMED),
-        ("http://127.0.0.1/", reasons.PRIVATE),
-        ("http://１２７.0.0.1/", reasons.PRIVATE),
-        ("http://127。0。0。1/", reasons.PRIVATE),
-        ("http://[::1]/", reasons.PRIVATE),
-        ("http://[::ffff:10.0.0.1]/", reasons.PRIVATE),
-        ("https://169.254.169.254/latest", reasons.PRIVATE),
+        ("file:///etc/passwd", rejections.SCHEME),
+        ("ftp://example.org/a.jpg", rejections.SCHEME),
+        ("data:image/png;base64,AAAA", rejections.SCHEME),
+        ("//example.org/a.jpg", rejections.SCHEME),
+        ("", rejections.SCHEME),
+        ("http://", rejections.MALFORMED),
+        ("http:///a.jpg", rejections.MALFORMED),
+        ("http://[::1", rejections.MALFORMED),
+        ("http://example.org:99999/", rejections.MALFORMED),
+        ("http://example.org:0/", rejections.MALFORMED),
+        ("http://a@]/", rejections.MALFORMED),
+        ("http://]", rejections.MALFORMED),
+        ("http://127.1/", rejections.MALFORMED),
+        ("http://2130706433/", rejections.MALFORMED),
+        ("http://me@example.org/", rejections.MALFORMED),
+        ("http://example.org/" + "a" * 8192, rejections.MALFORMED),
+        ("http://me:word@example.org/", rejections.MALFORMED),
+        ("http://127.0.0.1/", rejections.PRIVATE),
+        ("http://１２７.0.0.1/", rejections.PRIVATE),
+        ("http://127。0。0。1/", rejections.PRIVATE),
+        ("http://[::1]/", rejections.PRIVATE),
+        ("http://[::ffff:10.0.0.1]/", rejections.PRIVATE),
+        ("https://169.254.169.254/latest", rejections.PRIVATE),
     ],
 )
-def test_urls_that_are_refused(url: str, reason: str) -> None:
-    with pytest.raises(RefusedError) as caught:
+def test_urls_that_are_rejected(url: str, reason: str) -> None:
+    with pytest.raises(FetchError) as caught:
         AddressGuard().check_url(url)
     assert caught.value.reason == reason
+    assert not caught.value.lasting
 
 
-def test_a_public_url_loses_nothing_but_its_fragment() -> None:
+def test_a_public_url_loses_only_its_fragment() -> None:
     url = AddressGuard().check_url("https://example.org:8443/a%20b.jpg?c=d&e#f")
     assert str(url) == "https://example.org:8443/a%20b.jpg?c=d&e"
 
 
 @pytest.mark.parametrize(
-    ("listed", "asked"),
+    ("listed", "requested"),
     [
-        # Characters that a signature was made of.
+        # A signature may cover these characters.
         ("/a%2Cb%3Dc;d?sig=x%2Fy%2Bz%3D%3D&e=%41&k=a:b@c,d", None),
         ("/a,b=c%3Bd?sig=x/y+z==&e=[1]", None),
         ("/a b/é.jpg?c=d é", "/a%20b/%C3%A9.jpg?c=d%20%C3%A9"),
@@ -112,52 +114,52 @@ def test_a_public_url_loses_nothing_but_its_fragment() -> None:
         ('/<a>"|.jpg', "/%3Ca%3E%22%7C.jpg"),
         ("/a\0b\x7f?c\x01", "/a%00b%7F?c%01"),
         ("/a\r\nb?c\td", "/ab?cd"),
-        # Else robots.txt would judge another path than the server serves.
+        # robots.txt must be applied to the path that the server serves.
         ("/public/../private/a.jpg?x=%2F", "/private/a.jpg?x=%2F"),
         ("/public/%2e%2e/private/a.jpg", "/private/a.jpg"),
         ("?a=b", "/?a=b"),
         ("/a\ud800?b\udcff", "/a?b"),
     ],
 )
-def test_a_url_is_asked_for_as_it_was_listed(listed: str, asked: str | None) -> None:
+def test_a_url_keeps_its_quoting(listed: str, requested: str | None) -> None:
     url = AddressGuard().check_url(f"HTTP://Example.org{listed}")
     assert f"{url.scheme}://{url.raw_authority}" == "http://example.org"
-    assert url.raw_path_qs == (listed if asked is None else asked)
+    assert url.raw_path_qs == (listed if requested is None else requested)
 
 
-def test_exceptions_are_for_a_host_or_for_a_host_and_port() -> None:
+def test_a_host_is_allowed_at_one_port_or_at_all() -> None:
     guard = AddressGuard(["127.0.0.1:8000", "Mirror.lan", "[::1]:80"])
     assert str(guard.check_url("http://127.0.0.1:8000/a")) == "http://127.0.0.1:8000/a"
     guard.check_url("http://[::1]/")
-    with pytest.raises(RefusedError):
+    with pytest.raises(FetchError):
         guard.check_url("http://127.0.0.1:8001/a")
-    with pytest.raises(RefusedError):
+    with pytest.raises(FetchError):
         guard.check_url("http://[::1]:81/")
     guard.check_addresses("mirror.lan", 5000, [ipaddress.ip_address("10.0.0.1")])
-    with pytest.raises(RefusedError):
+    with pytest.raises(FetchError):
         guard.check_addresses("other.lan", 5000, [ipaddress.ip_address("10.0.0.1")])
 
 
-def test_a_name_with_one_private_address_among_public_ones_is_refused() -> None:
+def test_one_private_address_among_public_ones_rejects_a_name() -> None:
     addresses = [ipaddress.ip_address(text) for text in ("8.8.8.8", "10.0.0.1")]
-    with pytest.raises(RefusedError, match=r"sly\.example is 10\.0\.0\.1"):
+    with pytest.raises(FetchError, match=r"sly\.example is 10\.0\.0\.1"):
         AddressGuard().check_addresses("sly.example", 80, addresses)
 
 
 @pytest.mark.parametrize("name", ["localhost", "0x7f.1"])
-def test_names_are_judged_by_what_they_resolve_to(name: str) -> None:
+def test_names_that_resolve_to_private_addresses_are_rejected(name: str) -> None:
     resolver = GuardedResolver(AddressGuard(), 20)
-    with pytest.raises((RefusedError, OSError)):
+    with pytest.raises((FetchError, OSError)):
         asyncio.run(resolver.resolve(name, 80))
 
 
-def test_an_allowed_name_resolves_to_the_addresses_that_are_connected_to() -> None:
+def test_an_allowed_name_resolves_to_its_private_address() -> None:
     resolver = GuardedResolver(AddressGuard(["localhost"]), 20)
     found = asyncio.run(resolver.resolve("localhost", 8000, socket.AF_INET))
     assert {(result["host"], result["port"]) for result in found} == {("127.0.0.1", 8000)}
 
 
-def test_a_name_that_takes_too_long_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_name_lookup_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
 
     def getaddrinfo(*_: object, **__: object) -> list[object]:
@@ -170,7 +172,7 @@ def test_a_name_that_takes_too_long_has_no_address(monkeypatch: pytest.MonkeyPat
     answered.set()
 
 
-def test_a_name_that_is_still_looked_up_does_not_keep_the_program_from_its_end() -> None:
+def test_a_pending_lookup_does_not_delay_the_end_of_the_program() -> None:
     code = (
         "import asyncio, socket, time\n"
         "from pipeline.download.addresses import AddressGuard, GuardedResolver\n"

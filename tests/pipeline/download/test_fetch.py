@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from bing_server import BingServer
 
-from pipeline.download import fetch
-from pipeline.download import rejections as reasons
-from pipeline.download.fetch import Fetcher, FetchError, FetchSettings
+from pipeline.download import rejections
+from pipeline.download.fetch import Fetcher, FetchSettings
+from pipeline.download.hosts import MAX_TIMEOUTS
+from pipeline.download.rejections import FetchError
 
 PHOTO = b"\xff\xd8\xff photo"
 QUICK = FetchSettings(
@@ -53,7 +54,7 @@ def bad(server: BingServer, kind: str) -> str:
     return f"http://{server.host}/bad/{kind}"
 
 
-def test_a_photo_is_fetched_with_an_honest_name(server: BingServer) -> None:
+def test_requests_carry_the_user_agent(server: BingServer) -> None:
     assert get(settings(server), server.url_of("sea", 0)) == [PHOTO]
     assert server.agents == {"colorpipe/test"}
 
@@ -61,68 +62,68 @@ def test_a_photo_is_fetched_with_an_honest_name(server: BingServer) -> None:
 @pytest.mark.parametrize(
     ("kind", "reason", "detail", "lasting"),
     [
-        ("missing", reasons.HTTP_ERROR, "404", True),
-        ("forbidden", reasons.HTTP_ERROR, "403", True),
-        ("endless", reasons.TOO_LARGE, "more than 100000 bytes", True),
-        ("claims-much", reasons.TOO_LARGE, "1000000000000 bytes", True),
-        ("drip", reasons.TIMED_OUT, "0.4 s", False),
-        ("silent", reasons.TIMED_OUT, "0.4 s", False),
-        ("hangs-up", reasons.UNREACHABLE, "127.0.0.1 hangs up or refuses", False),
-        ("cut-off", reasons.CUT_OFF, "the body ends early", False),
-        ("busy", reasons.HTTP_ERROR, "503", False),
-        ("compressed", reasons.HTTP_ERROR, "content encoding gzip", True),
-        ("noai", reasons.NO_AI, "noindex, noai", True),
-        ("noai-no-text", reasons.NO_AI, "noai, caf?", True),
-        ("encoding-no-text", reasons.HTTP_ERROR, "content encoding ?", True),
-        ("distant", reasons.HTTP_ERROR, "503", False),
-        ("robots", reasons.ROBOTS, "127.0.0.1", True),
-        ("loop", reasons.REDIRECTS, "more than 5", True),
-        ("to-loopback", reasons.PRIVATE, "127.0.0.1", False),
-        ("to-metadata", reasons.PRIVATE, "169.254.169.254", False),
-        ("to-nowhere", reasons.MALFORMED, "the redirect's target", True),
-        ("garbage", reasons.HTTP_ERROR, "not valid HTTP", False),
-        ("long-header", reasons.HTTP_ERROR, "not valid HTTP", False),
-        ("to-file", reasons.SCHEME, "file", False),
+        ("missing", rejections.HTTP_ERROR, "404", True),
+        ("forbidden", rejections.HTTP_ERROR, "403", True),
+        ("endless", rejections.TOO_LARGE, "more than 100000 bytes", True),
+        ("claims-much", rejections.TOO_LARGE, "1000000000000 bytes", True),
+        ("drip", rejections.TIMED_OUT, "0.4 s", False),
+        ("silent", rejections.TIMED_OUT, "0.4 s", False),
+        ("hangs-up", rejections.UNREACHABLE, "127.0.0.1 hangs up or refuses", False),
+        ("cut-off", rejections.CUT_OFF, "the body ends early", False),
+        ("busy", rejections.HTTP_ERROR, "503", False),
+        ("compressed", rejections.HTTP_ERROR, "content encoding gzip", True),
+        ("noai", rejections.NO_AI, "noindex, noai", True),
+        ("noai-no-text", rejections.NO_AI, "noai, caf?", True),
+        ("encoding-no-text", rejections.HTTP_ERROR, "content encoding ?", True),
+        ("distant", rejections.HTTP_ERROR, "503", False),
+        ("robots", rejections.ROBOTS, "127.0.0.1", True),
+        ("loop", rejections.REDIRECTS, "more than 5", True),
+        ("to-loopback", rejections.PRIVATE, "127.0.0.1", False),
+        ("to-metadata", rejections.PRIVATE, "169.254.169.254", False),
+        ("to-nowhere", rejections.MALFORMED, "the redirect's target", True),
+        ("garbage", rejections.HTTP_ERROR, "not valid HTTP", False),
+        ("long-header", rejections.HTTP_ERROR, "not valid HTTP", False),
+        ("to-file", rejections.SCHEME, "file", False),
     ],
 )
-def test_hostile_answers_are_refused_with_their_reason(
+def test_hostile_responses_are_rejected_with_a_reason(
     server: BingServer, kind: str, reason: str, detail: str, lasting: bool
 ) -> None:
-    timeout = 0.4 if reason == reasons.TIMED_OUT else 20
+    timeout = 0.4 if reason == rejections.TIMED_OUT else 20
     [error] = get(settings(server, timeout=timeout), bad(server, kind))
     assert isinstance(error, FetchError)
     assert (error.reason, error.detail, error.lasting) == (reason, detail, lasting)
 
 
-def test_a_body_that_is_not_http_is_refused(server: BingServer) -> None:
+def test_a_body_that_is_not_http_is_rejected(server: BingServer) -> None:
     [error] = get(settings(server, timeout=1), bad(server, "bad-chunk"))
     assert isinstance(error, FetchError)
-    # What arrives with the head fails as the head; of what comes later, some versions of aiohttp
-    # tell nobody, and the time that a photo may take is what ends it.
-    assert error.reason in {reasons.CUT_OFF, reasons.HTTP_ERROR, reasons.TIMED_OUT}
+    # If the chunk arrives together with the headers, they are rejected. If it arrives later, some
+    # versions of aiohttp do not notice, and the timeout ends the attempt.
+    assert error.reason in {rejections.CUT_OFF, rejections.HTTP_ERROR, rejections.TIMED_OUT}
 
 
 def test_a_redirect_to_a_photo_is_followed(server: BingServer) -> None:
     assert get(settings(server), bad(server, "to-photo")) == [PHOTO]
 
 
-def test_what_a_host_signed_comes_back_as_it_was(server: BingServer) -> None:
+def test_signed_urls_are_requested_unchanged(server: BingServer) -> None:
     signed = "sig=a%2Cb,c%3D=&e=%41"
     listed = f"{server.url_of('sea', 1)}?{signed}"
     assert get(settings(server), listed, bad(server, "to-signed")) == [PHOTO + b"2", PHOTO]
-    assert server.asked[f"/photo/sea/1.jpg?{signed}"] == 1
-    assert server.asked[f"/photo/%73ea/0.jpg?{signed}"] == 1
+    assert server.requests[f"/photo/sea/1.jpg?{signed}"] == 1
+    assert server.requests[f"/photo/%73ea/0.jpg?{signed}"] == 1
 
 
-def test_a_busy_server_is_asked_again_and_a_missing_photo_is_not(server: BingServer) -> None:
+def test_a_busy_server_is_retried_but_a_missing_photo_is_not(server: BingServer) -> None:
     assert get(settings(server), bad(server, "later")) == [PHOTO]
     get(settings(server, retries=3), bad(server, "busy"), bad(server, "missing"))
-    assert server.asked["/bad/later"] == 2
-    assert server.asked["/bad/busy"] == 4
-    assert server.asked["/bad/missing"] == 1
+    assert server.requests["/bad/later"] == 2
+    assert server.requests["/bad/busy"] == 4
+    assert server.requests["/bad/missing"] == 1
 
 
-def test_the_server_says_how_long_to_wait(
+def test_retry_after_sets_the_wait_before_a_retry(
     server: BingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -132,24 +133,24 @@ def test_the_server_says_how_long_to_wait(
         waits.append(seconds)
         await real(0)
 
-    monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
+    monkeypatch.setattr("asyncio.sleep", sleep)
     get(settings(server, retries=2, backoff=7), bad(server, "busy"))
     assert waits == [0, 0]
     waits.clear()
     get(settings(server, retries=2, backoff=7), bad(server, "hangs-up"))
     assert waits == [7, 14]
     waits.clear()
-    # A day: another time, then.
+    # A day is too long to wait.
     [error] = get(settings(server, retries=2), bad(server, "much-later"))
     assert isinstance(error, FetchError)
     assert not error.lasting
-    assert (waits, server.asked["/bad/much-later"]) == ([], 1)
+    assert (waits, server.requests["/bad/much-later"]) == ([], 1)
 
 
 def without_waiting(
     monkeypatch: pytest.MonkeyPatch, then: Callable[[], object] = lambda: None
 ) -> list[float]:
-    """Let pauses pass at once, by the clock too, and do something; return their seconds."""
+    """Skip all pauses, on the clock too, and call ``then``; return the seconds of each pause."""
     pauses: list[float] = []
     real = asyncio.sleep
 
@@ -159,92 +160,77 @@ def without_waiting(
         await real(0)
 
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(pauses), time=time.time)
-    monkeypatch.setattr(fetch.asyncio, "sleep", sleep)
-    monkeypatch.setattr(fetch, "time", clock)
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    monkeypatch.setattr("pipeline.download.hosts.time", clock)
     return pauses
 
 
-def test_a_host_that_asks_for_a_pause_is_asked_for_nothing_meanwhile(
+def test_a_host_that_asks_for_a_pause_gets_one(
     server: BingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses = without_waiting(monkeypatch, server.rested.set)
     urls = [bad(server, f"not-yet?{index}") for index in range(8)]
     first, *others = get(settings(server, retries=0, per_host=1), *urls)
     assert isinstance(first, FetchError)
-    assert (first.reason, first.detail) == (reasons.HTTP_ERROR, "429")
+    assert (first.reason, first.detail) == (rejections.HTTP_ERROR, "429")
     assert others == [PHOTO] * 7
     [pause] = pauses
     assert 0 < pause <= 20
 
 
-def test_a_host_that_is_busy_for_long_is_given_up(
+def test_a_host_that_stays_busy_is_given_up(
     server: BingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses = without_waiting(monkeypatch)
-    for kind, asked in {"much-later": 1, "not-yet": 2}.items():
+    for kind, requests in {"much-later": 1, "not-yet": 2}.items():
         urls = [bad(server, f"{kind}?{index}") for index in range(8)]
         answers = get(settings(server, retries=0, per_host=1), *urls)
         assert [getattr(answer, "reason", "") for answer in answers] == [
-            *[reasons.HTTP_ERROR] * asked,
-            *[reasons.GIVEN_UP] * (8 - asked),
+            *[rejections.HTTP_ERROR] * requests,
+            *[rejections.GIVEN_UP] * (8 - requests),
         ]
         assert not any(getattr(answer, "lasting", True) for answer in answers)
-        assert sum(server.asked[f"/bad/{kind}?{index}"] for index in range(8)) == asked
+        assert sum(server.requests[f"/bad/{kind}?{index}"] for index in range(8)) == requests
     assert all(pause <= 20 for pause in pauses)
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("3", 3.0),
-        ("", None),
-        ("soon", None),
-        ("-1", None),
-        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
-        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
-    assert fetch._retry_after(header) == seconds
-
-
-def test_private_hosts_are_refused_unless_allowed(server: BingServer) -> None:
+def test_private_hosts_are_rejected_unless_allowed(server: BingServer) -> None:
     url = server.url_of("sea", 0)
     for host in (f"localhost:{server.port}", f"127.0.0.1:{server.port}"):
         [error] = get(QUICK, url.replace(server.host, host))
         assert isinstance(error, FetchError)
-        assert error.reason == reasons.PRIVATE
-    assert not server.asked
+        assert error.reason == rejections.PRIVATE
+    assert not server.requests
     allowed = replace(QUICK, allow_hosts=("localhost",))
     assert get(allowed, url.replace("127.0.0.1", "localhost")) == [PHOTO]
 
 
-def test_robots_and_tags_are_ignored_when_told_so(server: BingServer) -> None:
-    impolite = settings(server, robots=False)
-    assert get(impolite, bad(server, "robots"), bad(server, "noai")) == [PHOTO, PHOTO]
-    assert "/robots.txt" not in server.asked
+def test_robots_and_tags_are_ignored_on_request(server: BingServer) -> None:
+    settings_ = settings(server, robots=False)
+    assert get(settings_, bad(server, "robots"), bad(server, "noai")) == [PHOTO, PHOTO]
+    assert "/robots.txt" not in server.requests
 
 
-def test_robots_txt_is_asked_for_once(server: BingServer) -> None:
+def test_robots_txt_is_fetched_once(server: BingServer) -> None:
     urls = [server.url_of("sea", index) for index in range(4)]
     assert all(isinstance(answer, bytes) for answer in get(settings(server), *urls))
-    assert server.asked["/robots.txt"] == 1
+    assert server.requests["/robots.txt"] == 1
 
 
-def test_a_host_that_cannot_tell_its_rules_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_robots_txt_fails_a_host_is_left_alone() -> None:
     with BingServer({"sea": [PHOTO]}) as server:
-        # No robots.txt: everything is allowed.
-        server.robots = None
+        # Without a robots.txt everything is allowed.
+        server.robots = 404
         assert get(settings(server), server.url_of("sea", 0)) == [PHOTO]
-        monkeypatch.setattr("bing_server._Handler._robots", lambda self: self._send(500, b""))
+        server.robots = 500
         [error] = get(settings(server), server.url_of("sea", 0))
     assert isinstance(error, FetchError)
-    assert (error.reason, error.detail) == (reasons.HTTP_ERROR, "robots.txt: 500")
+    assert (error.reason, error.detail) == (rejections.HTTP_ERROR, "robots.txt: 500")
     assert not error.lasting
-    assert server.asked["/photo/sea/0.jpg"] == 1
+    assert server.requests["/photo/sea/0.jpg"] == 1
 
 
-def test_at_most_so_many_requests_are_under_way_at_one_host() -> None:
+def test_requests_at_the_same_time_are_limited() -> None:
     with BingServer({"sea": [PHOTO] * 12}, delay=0.05) as server:
         urls = [server.url_of("sea", index) for index in range(12)]
         get(settings(server, workers=8, per_host=3, timeout=5), *urls)
@@ -254,8 +240,8 @@ def test_at_most_so_many_requests_are_under_way_at_one_host() -> None:
         assert server.most_at_once == 2
 
 
-def test_a_slow_host_does_not_hold_up_the_rest(server: BingServer) -> None:
-    with BingServer({}, robots=None) as slow:
+def test_a_slow_host_does_not_delay_others(server: BingServer) -> None:
+    with BingServer({}, robots=404) as slow:
         config = replace(QUICK, allow_hosts=("127.0.0.1", "localhost"), timeout=3, workers=3)
         done: dict[str, float] = {}
 
@@ -283,7 +269,7 @@ def test_a_slow_host_does_not_hold_up_the_rest(server: BingServer) -> None:
         assert len(done) == 4
 
 
-def test_names_that_take_long_to_look_up_hold_up_no_other(
+def test_slow_name_lookups_do_not_delay_other_hosts(
     server: BingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.getaddrinfo
@@ -302,7 +288,7 @@ def test_names_that_take_long_to_look_up_hold_up_no_other(
 
     async def run() -> bytes:
         async with Fetcher(config) as fetcher:
-            # More than asyncio has threads for lookups.
+            # More names than asyncio has threads for lookups.
             names = [f"http://{index}.slow.example/a.jpg" for index in range(50)]
             slow = [asyncio.create_task(fetcher.get_photo(name, 1000)) for name in names]
             while len(under_way) < len(names):
@@ -312,20 +298,20 @@ def test_names_that_take_long_to_look_up_hold_up_no_other(
             assert not any(task.done() for task in slow)
             enough.set()
             errors = await asyncio.gather(*slow, return_exceptions=True)
-            assert {getattr(error, "reason", "") for error in errors} == {reasons.UNREACHABLE}
+            assert {getattr(error, "reason", "") for error in errors} == {rejections.UNREACHABLE}
             return photo
 
     assert asyncio.run(asyncio.wait_for(run(), 60)) == PHOTO
 
 
-def test_a_host_whose_name_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_whose_name_resolves_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait(60))
     config = replace(QUICK, robots=False, connect_timeout=0.05, per_host=1)
     answers = get(config, *(f"http://slow.example/{index}.jpg" for index in range(9)))
     over.set()
-    expected = [(reasons.UNREACHABLE, "slow.example does not resolve")] * fetch.HOST_PATIENCE
-    expected += [(reasons.GIVEN_UP, "slow.example")] * (9 - fetch.HOST_PATIENCE)
+    expected = [(rejections.UNREACHABLE, "slow.example does not resolve")] * MAX_TIMEOUTS
+    expected += [(rejections.GIVEN_UP, "slow.example")] * (9 - MAX_TIMEOUTS)
     assert [
         (error.reason, error.detail) for error in answers if isinstance(error, FetchError)
     ] == expected
@@ -335,33 +321,33 @@ def test_a_host_that_never_answers_is_given_up(server: BingServer) -> None:
     urls = [bad(server, f"silent?{index}") for index in range(12)]
     urls += [bad(server, f"drip?{index}") for index in range(12)]
     answers = get(settings(server, timeout=0.2, per_host=1), *urls)
-    given_up = [answer for answer in answers if getattr(answer, "reason", "") == reasons.GIVEN_UP]
-    assert len(given_up) == len(urls) - fetch.HOST_PATIENCE
+    given_up = [
+        answer for answer in answers if getattr(answer, "reason", "") == rejections.GIVEN_UP
+    ]
+    assert len(given_up) == len(urls) - MAX_TIMEOUTS
 
 
-def test_a_host_that_is_not_there_is_told_by_name() -> None:
+def test_a_host_that_does_not_exist_is_unreachable() -> None:
     [error] = get(QUICK, "http://no-such-host.invalid/a.jpg")
     assert isinstance(error, FetchError)
-    assert error.reason == reasons.UNREACHABLE
+    assert error.reason == rejections.UNREACHABLE
     assert error.detail == "no-such-host.invalid does not resolve"
 
 
 @pytest.mark.parametrize("host", ["x" * 70 + ".example", "a..b.example", "xn--a.example", "é" * 70])
-def test_a_host_that_cannot_be_a_name_is_told(host: str) -> None:
+def test_an_invalid_host_name_is_rejected(host: str) -> None:
     [error] = get(replace(QUICK, robots=False), f"http://{host}/a.jpg")
     assert isinstance(error, FetchError)
-    assert error.reason in {reasons.MALFORMED, reasons.UNREACHABLE}
+    assert error.reason in {rejections.MALFORMED, rejections.UNREACHABLE}
 
 
-def test_the_address_connected_to_is_the_one_that_was_checked(
+def test_the_checked_address_is_the_one_connected_to(
     server: BingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that resolves to a public address first and to loopback after gains nothing."""
-    asked: list[str] = []
+    # The name resolves to a public address first, and to this machine afterward.
     answers = iter([[("93.184.215.14", server.port)], [("127.0.0.1", server.port)]])
 
-    def getaddrinfo(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
-        asked.append(host)
+    def getaddrinfo(*_: object, **__: object) -> list[tuple[object, ...]]:
         return [(2, 1, 6, "", address) for address in next(answers)]
 
     connected: list[object] = []

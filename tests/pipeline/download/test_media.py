@@ -11,7 +11,7 @@ from pipeline.imaging.decode import EXTENSIONS
 
 
 @pytest.mark.parametrize("format_", EXTENSIONS)
-def test_every_format_that_is_opened_is_known_by_its_content(format_: str) -> None:
+def test_every_format_is_recognized_by_its_signature(format_: str) -> None:
     stream = io.BytesIO()
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(stream, format_)
     media = sniff(stream.getvalue())
@@ -32,6 +32,6 @@ def test_every_format_that_is_opened_is_known_by_its_content(format_: str) -> No
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", "unknown bytes"),
     ],
 )
-def test_what_is_no_photo_is_described(data: bytes, words: str) -> None:
+def test_data_that_is_no_photo_is_described(data: bytes, words: str) -> None:
     assert sniff(data) is None
     assert describe(data) == words

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
+import hashlib
 import subprocess
 import sys
 import time
@@ -15,10 +15,11 @@ import pytest
 from bing_image_downloader import bing as library
 from bing_server import FOREIGN, HOSTILE, BingServer
 
-from pipeline.download import rejections as reasons
-from pipeline.errors import ColorpipeError
+from pipeline.download import rejections
+from pipeline.errors import ColorpipeError, Failure
 from pipeline.params import ScrapeParams
-from pipeline.sources import Found, Offer, Refusal, Shortfall, bing, open_source
+from pipeline.sources import bing, find_photos
+from pipeline.sources.base import FoundPhoto, Item, RejectedPhoto
 from pipeline.sources.bing import ResultPage
 
 
@@ -45,11 +46,11 @@ def params(server: BingServer, folder: Path, **changes: object) -> ScrapeParams:
     return ScrapeParams.model_validate(settings)
 
 
-def names(found: Sequence[Found], category: str) -> list[str]:
+def names(found: Sequence[Item], category: str) -> list[str]:
     return [
-        offer.url.rpartition("/")[2]
-        for offer in found
-        if isinstance(offer, Offer) and offer.category == category
+        item.url.rpartition("/")[2]
+        for item in found
+        if isinstance(item, FoundPhoto) and item.category == category
     ]
 
 
@@ -60,11 +61,10 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_photos_come_in_the_order_of_the_search(tmp_path: Path) -> None:
     with BingServer({"sea": SEA, "green hills": photos("hill", 4)}) as server:
-        found = list(open_source(params(server, tmp_path, limit=20)))
+        found = list(find_photos(params(server, tmp_path, limit=20)))
         assert names(found, "sea") == [f"{index}.jpg" for index in range(20)]
         assert names(found, "hills") == [f"{index}.jpg" for index in range(4)]
-        offer = found[8]
-        assert offer == Offer(
+        assert found[8] == FoundPhoto(
             category="sea",
             url=server.url_of("sea", 8),
             data=SEA[8],
@@ -76,13 +76,13 @@ def test_photos_come_in_the_order_of_the_search(tmp_path: Path) -> None:
 
 def test_pages_do_not_overlap(tmp_path: Path) -> None:
     with BingServer({"sea": SEA, "green hills": []}, page_size=7) as server:
-        list(open_source(params(server, tmp_path, limit=40)))
+        list(find_photos(params(server, tmp_path, limit=40)))
         asked = [int(form["first"]) for form in server.searches if form["q"] == "sea"]
     # The last page is empty: the search is at its end.
     assert asked == [0, 7, 14, 21, 28, 35]
 
 
-def test_the_request_is_the_library_s_with_our_filters(tmp_path: Path) -> None:
+def test_the_request_is_the_library_s_plus_our_filters(tmp_path: Path) -> None:
     with BingServer({"sea": SEA}) as server:
         for changes in ({}, {"safe_search": False, "license": "modify_commercially"}):
             url = ResultPage("süße Hügel & so", 35, params(server, tmp_path, **changes)).url
@@ -107,29 +107,31 @@ def test_every_license_has_its_filter(tmp_path: Path) -> None:
     assert len(set(filters.values())) == 6
 
 
-def test_a_mirror_s_address_may_have_a_query_of_its_own(tmp_path: Path) -> None:
+def test_the_search_address_may_have_a_query_of_its_own(tmp_path: Path) -> None:
     with BingServer({}) as server:
         url = ResultPage("x", 0, params(server, tmp_path, search_url="http://m/?a=b")).url
     assert url.startswith("http://m/?a=b&q=x&first=0")
 
 
-def test_the_library_is_left_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_library_is_restored_after_use(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with BingServer({"sea": SEA, "green hills": []}) as server:
-        list(open_source(params(server, tmp_path)))
+        list(find_photos(params(server, tmp_path)))
         page = ResultPage("sea", 0, params(server, tmp_path))
-        assert page.results("").links == []
+        assert page.results("").urls == []
         assert page.results("<html>no results</html>").count == 0
     assert library.urllib.request is urllib.request
     assert capfd.readouterr().out == ""
 
 
-def test_another_library_is_told_how_to_mend_it(
+def test_an_unsupported_library_version_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with BingServer({"sea": SEA}) as server:
         text = server.page("sea", 0)
         page = ResultPage("sea", 0, params(server, tmp_path))
-        assert len(page.results(text).links) == 7
+        assert len(page.results(text).urls) == 7
         monkeypatch.setattr(library.Bing, "run", lambda self: None)
         with pytest.raises(ColorpipeError, match=r"==1\.1\.3"):
             page.results(text)
@@ -137,7 +139,7 @@ def test_another_library_is_told_how_to_mend_it(
             ResultPage("sea", 0, params(server, tmp_path))
 
 
-def test_strange_pages_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+def test_malformed_results_are_read_as_far_as_possible(tmp_path: Path) -> None:
     with BingServer({}) as server:
         page = ResultPage("sea", 0, params(server, tmp_path))
     text = (
@@ -146,7 +148,7 @@ def test_strange_pages_are_read_as_far_as_they_go(tmp_path: Path) -> None:
         '<a m="{&quot;murl&quot;:&quot;http://h/c.jpg&quot;,&quot;purl&quot;:&quot;p&quot;}">'
     )
     results = page.results(text)
-    assert results.links == ["http://h/a%20b.jpg?x=1&y=2", "http://h/c.jpg"]
+    assert results.urls == ["http://h/a%20b.jpg?x=1&y=2", "http://h/c.jpg"]
     assert results.count == 3
     assert results.pages == {"http://h/c.jpg": "p"}
 
@@ -154,40 +156,39 @@ def test_strange_pages_are_read_as_far_as_they_go(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "mark", ['<a m="' + "[" * 100_000 + '">', "<![x[", "murl&quot;:&quot;never ends\n"]
 )
-def test_what_a_page_s_readers_choke_on_costs_no_photo(
+def test_input_that_breaks_the_parsers_costs_no_photo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
 ) -> None:
     with BingServer({"sea": SEA, "green hills": []}) as server:
         honest = server.page
         monkeypatch.setattr(server, "page", lambda query, first: mark + honest(query, first))
-        found = list(open_source(params(server, tmp_path)))
-        assert [found.reason for found in found if isinstance(found, Refusal)] == []
+        found = list(find_photos(params(server, tmp_path)))
+        assert [found.reason for found in found if isinstance(found, RejectedPhoto)] == []
         assert len(names(found, "sea")) == 10
-        assert found[-1] == Shortfall("hills", f"{server.host} shows no results for 'green hills'")
+        assert found[-1] == Failure("hills", f"{server.host} shows no results for 'green hills'")
 
 
-def test_hostile_results_cost_no_photo_and_reach_nothing(tmp_path: Path) -> None:
+def test_hostile_results_cost_no_photo_and_do_no_harm(tmp_path: Path) -> None:
     with BingServer(
         {"sea": SEA, "green hills": photos("hill", 20)}, bad=[*HOSTILE, *FOREIGN]
     ) as server:
-        found = list(open_source(params(server, tmp_path, timeout=2.0)))
+        found = list(find_photos(params(server, tmp_path, timeout=2.0)))
         assert names(found, "sea") == names(found, "hills") == [f"{n}.jpg" for n in range(10)]
-        refused = {
-            refusal.url: refusal.reason
-            for refusal in found
-            if isinstance(refusal, Refusal) and refusal.category == "sea"
+        rejected = {
+            item.url: item.reason
+            for item in found
+            if isinstance(item, RejectedPhoto) and item.category == "sea"
         }
-    assert len(refused) == len(HOSTILE) + len(FOREIGN)
-    assert refused["file:///etc/passwd"] == reasons.SCHEME
-    assert refused["http://169.254.169.254/latest/meta-data/photo.jpg"] == reasons.PRIVATE
+    assert len(rejected) == len(HOSTILE) + len(FOREIGN)
+    assert rejected["file:///etc/passwd"] == rejections.SCHEME
+    assert rejected["http://169.254.169.254/latest/meta-data/photo.jpg"] == rejections.PRIVATE
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.relative_to(tmp_path).parts[0] for path in written} == {".colorpipe", "cats.txt"}
 
 
-def test_what_is_kept_does_not_depend_on_who_answers_first(
+def test_the_result_does_not_depend_on_the_number_of_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same ten photos, whatever the number of workers, with failures in between."""
     kept = []
     for workers in (1, 3, 16):
         folder = tmp_path / str(workers)
@@ -195,46 +196,46 @@ def test_what_is_kept_does_not_depend_on_who_answers_first(
         monkeypatch.chdir(folder)
         bad = ["missing", "cut-off", "html", "noai"]
         with BingServer({"sea": SEA[:1] * 3 + SEA, "green hills": []}, bad=bad) as server:
-            found = list(open_source(params(server, folder, workers=workers, per_host=workers)))
-            kept.append([offer.data for offer in found if isinstance(offer, Offer)])
-            asked = [path for path in server.asked if path.startswith("/photo")]
+            found = list(find_photos(params(server, folder, workers=workers, per_host=workers)))
+            kept.append([item.data for item in found if isinstance(item, FoundPhoto)])
+            asked = [path for path in server.requests if path.startswith("/photo")]
             # Three of the first four are one photo: thirteen URLs give ten photos.
             assert len(asked) == 13
     assert kept[0] == kept[1] == kept[2]
     assert len(set(kept[0])) == 10
 
 
-def test_a_second_run_asks_for_nothing_and_a_higher_limit_for_the_difference(
+def test_a_higher_limit_fetches_only_what_is_missing(
     tmp_path: Path,
 ) -> None:
     with BingServer({"sea": SEA, "green hills": photos("hill", 40)}) as server:
-        first = list(open_source(params(server, tmp_path)))
-        asked = dict(server.asked)
-        assert list(open_source(params(server, tmp_path))) == first
-        assert dict(server.asked) == asked
-        more = list(open_source(params(server, tmp_path, limit=25)))
+        first = list(find_photos(params(server, tmp_path)))
+        asked = dict(server.requests)
+        assert list(find_photos(params(server, tmp_path))) == first
+        assert dict(server.requests) == asked
+        more = list(find_photos(params(server, tmp_path, limit=25)))
         assert len(names(more, "sea")) == 25
         assert names(more, "sea")[:10] == names(first, "sea")
-        counts = {path: n for path, n in server.asked.items() if path != "/robots.txt"}
+        counts = {path: n for path, n in server.requests.items() if path != "/robots.txt"}
         assert set(counts.values()) == {1}
 
 
-def test_after_a_day_a_refusal_and_a_search_are_asked_about_again_and_a_photo_is_not(
+def test_rejections_and_searches_expire_but_photos_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
     with BingServer({"sea": SEA[:5], "green hills": []}, bad=["forbidden"]) as server:
         settings = params(server, tmp_path)
-        first = list(open_source(settings))
-        assert isinstance(first[0], Refusal)
-        # The host thinks better of it, and the search finds one more.
-        monkeypatch.setattr("bing_server._Handler._bad_forbidden", lambda self: self._bad_robots())
+        first = list(find_photos(settings))
+        assert isinstance(first[0], RejectedPhoto)
+        # The host changes its mind, and the search finds one more photo.
+        server.forgiven = True
         monkeypatch.setattr("time.time", lambda: now + 23 * 3600)
-        assert list(open_source(settings)) == first
+        assert list(find_photos(settings)) == first
         server.photos = {"sea": SEA[1:7], "green hills": []}
         monkeypatch.setattr("time.time", lambda: now + 25 * 3600)
-        later = list(open_source(settings))
-        assert later[0] == Offer(
+        later = list(find_photos(settings))
+        assert later[0] == FoundPhoto(
             "sea",
             f"http://{server.host}/bad/forbidden",
             SEA[1],
@@ -243,95 +244,91 @@ def test_after_a_day_a_refusal_and_a_search_are_asked_about_again_and_a_photo_is
             "Bing's filter: any",
         )
         assert names(later, "sea") == ["forbidden", *(f"{index}.jpg" for index in range(6))]
-        photos = {path: n for path, n in server.asked.items() if path.startswith("/photo/")}
+        photos = {path: n for path, n in server.requests.items() if path.startswith("/photo/")}
         assert photos == {f"/photo/sea/{index}.jpg": 1 for index in range(6)}
-    # The server is gone, and its last answers will do.
+    # Without the server, its last results are used.
     monkeypatch.setattr("time.time", lambda: now + 100 * 3600)
-    gone = list(open_source(settings))
+    gone = list(find_photos(settings))
     assert names(gone, "sea") == names(later, "sea")
-    assert isinstance(gone[-1], Shortfall)
-    assert gone[-1].category == "hills"
+    assert isinstance(gone[-1], Failure)
+    assert gone[-1].what == "hills"
 
 
-def test_stricter_terms_are_asked_about_again(tmp_path: Path) -> None:
+def test_stricter_terms_do_not_use_the_cache(tmp_path: Path) -> None:
     with BingServer({"sea": SEA, "green hills": []}, bad=["robots"]) as server:
-        easy = list(open_source(params(server, tmp_path, robots=False)))
-        assert isinstance(easy[0], Offer)
-        strict = list(open_source(params(server, tmp_path)))
-        assert isinstance(strict[0], Refusal)
-        assert strict[0].reason == reasons.ROBOTS
-        small = list(open_source(params(server, tmp_path, max_bytes=5)))
-        assert {found.reason for found in small if isinstance(found, Refusal)} == {
-            reasons.ROBOTS,
-            reasons.TOO_LARGE,
+        easy = list(find_photos(params(server, tmp_path, robots=False)))
+        assert isinstance(easy[0], FoundPhoto)
+        strict = list(find_photos(params(server, tmp_path)))
+        assert isinstance(strict[0], RejectedPhoto)
+        assert strict[0].reason == rejections.ROBOTS
+        small = list(find_photos(params(server, tmp_path, max_bytes=5)))
+        assert {found.reason for found in small if isinstance(found, RejectedPhoto)} == {
+            rejections.ROBOTS,
+            rejections.TOO_LARGE,
         }
 
 
-def test_one_url_in_two_categories_is_fetched_once(tmp_path: Path) -> None:
+def test_one_url_in_several_categories_is_fetched_once(tmp_path: Path) -> None:
     with BingServer({"sea": SEA, "green hills": []}, delay=0.05) as server:
         (tmp_path / "list.csv").write_text(
             "url,category\n" + "".join(f"{server.url_of('sea', 0)},{name}\n" for name in "abc")
         )
         urls = params(server, tmp_path, source="urls", path=tmp_path / "list.csv", limit=None)
-        found = list(open_source(urls))
-        assert [offer.category for offer in found] == ["a", "b", "c"]
-        assert server.asked["/photo/sea/0.jpg"] == 1
+        found = list(find_photos(urls))
+        assert [item.category for item in found if isinstance(item, FoundPhoto)] == ["a", "b", "c"]
+        assert server.requests["/photo/sea/0.jpg"] == 1
 
 
-def test_a_category_without_results_is_told(tmp_path: Path) -> None:
+def test_a_category_without_results_is_a_failure(tmp_path: Path) -> None:
     with BingServer({"sea": SEA}) as server:
-        found = list(open_source(params(server, tmp_path)))
-        assert found[-1] == Shortfall("hills", f"{server.host} shows no results for 'green hills'")
+        found = list(find_photos(params(server, tmp_path)))
+        assert found[-1] == Failure("hills", f"{server.host} shows no results for 'green hills'")
 
 
-def test_without_a_network_the_host_and_the_offline_way_are_named(tmp_path: Path) -> None:
+def test_without_a_network_the_error_suggests_a_folder(tmp_path: Path) -> None:
     with BingServer({}) as server:
         settings = params(server, tmp_path)
     with pytest.raises(ColorpipeError) as caught:
-        list(open_source(settings))
+        list(find_photos(settings))
     assert f"the search at {server.host} fails: host not reachable" in str(caught.value)
     assert "--source folder" in str(caught.value)
 
 
-def test_a_search_that_repeats_itself_comes_to_an_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_that_repeats_itself_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with BingServer({"sea": SEA[:5], "green hills": []}) as server:
         page = server.page("sea", 0)
         monkeypatch.setattr(server, "page", lambda query, first: page)
-        found = list(open_source(params(server, tmp_path)))
+        found = list(find_photos(params(server, tmp_path)))
         assert names(found, "sea") == [f"{index}.jpg" for index in range(5)]
         assert len(server.searches) == 4  # of each query, the second page shows nothing new
 
 
-def test_a_search_that_never_ends_comes_to_an_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_without_end_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bing, "MAX_PAGES", 3)
     with BingServer({"sea": [b"<html>"] * 1000, "green hills": []}) as server:
-        found = list(open_source(params(server, tmp_path)))
-        assert len([refusal for refusal in found if isinstance(refusal, Refusal)]) == 21
+        found = list(find_photos(params(server, tmp_path)))
+        assert len([item for item in found if isinstance(item, RejectedPhoto)]) == 21
 
 
-def test_a_cache_that_fails_stops_everything_in_good_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_a_failing_cache_stops_all_downloads(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with BingServer({"sea": SEA, "green hills": SEA}, delay=0.02) as server:
-        source = open_source(params(server, tmp_path, limit=40))
-        list(open_source(params(server, tmp_path, limit=1)))
-        monkeypatch.setattr("pipeline.download.cache.new_file", full)
-        with pytest.raises(ColorpipeError, match=r"downloads.*No space left on device"):
-            list(source)
+        for data in SEA[20:]:
+            # A file where the cache needs a folder.
+            blocked = tmp_path / ".colorpipe/downloads" / hashlib.sha256(data).hexdigest()[:2]
+            blocked.parent.mkdir(parents=True, exist_ok=True)
+            blocked.touch()
+        with pytest.raises(ColorpipeError, match=r"The download cache .* cannot be used"):
+            list(find_photos(params(server, tmp_path, limit=40)))
+        assert sum(server.requests.values()) < 80
     gc.collect()
     assert "Task" not in capfd.readouterr().err
 
 
-def test_it_can_be_used_where_an_event_loop_runs_as_in_a_notebook(tmp_path: Path) -> None:
-    async def cell() -> list[Found]:
-        return list(open_source(params(server, tmp_path)))
+def test_it_works_in_a_notebook(tmp_path: Path) -> None:
+    async def cell() -> list[Item]:
+        return list(find_photos(params(server, tmp_path)))
 
     with BingServer({"sea": SEA, "green hills": SEA}) as server:
         assert len(asyncio.run(cell())) == 20

@@ -14,7 +14,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_one_category_a_line_with_comments_and_queries(tmp_path: Path) -> None:
+def test_each_line_is_a_category_with_an_optional_query(tmp_path: Path) -> None:
     path = write(tmp_path, "\ufeff# all of them\nbeach\n\n  nature : Nature photo # why\nc#s\n")
     assert read_categories(path) == (
         Category("beach", "beach"),
@@ -36,7 +36,7 @@ def test_one_category_a_line_with_comments_and_queries(tmp_path: Path) -> None:
         ("beach\n...\n", "line 2: '...' has no letter"),
     ],
 )
-def test_a_wrong_file_is_told_with_its_line(tmp_path: Path, text: str, part: str) -> None:
+def test_an_error_names_the_line_of_the_file(tmp_path: Path, text: str, part: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(ColorpipeError) as caught:
         read_categories(path)
@@ -44,7 +44,7 @@ def test_a_wrong_file_is_told_with_its_line(tmp_path: Path, text: str, part: str
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_binary_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ColorpipeError, match="is missing"):
         read_categories(tmp_path / "none.txt")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x80")

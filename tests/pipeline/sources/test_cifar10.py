@@ -1,175 +1,137 @@
 from __future__ import annotations
 
+import hashlib
 import io
-import os
 import pickle
-import tarfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from archives import write_tar
+from file_server import FileServer
 from PIL import Image
 
+from pipeline.download.official import OfficialFile
 from pipeline.errors import ColorpipeError
-from pipeline.params import ScrapeParams
-from pipeline.sources import Offer, open_source
-from pipeline.sources.cifar10 import read_pickle
+from pipeline.params import INBOX, ScrapeParams
+from pipeline.sources import cifar10, find_photos
+from pipeline.sources.base import FoundPhoto
 
-META = {b"label_names": [b"airplane", b"automobile"], b"num_vis": 3072}
-SUBSET = Path(__file__).parents[3] / "../shared/photos/cifar-10-python-subset.tar.gz"
-
-
-def batch(count: int, seed: int = 0) -> dict[bytes, Any]:
-    pixels = np.random.default_rng(seed).integers(0, 256, (count, 3072), np.uint8)
-    return {b"data": pixels, b"labels": [index % 2 for index in range(count)]}
+CLASSES = b"airplane\nautomobile\n\n"
+BINARY = "cifar-10-binary.tar.gz"
 
 
-def write(folder: Path, files: dict[str, bytes]) -> Path:
-    path = folder / "cifar-10-python.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return path
+def batch(count: int, seed: int = 0, labels: int = 2) -> bytes:
+    """Records of 3073 bytes, with labels 0, 1, 0, 1 and so on."""
+    records = np.random.default_rng(seed).integers(0, 256, (count, 3073), np.uint8)
+    records[:, 0] = np.arange(count) % labels
+    return records.tobytes()
 
 
-def find(path: Path) -> list[Offer]:
-    found = list(open_source(ScrapeParams(source="cifar10", path=path)))
-    assert all(isinstance(offer, Offer) for offer in found)
-    return [offer for offer in found if isinstance(offer, Offer)]
+def write(folder: Path, files: Mapping[str, bytes]) -> Path:
+    inside = {f"cifar-10-batches-bin/{name}": data for name, data in files.items()}
+    return write_tar(folder / BINARY, inside, "w:gz")
 
 
-@pytest.mark.parametrize("protocol", range(5))
-def test_photos_of_every_batch_are_read_whatever_the_pickle(tmp_path: Path, protocol: int) -> None:
-    batches = {"data_batch_1": batch(3), "test_batch": batch(2, seed=1)}
-    files = {name: pickle.dumps(value, protocol) for name, value in batches.items()}
-    path = write(tmp_path, {**files, "batches.meta": pickle.dumps(META, protocol), "readme": b""})
-    offers = find(path)
-    assert [(offer.category, offer.url.partition("#")[2]) for offer in offers] == [
-        ("airplane", "data_batch_1/0"),
-        ("automobile", "data_batch_1/1"),
-        ("airplane", "data_batch_1/2"),
-        ("airplane", "test_batch/0"),
-        ("automobile", "test_batch/1"),
+def find(path: Path = INBOX) -> list[FoundPhoto]:
+    items = list(find_photos(ScrapeParams(source="cifar10", path=path)))
+    assert all(isinstance(item, FoundPhoto) for item in items)
+    return [item for item in items if isinstance(item, FoundPhoto)]
+
+
+def test_the_photos_of_every_batch_are_read(tmp_path: Path) -> None:
+    files = {
+        "batches.meta.txt": CLASSES,
+        "test_batch.bin": batch(2, seed=1),
+        "readme.html": b"<html>",
+        "data_batch_1.bin": batch(3),
+    }
+    photos = find(write(tmp_path, files))
+    assert [(photo.category, photo.url) for photo in photos] == [
+        ("airplane", f"{BINARY}#data_batch_1.bin/0"),
+        ("automobile", f"{BINARY}#data_batch_1.bin/1"),
+        ("airplane", f"{BINARY}#data_batch_1.bin/2"),
+        ("airplane", f"{BINARY}#test_batch.bin/0"),
+        ("automobile", f"{BINARY}#test_batch.bin/1"),
     ]
-    for offer, row in zip(offers[:3], batches["data_batch_1"][b"data"], strict=True):
-        red, green, blue = row.reshape(3, 32, 32)
-        with Image.open(io.BytesIO(offer.data)) as image:
+    records = np.frombuffer(files["data_batch_1.bin"], np.uint8).reshape(3, 3073)
+    for photo, record in zip(photos[:3], records, strict=True):
+        red, green, blue = record[1:].reshape(3, 32, 32)
+        with Image.open(io.BytesIO(photo.data)) as image:
             assert (image.format, image.mode) == ("PNG", "RGB")
             assert np.array_equal(np.asarray(image), np.stack([red, green, blue], axis=-1))
 
 
-def test_the_folder_that_the_archive_unpacks_to_will_do(tmp_path: Path) -> None:
-    folder = tmp_path / "cifar-10-batches-py"
+def test_the_unpacked_archive_is_read_too(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
-    (folder / "data_batch_1").write_bytes(pickle.dumps(batch(2)))
-    (folder / "batches.meta").write_bytes(pickle.dumps(META))
+    (folder / "data_batch_1.bin").write_bytes(batch(2))
+    (folder / "batches.meta.txt").write_bytes(CLASSES)
     assert len(find(folder)) == len(find(tmp_path)) == 2
 
 
-def test_the_real_layout_is_read(tmp_path: Path) -> None:
-    """Of the archive as it is handed out, cut short; without it, of one made like it."""
-    made = {"data_batch_1": batch(2), "batches.meta": META}
-    archive = write(tmp_path, {name: pickle.dumps(value, 2) for name, value in made.items()})
-    path, photos, classes = (SUBSET, 2750, 10) if SUBSET.exists() else (archive, 2, 2)
-    offers = find(path)
-    assert len(offers) == photos
-    assert len({offer.category for offer in offers}) == classes
+def test_without_a_copy_the_archive_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"batches.meta.txt": CLASSES, "data_batch_1.bin": batch(3)}
+    body = write(tmp_path / "server", files).read_bytes()
+    monkeypatch.chdir(tmp_path)
+    with FileServer(body) as server:
+        official = OfficialFile(server.url(BINARY), hashlib.md5(body).hexdigest())
+        monkeypatch.setattr(cifar10, "ARCHIVE", official)
+        assert len(find()) == 3
 
 
-class Evil:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, ("touch evil",)
+class RunsCode:
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path("code-was-run"),)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        Evil(),
-        {b"data": Evil()},
-        {b"data": np.array([Evil()], dtype=object)},
-        {b"data": np.random.default_rng},
-        {b"data": Path("x")},
-        {b"data": bytearray},
-    ],
-)
-def test_no_code_that_a_pickle_names_is_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_python_version_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for protocol in (0, 2, 4):
-        with pytest.raises(ColorpipeError, match="asks for"):
-            read_pickle(pickle.dumps(content, protocol), "x")
-    assert not Path("evil").exists()
+    names = ("data_batch_1", "test_batch", "batches.meta")
+    files = {f"cifar-10-batches-py/{name}": pickle.dumps(RunsCode()) for name in names}
+    path = write_tar(tmp_path / "cifar-10-python.tar.gz", files, "w:gz")
+    if not packed:
+        path = tmp_path / "cifar-10-batches-py"
+        path.mkdir()
+        for name, data in files.items():
+            (tmp_path / name).write_bytes(data)
+    with pytest.raises(ColorpipeError, match=r"Python version.*cifar-10-binary\.tar\.gz"):
+        find(path)
+    assert not Path("code-was-run").exists()
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x80\x04", b"nonsense", b"\x80\x05\x96" + b"\xff" * 8, b"N."]
-)
-def test_what_is_no_pickle_of_a_batch_is_told(data: bytes) -> None:
-    with pytest.raises(ColorpipeError, match="not a batch of CIFAR-10"):
-        read_pickle(data, "data_batch_1")
-
-
-KEY = {
-    "deep": b")" + b"\x85" * 900_000,
-    "deep, by marks": b"(" * 100_000 + b"t" * 100_000,
-    "one twice, again and again": b")" + b"2\x86" * 60,
-    "the same through the memo": b")" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(60)),
-    "deep, but built in between": b")" + (b"\x85" * 900 + b"Nb") * 2,
-    "deep, but filled in between": b")" + (b"\x85" * 900 + b"(e") * 2,
-    "many times the same": b")" + b"q\0(" + b"h\0" * 2000 + b"t",
-}
-
-
-@pytest.mark.parametrize("key", KEY.values(), ids=KEY)
-def test_a_key_whose_hash_has_no_end_is_not_asked_for_it(key: bytes) -> None:
-    with pytest.raises(ColorpipeError, match="a tuple holds more than 1000 objects"):
-        read_pickle(b"\x80\x02}" + key + b"Ns.", "batches.meta")
-
-
-def test_a_pickle_of_endless_steps_is_not_read() -> None:
-    with pytest.raises(ColorpipeError, match="more than 1000000 steps"):
-        read_pickle(b"\x80\x02" + b"]" * 1_000_001 + b".", "batches.meta")
-
-
-@pytest.mark.parametrize("put", [b"r\xff\xff\xff\x7f", b"p2147483647\n"])
-def test_a_pickle_that_asks_for_much_memory_does_not_get_it(put: bytes) -> None:
-    with pytest.raises(ColorpipeError, match="at place 2147483647"):
-        read_pickle(b"\x80\x02}" + put + b".", "batches.meta")
-
-
-@pytest.mark.parametrize("protocol", range(5))
-def test_a_batch_of_the_official_size_is_read(protocol: int) -> None:
-    names = [b"photo_%06d.png" % index for index in range(10_000)]
-    content = {b"labels": [3] * 10_000, b"filenames": names, b"data": np.zeros((1, 3072), np.uint8)}
-    assert read_pickle(pickle.dumps(content, protocol), "x")[b"filenames"] == names
-
-
-@pytest.mark.parametrize(
-    ("changes", "part"),
+    ("files", "part"),
     [
-        ({b"data": b"no array"}, "has no 'data'"),
-        ({b"labels": None}, "has no 'data' and 'labels'"),
-        ({b"labels": [0]}, "labels that do not fit"),
-        ({b"labels": [0, 2]}, "labels that do not fit"),
-        ({b"labels": [0, -1]}, "labels that do not fit"),
-        ({b"data": np.zeros((2, 3072), np.float32)}, "no array of rows"),
-        ({b"data": np.zeros((2, 3071), np.uint8)}, "no array of rows"),
-        ({b"data": np.zeros((2, 3072), np.uint8, order="F")}, "no array of rows"),
+        ({"train.txt": b""}, "does not hold the binary version of CIFAR-10"),
+        ({"data_batch_1.bin": batch(2)}, r"does not hold .*batches\.meta\.txt"),
+        ({"batches.meta.txt": CLASSES}, "does not hold"),
+        (
+            {"batches.meta.txt": CLASSES, "data_batch_1.bin": batch(2)[:-1]},
+            r"data_batch_1\.bin does not consist of records of 3073 bytes",
+        ),
+        ({"batches.meta.txt": CLASSES, "data_batch_1.bin": b""}, "does not consist of records"),
+        (
+            {"batches.meta.txt": CLASSES, "data_batch_1.bin": batch(3, labels=3)},
+            "has the label 2, but",
+        ),
+        ({"batches.meta.txt": b"sea\n???\n", "data_batch_1.bin": batch(2)}, r"'\?\?\?' has no"),
     ],
 )
-def test_a_batch_that_is_laid_out_otherwise_is_told(
-    tmp_path: Path, changes: dict[bytes, Any], part: str
+def test_an_archive_of_another_layout_is_an_error(
+    tmp_path: Path, files: dict[str, bytes], part: str
 ) -> None:
-    files = {"data_batch_1": {**batch(2), **changes}, "batches.meta": META}
-    path = write(tmp_path, {name: pickle.dumps(value, 2) for name, value in files.items()})
     with pytest.raises(ColorpipeError, match=part):
-        find(path)
+        find(write(tmp_path, files))
 
 
-def test_an_archive_of_something_else_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ColorpipeError, match="does not hold CIFAR-10"):
-        find(write(tmp_path, {"train": b""}))
+def test_a_batch_that_is_too_large_is_an_error(tmp_path: Path) -> None:
+    files = {"batches.meta.txt": CLASSES, "data_batch_1.bin": bytes(2**26 + 1)}
+    with pytest.raises(ColorpipeError, match=r"data_batch_1\.bin cannot be read \(too large\)"):
+        find(write(tmp_path, files))

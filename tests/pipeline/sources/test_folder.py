@@ -1,23 +1,27 @@
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 
 import pytest
+from permissions import unprivileged_folder
 
-from pipeline.download import rejections as reasons
-from pipeline.errors import ColorpipeError
+from pipeline.download import rejections
+from pipeline.errors import ColorpipeError, Failure
 from pipeline.params import ScrapeParams
-from pipeline.sources import Found, Later, Offer, Refusal, Shortfall, open_source
+from pipeline.sources import find_photos
+from pipeline.sources.base import FoundPhoto, Item, RejectedPhoto, UnreadPhoto
 
 
-def find(root: Path) -> list[Found]:
-    return [look(found) for found in open_source(ScrapeParams(source="folder", path=root))]
+def find(root: Path) -> list[Item]:
+    return [read(item) for item in find_photos(ScrapeParams(source="folder", path=root))]
 
 
-def look(found: Found) -> Found:
-    return found.read() if isinstance(found, Later) else found
+def read(item: Item) -> Item:
+    return item.read() if isinstance(item, UnreadPhoto) else item
+
+
+def urls(items: list[Item]) -> list[str]:
+    return [item.url for item in items if isinstance(item, FoundPhoto)]
 
 
 def write(root: Path, *names: str) -> None:
@@ -26,36 +30,36 @@ def write(root: Path, *names: str) -> None:
         (root / name).write_bytes(name.encode())
 
 
-def test_folders_are_categories_and_paths_their_order(tmp_path: Path) -> None:
+def test_folders_are_categories_and_paths_set_the_order(tmp_path: Path) -> None:
     write(tmp_path, "sea/b.JPG", "sea/a/c.webp", "Dos & don'ts/x.png", "sea/notes.txt")
     write(tmp_path, "sea/.hidden.jpg", ".git/x.jpg", "sea/.thumbnails/x.jpg", "sea/a/.b/c/x.jpg")
     write(tmp_path, "sea/@eaDir/x.jpg/SYNOPHOTO_THUMB_M.jpg", "@eaDir/x.jpg", "__MACOSX/sea/x.jpg")
     write(tmp_path, "lost+found/x.jpg", "sea/$RECYCLE.BIN/x.jpg")
-    offers = [offer for offer in find(tmp_path) if isinstance(offer, Offer)]
-    assert [(offer.category, offer.url) for offer in offers] == [
+    photos = [item for item in find(tmp_path) if isinstance(item, FoundPhoto)]
+    assert [(photo.category, photo.url) for photo in photos] == [
         ("Dos-don-ts", "Dos & don'ts/x.png"),
         ("sea", "sea/a/c.webp"),
         ("sea", "sea/b.JPG"),
     ]
-    assert offers[1].data == b"sea/a/c.webp"
+    assert photos[1].data == b"sea/a/c.webp"
 
 
-def test_photos_in_the_folder_itself_are_a_category_of_its_name(tmp_path: Path) -> None:
+def test_loose_photos_get_a_category_named_like_the_folder(tmp_path: Path) -> None:
     write(tmp_path / "my photos", "a.jpg", "sea/b.jpg")
-    found = find(tmp_path / "my photos")
-    assert [offer.category for offer in found] == ["sea", "my-photos"]
+    photos = [item for item in find(tmp_path / "my photos") if isinstance(item, FoundPhoto)]
+    assert [photo.category for photo in photos] == ["sea", "my-photos"]
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_a_photo_that_cannot_be_read_costs_only_itself(tmp_path: Path) -> None:
     write(tmp_path, "sea/a.jpg", "sea/b.jpg", "sea/c.jpg")
     (tmp_path / "sea/b.jpg").write_bytes(bytes(2000))
-    source = iter(open_source(ScrapeParams(source="folder", path=tmp_path, max_bytes=1000)))
-    assert isinstance(look(next(source)), Offer)
-    refusal = look(next(source))
+    source = iter(find_photos(ScrapeParams(source="folder", path=tmp_path, max_bytes=1000)))
+    assert isinstance(read(next(source)), FoundPhoto)
+    large = read(next(source))
     (tmp_path / "sea/c.jpg").unlink()
-    gone = look(next(source))
-    assert refusal == Refusal("sea", "sea/b.jpg", reasons.TOO_LARGE, "2000 bytes")
-    assert isinstance(gone, Shortfall)
+    gone = read(next(source))
+    assert large == RejectedPhoto("sea", "sea/b.jpg", rejections.TOO_LARGE, "2000 bytes")
+    assert isinstance(gone, Failure)
     assert "c.jpg could not be read" in gone.reason
 
 
@@ -69,7 +73,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path: Path) -> Non
         (("!!!/a.jpg",), "/!!!: '!!!' has no letter"),
     ],
 )
-def test_a_folder_that_will_not_do_is_told(
+def test_a_folder_that_cannot_be_used_is_an_error(
     tmp_path: Path, names: tuple[str, ...], part: str
 ) -> None:
     write(tmp_path, *names)
@@ -77,54 +81,41 @@ def test_a_folder_that_will_not_do_is_told(
         find(tmp_path)
 
 
-def test_a_hidden_folder_that_is_named_is_meant(tmp_path: Path) -> None:
+def test_a_hidden_folder_can_be_named_explicitly(tmp_path: Path) -> None:
     write(tmp_path / ".photos", "sea/a.jpg")
     assert len(find(tmp_path / ".photos")) == 1
 
 
-def test_a_folder_that_may_not_be_read_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def denied(_: Path) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(Path, "iterdir", denied)
-    with pytest.raises(ColorpipeError, match=r"could not be read \(Permission denied\)"):
-        find(tmp_path)
+def test_an_unreadable_folder_is_an_error() -> None:
+    with unprivileged_folder() as folder:
+        (folder / "photos").mkdir(mode=0)
+        with pytest.raises(ColorpipeError, match=r"could not be read \(Permission denied\)"):
+            find(folder / "photos")
 
 
-def test_a_missing_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ColorpipeError, match="inbox is not a folder; --path"):
-        list(open_source(ScrapeParams(source="folder")))
+        list(find_photos(ScrapeParams(source="folder")))
 
 
-def test_folders_that_may_not_be_read_and_links_to_nowhere_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "photos"
-    write(root, "sea/a.jpg", "sea/locked/b.jpg", "hills/a.jpg", "hills/.trash/b.jpg")
-    (root / "hills/gone.jpg").symlink_to(tmp_path / "none.jpg")
-    (root / "woods").symlink_to(tmp_path / "unplugged")
-    real = os.scandir
-
-    def denied(path: str) -> object:
-        if Path(path).name in {"locked", ".trash"}:
-            raise PermissionError(errno.EACCES, "Permission denied", path)
-        return real(path)
-
-    # Tests may run as root, who may read everything.
-    monkeypatch.setattr(os, "scandir", denied)
-    found = find(root)
-    assert [offer.url for offer in found if isinstance(offer, Offer)] == [
-        "hills/a.jpg",
-        "sea/a.jpg",
-    ]
-    assert [fall for fall in found if isinstance(fall, Shortfall)] == [
-        Shortfall("hills", f"{root}/hills/gone.jpg could not be read (No such file or directory)"),
-        Shortfall("sea", f"{root}/sea/locked could not be read (Permission denied)"),
-        Shortfall("photos", f"{root}/woods could not be read (No such file or directory)"),
-    ]
+def test_unreadable_folders_and_broken_links_are_failures() -> None:
+    with unprivileged_folder() as folder:
+        root = folder / "photos"
+        write(root, "sea/a.jpg", "sea/locked/b.jpg", "hills/a.jpg", "hills/.trash/b.jpg")
+        (root / "hills/gone.jpg").symlink_to(folder / "none.jpg")
+        (root / "woods").symlink_to(folder / "unplugged")
+        for locked in ("sea/locked", "hills/.trash"):
+            (root / locked).chmod(0)
+        found = find(root)
+        assert urls(found) == ["hills/a.jpg", "sea/a.jpg"]
+        assert [item for item in found if isinstance(item, Failure)] == [
+            Failure(
+                "hills", f"{root}/hills/gone.jpg could not be read (No such file or directory)"
+            ),
+            Failure("sea", f"{root}/sea/locked could not be read (Permission denied)"),
+            Failure("photos", f"{root}/woods could not be read (No such file or directory)"),
+        ]
 
 
 def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
@@ -132,5 +123,8 @@ def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> Non
     (tmp_path / "photos/sea/linked").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/c/back").symlink_to(tmp_path / "photos/sea")
     (tmp_path / "elsewhere/again").symlink_to(tmp_path / "elsewhere")
-    offers = [offer.url for offer in find(tmp_path / "photos") if isinstance(offer, Offer)]
-    assert offers == ["sea/a.jpg", "sea/linked/b.jpg", "sea/linked/c/d.jpg"]
+    assert urls(find(tmp_path / "photos")) == [
+        "sea/a.jpg",
+        "sea/linked/b.jpg",
+        "sea/linked/c/d.jpg",
+    ]

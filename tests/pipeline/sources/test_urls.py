@@ -6,27 +6,25 @@ import pytest
 
 from pipeline.errors import ColorpipeError
 from pipeline.params import ScrapeParams
-from pipeline.sources import open_source
-from pipeline.sources.remote import Candidate
-from pipeline.sources.urls import read_urls
+from pipeline.sources import find_photos
+from pipeline.sources.remote import Link
+from pipeline.sources.urls import read_links
 
 
-def test_a_text_file_has_a_url_a_line(tmp_path: Path) -> None:
+def test_a_text_file_has_a_url_on_each_line(tmp_path: Path) -> None:
     path = tmp_path / "my list.txt"
     path.write_text("# photos\nhttp://a/1.jpg\n\n http://a/2.jpg#x \nhttp://a/1.jpg\n")
-    assert read_urls(path) == {
-        "my-list": [Candidate("http://a/1.jpg"), Candidate("http://a/2.jpg#x")]
-    }
+    assert read_links(path) == {"my-list": [Link("http://a/1.jpg"), Link("http://a/2.jpg#x")]}
 
 
-def test_a_table_may_tell_more(tmp_path: Path) -> None:
+def test_a_table_may_have_more_columns(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(
         "name,category,url,page,license\nx,../sea,http://a/1.jpg,http://a,CC0\n,,http://a/2.jpg\n,,,\n"
     )
-    assert read_urls(path) == {
-        "sea": [Candidate("http://a/1.jpg", "http://a", "", "CC0")],
-        "list": [Candidate("http://a/2.jpg")],
+    assert read_links(path) == {
+        "sea": [Link("http://a/1.jpg", "http://a", "", "CC0")],
+        "list": [Link("http://a/2.jpg")],
     }
 
 
@@ -48,28 +46,30 @@ def test_a_table_may_tell_more(tmp_path: Path) -> None:
         ("---.txt", "# why\nhttp://a/1.jpg\n", "line 2: '---' has no"),
     ],
 )
-def test_a_file_that_will_not_do_is_told(tmp_path: Path, name: str, text: str, part: str) -> None:
+def test_a_file_that_cannot_be_used_is_an_error(
+    tmp_path: Path, name: str, text: str, part: str
+) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(ColorpipeError) as caught:
-        open_source(ScrapeParams(source="urls", path=tmp_path / name))
+        find_photos(ScrapeParams(source="urls", path=tmp_path / name))
     assert part in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
 
 
-def test_a_column_that_is_not_read_may_have_lines(tmp_path: Path) -> None:
+def test_an_unused_column_may_hold_line_breaks(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text('url,title\nhttp://a/1.jpg,"two\nlines, ""both"" mine"\nhttp://a/2.jpg,x\n')
-    assert read_urls(path) == {"list": [Candidate("http://a/1.jpg"), Candidate("http://a/2.jpg")]}
+    assert read_links(path) == {"list": [Link("http://a/1.jpg"), Link("http://a/2.jpg")]}
 
 
-def test_categories_that_differ_in_capitals_are_one_folder(tmp_path: Path) -> None:
+def test_categories_that_differ_only_in_case_are_one(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("category,url\nBeach,http://a/1.jpg\nbeach,http://a/2.jpg\n")
-    assert read_urls(path) == {"Beach": [Candidate("http://a/1.jpg"), Candidate("http://a/2.jpg")]}
+    assert read_links(path) == {"Beach": [Link("http://a/1.jpg"), Link("http://a/2.jpg")]}
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ColorpipeError, match="is missing"):
-        open_source(ScrapeParams(source="urls", path=tmp_path / "none.txt"))
+        find_photos(ScrapeParams(source="urls", path=tmp_path / "none.txt"))
     with pytest.raises(ColorpipeError, match="needs a file"):
-        open_source(ScrapeParams(source="urls"))
+        find_photos(ScrapeParams(source="urls"))
