@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.dataset.split_folder import list_pairs
 from pipeline.errors import ColorpipeError
+from pipeline.evaluation.metric_table import PHOTO_METRICS
 from pipeline.evaluation.metrics import colorfulness
-from pipeline.evaluation.scores import METRICS, Scores
+from pipeline.evaluation.scores import Scores
 from pipeline.imaging import color
 from pipeline.imaging.decode import RGB, Gray, ImageError, luma_of, open_photo
 from pipeline.inference.colorizer import Colorizer
 from pipeline.recipes.aging import aged
-from pipeline.training.photo_set import list_pairs
 
 OLD = "old prints"
 """The test photos made to look old, as a set of its own."""
@@ -162,7 +163,7 @@ def _figures(photos: HeldOut, results: Iterator[RGB]) -> Figures:
     for name, truth, result in zip(photos.photos, photos.truths, results, strict=True):
         scores.add(name, photos.name, truth, {_RESULT: result})
     summary = scores.summary(resamples=1, seed=0)
-    found = {metric.name: summary.estimate(metric, _RESULT) for metric in METRICS}
+    found = {metric.name: summary.estimate(metric, _RESULT) for metric in PHOTO_METRICS}
     values = {name: estimate.value for name, estimate in found.items() if estimate}
     return Figures(
         set=photos.name,

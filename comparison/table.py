@@ -10,8 +10,9 @@ from typing import Any
 
 from comparison.settings import COSTS, REPORTS, RESULTS, TABLE, Comparison, Question
 from pipeline.errors import ColorpipeError
+from pipeline.evaluation.metric_table import PHOTO_METRICS
 from pipeline.evaluation.report import EVERYTHING
-from pipeline.evaluation.scores import GRAY, METRICS
+from pipeline.evaluation.scores import GRAY
 from pipeline.evaluation.tables import write_series
 from pipeline.files.outputs import new_file
 
@@ -42,7 +43,7 @@ def _row(run: str, costs: Mapping[str, Any], overall: Mapping[str, Row]) -> dict
         raise ColorpipeError(f"{REPORTS} does not tell about {run}; run `dvc repro evaluate`.")
     row = {"run": run} | {name: str(costs[name]) for name in SPENT}
     row["test_photos"] = overall[run]["photos"]
-    for metric in METRICS:
+    for metric in PHOTO_METRICS:
         for name in (metric.name, f"{metric.name}_low", f"{metric.name}_high"):
             row[name] = overall[run][name]
     return row
@@ -88,9 +89,12 @@ def markdown(comparison: Comparison, rows: Sequence[Row], differences: Sequence[
             "seconds",
             "images/s",
             "peak GB",
-            *(metric.name for metric in METRICS),
+            *(metric.name for metric in PHOTO_METRICS),
         ],
-        [[*_spent(row), *(_interval(row, metric.name) for metric in METRICS)] for row in rows],
+        [
+            [*_spent(row), *(_interval(row, metric.name) for metric in PHOTO_METRICS)]
+            for row in rows
+        ],
     )
     by_run = {row["run"]: row for row in rows}
     for question in comparison.questions:

@@ -247,6 +247,14 @@ RecipeName = Literal[
     "dcgan",
 ]
 PresetName = Literal["from-scratch", "fine-tune"]
+MetricName = Literal[
+    "balanced",
+    "ciede2000",
+    "colorfulness_ratio",
+    "colorfulness_ratio_absolute",
+    "psnr",
+    "ssim",
+]
 
 
 class TrainParams(Section):
@@ -284,10 +292,10 @@ class TrainParams(Section):
         " photos, trained weights that training started from included. null keeps the best where"
         " there are validation photos, and the last otherwise.",
     )
-    metric: Literal["balanced", "ciede2000", "colorfulness_ratio"] = Field(
+    metric: MetricName = Field(
         "balanced",
-        description="What the best weights are best in: the smallest CIEDE2000, the colorfulness"
-        " ratio closest to 1, or both (balanced): CIEDE2000 x (1 + |1 - ratio|).",
+        description="The metric that the best weights are best in; balanced weighs CIEDE2000 by"
+        " colorfulness: CIEDE2000 x (1 + |1 - colorfulness ratio|).",
     )
     samples: int = Field(
         6, ge=0, le=64, description="Validation photos on the contact sheet of every epoch."

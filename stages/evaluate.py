@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline.dataset.split_folder import category_of, list_pairs
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
 from pipeline.evaluation.metrics import MIN_SIDE
 from pipeline.evaluation.report import FILES, Scorecard
-from pipeline.evaluation.scores import GRAY, TRUTH, Scores
+from pipeline.evaluation.scores import GRAY, GROUND_TRUTH, Scores
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.progress import track
 from pipeline.imaging.contact_sheet import contact_sheet
@@ -25,7 +26,6 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.models.device import choose_device
 from pipeline.models.resolve import described, find_model
 from pipeline.params import EvaluateParams
-from pipeline.training.photo_set import category_of, list_pairs
 
 COLORIZED = "colorized"
 """What the result of a single model is called; of several, each is called as its file."""
@@ -84,7 +84,8 @@ def evaluate(
     for name, path in models.items():
         recipe = colorizers[name].predictor.recipe
         print(f"Evaluating {described(path, recipe)}.", file=sys.stderr)
-    scores = Scores([*models, GRAY], inception)
+    networks = {"inception": inception.features} if inception else {}
+    scores = Scores([*models, GRAY], networks)
     shown = choose_gallery(names, params.gallery)
     gallery: dict[str, list[list[RGB]]] = defaultdict(list)
     photos = track(_read(split, names), "Evaluating", len(names))
@@ -122,7 +123,7 @@ def name_models(paths: Sequence[Path]) -> dict[str, Path]:
     whole = [path.with_suffix("").parts for path in paths]
     for length in range(1, max(map(len, whole)) + 1):
         names = ["/".join(parts[-length:]) for parts in whole]
-        if len({*names, GRAY, TRUTH}) == len(paths) + 2:
+        if len({*names, GRAY, GROUND_TRUTH}) == len(paths) + 2:
             return dict(zip(names, paths, strict=True))
     return {path.as_posix(): path for path in paths}
 
@@ -154,7 +155,7 @@ def gallery_sheet(
         for start in range(0, len(photos), abreast):
             rows.append([picture for photo in photos[start : start + abreast] for picture in photo])
             labels.append(category)
-    columns = [GRAY, *models, TRUTH] * abreast
+    columns = [GRAY, *models, GROUND_TRUTH] * abreast
     return contact_sheet(rows, labels, columns[: max(map(len, rows))])
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 import pipeline
 from pipeline.errors import ColorpipeError
+from pipeline.evaluation.metric_table import PHOTO_METRICS
 from pipeline.files.outputs import check_replaceable, new_file, new_folder, told
 from pipeline.models.device import choose_dtype, keep_freed_memory
 from pipeline.models.weights import save_generator
@@ -159,8 +160,8 @@ def _is_curve(file: str) -> bool:
 def _read(split: Path) -> tuple[PhotoSet, PhotoSet | None]:
     photos = read_photos(split, "train")
     # A split of very few photos has none to spare.
-    watched = (split / "val_y").is_dir() and any((split / "val_y").iterdir())
-    return photos, read_photos(split, "val") if watched else None
+    validates = (split / "val_y").is_dir() and any((split / "val_y").iterdir())
+    return photos, read_photos(split, "val") if validates else None
 
 
 def _devices(processes: Processes) -> str:
@@ -181,7 +182,7 @@ def _notes(
     start: InitialWeights | None,
 ) -> list[str]:
     """Say what a file of parameters has no keys for, as comments of the record of a run."""
-    best, epochs = trainer.candidates.best, trainer.recipe.settings.epochs
+    best, epochs = trainer.validation.best, trainer.recipe.settings.epochs
     kept = f"epoch {best.epoch} of {epochs}, the best" if best else f"epoch {epochs}, the last"
     return [
         f"{RECORD_BEGINS.removeprefix('# ')}: what {model.name} was trained with.",
@@ -199,14 +200,14 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, record: str, cur
         losses = trainer.losses.rows
         _write_curve(folder / "losses.tsv", losses, ("epoch", "generator"))
         # By itself: a plot would draw the phases that have none as zero.
-        judged = [
+        adversarial = [
             {name: row[name] for name in ("epoch", "discriminator")}
             for row in losses
             if "discriminator" in row
         ]
-        _write_curve(folder / "discriminator.tsv", judged, ("epoch", "discriminator"))
-        watched = ("epoch", "ciede2000", "colorfulness_ratio", "balanced")
-        _write_curve(folder / "validation.tsv", trainer.candidates.rows, watched)
+        _write_curve(folder / "discriminator.tsv", adversarial, ("epoch", "discriminator"))
+        measured = ("epoch", *(metric.name for metric in PHOTO_METRICS))
+        _write_curve(folder / "validation.tsv", trainer.validation.rows, measured)
         if sheets := trainer.checkpoint.sheets():
             (folder / SAMPLES).mkdir()
             for sheet in sheets:
@@ -222,8 +223,8 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, record: str, cur
             f"The weights {model} could not be written: {what}; the run is kept, and the same"
             " command with room for them, or with another --model, writes them at once."
         ) from error
-    if best := trainer.candidates.best:
-        metric, epochs = trainer.candidates.best_in, trainer.recipe.settings.epochs
+    if best := trainer.validation.best:
+        metric, epochs = trainer.validation.best_in, trainer.recipe.settings.epochs
         print(
             f"The best weights by {metric} are those of epoch {best.epoch} of {epochs}."
             if best.epoch

@@ -1,7 +1,7 @@
-"""How far a colorized photo is from the truth: pure functions of pixels.
+"""How far a colorized photo is from the ground truth: pure functions of pixels.
 
-Pixels are sRGB, uint8, 0 to 255, of one size; nothing here scales a photo. Every function judges a
-single photo; means over photos and their intervals are made by :mod:`pipeline.evaluation.bootstrap`.
+Pixels are sRGB, uint8, 0 to 255, of one size; nothing here scales a photo. Every function measures
+a single photo; :mod:`pipeline.evaluation.bootstrap` makes means over photos and their intervals.
 """
 
 from __future__ import annotations

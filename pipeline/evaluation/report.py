@@ -1,14 +1,23 @@
-"""The files and tables that tell how models did: what scores come to, for people and for DVC."""
+"""The files and tables of an evaluation: what the scores come to, for people and for DVC."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.evaluation.bootstrap import Estimate
-from pipeline.evaluation.scores import DISTANCES, GRAY, METRICS, Metric, PhotoScore, Scores, Summary
+from pipeline.evaluation.metric_table import (
+    PHOTO_METRICS,
+    SCORES,
+    SET_METRICS,
+    Better,
+    Metric,
+    PhotoMetric,
+    SetMetric,
+)
+from pipeline.evaluation.scores import GRAY, Scores, Summary
 from pipeline.evaluation.tables import print_table, write_metrics, write_series
 
 EVERYTHING = "(all)"
@@ -22,7 +31,7 @@ FILES = ("metrics.json", "categories.csv", "comparison.csv", "photos.csv")
 class Comparison:
     """How a result does against a baseline in one metric, on the same photos."""
 
-    metric: Metric
+    metric: PhotoMetric
     result: str
     baseline: str
     difference: Estimate | None
@@ -31,19 +40,19 @@ class Comparison:
     """The better of the two, or "" when the photos do not show which it is."""
 
 
-def compare(summary: Summary, metric: Metric, result: str, baseline: str) -> Comparison:
+def compare(summary: Summary, metric: PhotoMetric, result: str, baseline: str) -> Comparison:
     """Compare two results in one metric.
 
     One is better when the paired interval of the difference of their costs leaves out zero. The
-    cost of a colorfulness ratio is its distance from 1, whichever side it lies on.
+    cost of a colorfulness ratio is its distance from 1, on either side.
     """
-    cost = summary.difference(metric.cost, result, baseline)
+    cost = summary.cost_difference(metric, result, baseline)
     better = ""
     if cost and cost.high < 0:
         better = result
     elif cost and cost.low > 0:
         better = baseline
-    change = summary.difference(metric.statistic, result, baseline)
+    change = summary.difference(metric, result, baseline)
     return Comparison(metric, result, baseline, change, better)
 
 
@@ -68,7 +77,7 @@ class Scorecard:
         self.comparisons = [
             compare(self.overall, metric, result, baseline)
             for result, baseline in _pairs(scores.results)
-            for metric in METRICS
+            for metric in PHOTO_METRICS
         ]
 
     def write(self, folder: Path) -> None:
@@ -79,40 +88,49 @@ class Scorecard:
         self._write_comparisons(comparison)
         write_series(
             photos,
-            [field.name for field in fields(PhotoScore)],
+            ["photo", "category", "result", *SCORES],
             (
-                [round(cell, 4) if isinstance(cell, float) else cell for cell in astuple(score)]
-                for score in self.scores.photos
+                [
+                    scored.photo,
+                    scored.category,
+                    scored.result,
+                    *(round(scored.scores[name], 4) for name in SCORES),
+                ]
+                for scored in self.scores.photos
             ),
         )
 
     def metrics(self) -> dict[str, Any]:
         """Return every metric over all photos, by metric and then by result; null: not defined."""
         found: dict[str, Any] = {"photos": self.overall.count}
-        for metric in METRICS:
+        for metric in PHOTO_METRICS:
             found[metric.name] = {
                 result: _rounded(self.overall.estimate(metric, result), metric.digits)
                 for result in self.scores.results
             }
-        for name in self.distances[GRAY]:
-            found[name] = {
-                result: _plain(self.distances[result][name], DISTANCES[name].digits)
+        for distance in self._set_metrics():
+            found[distance.name] = {
+                result: _plain(self.distances[result][distance.name], distance.digits)
                 for result in self.scores.results
             }
         if self.inception:
             found["inception"] = self.inception
         return found
 
+    def _set_metrics(self) -> list[SetMetric]:
+        """Those that were computed."""
+        return [metric for metric in SET_METRICS if metric.name in self.distances[GRAY]]
+
     def _write_categories(self, path: Path) -> None:
         """Write a row a category and result; ``label`` names both, for a bar a row."""
         columns = ["label", "category", "result", "photos"]
-        for metric in METRICS:
+        for metric in PHOTO_METRICS:
             columns += [metric.name, f"{metric.name}_low", f"{metric.name}_high"]
         rows = []
         for category, summary in self.summaries.items():
             for result in self.scores.results:
                 row: list[Any] = [f"{category} {result}", category, result, summary.count]
-                for metric in METRICS:
+                for metric in PHOTO_METRICS:
                     row += _cells(summary.estimate(metric, result), metric.digits)
                 rows.append(row)
         write_series(path, columns, rows)
@@ -138,17 +156,16 @@ class Scorecard:
         results = self.scores.results
         rows = [
             [
-                metric.title,
+                metric.heading,
                 *(_text(self.overall.estimate(metric, r), metric.digits) for r in results),
             ]
-            for metric in METRICS
+            for metric in PHOTO_METRICS
         ]
-        for name in self.distances[GRAY]:
-            distance = DISTANCES[name]
-            values = [self.distances[result][name] for result in results]
+        for distance in self._set_metrics():
+            values = [self.distances[result][distance.name] for result in results]
             rows.append(
                 [
-                    distance.title,
+                    distance.heading,
                     *("–" if v is None else f"{v:.{distance.digits}f}" for v in values),
                 ]
             )
@@ -156,8 +173,7 @@ class Scorecard:
             f"{self.overall.count} photos, mean (95 % interval)",
             ["", *results],
             rows,
-            "More is better for PSNR and SSIM, less for CIEDE2000 and distances; a colorfulness"
-            " ratio of 1 is the truth's.",
+            _what_is_better([*PHOTO_METRICS, *self._set_metrics()]),
         )
         for result, baseline in _pairs(results):
             print_table(
@@ -165,7 +181,7 @@ class Scorecard:
                 ["", "difference", "better"],
                 [
                     [
-                        c.metric.title,
+                        c.metric.heading,
                         _text(c.difference, c.metric.digits + 1),
                         c.better or "not shown",
                     ]
@@ -173,6 +189,16 @@ class Scorecard:
                     if (c.result, c.baseline) == (result, baseline)
                 ],
             )
+
+
+def _what_is_better(metrics: Sequence[Metric]) -> str:
+    words: Mapping[Better, str] = {"more": "More", "less": "Less", "one": "Exactly 1"}
+    sentences = []
+    for better, word in words.items():
+        titles = [metric.title for metric in metrics if metric.better == better]
+        if titles:
+            sentences.append(f"{word} is better: {', '.join(titles)}.")
+    return " ".join(sentences)
 
 
 def _pairs(results: Sequence[str]) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from pipeline.dataset.split_folder import category_of, list_pairs
 from pipeline.errors import ColorpipeError
 from pipeline.files.outputs import new_file
 from pipeline.files.progress import track
@@ -58,41 +59,6 @@ class PhotoSet:
         """For each photo (N,) the place of its category in ``categories``."""
         places = {category: place for place, category in enumerate(self.categories)}
         return np.array([places[category_of(name)] for name in self.names], np.int64)
-
-
-def category_of(name: str) -> str:
-    """Return the category in a name of the split: ``sea`` of ``sea-0123456789abcdef.png``."""
-    return name.rpartition("-")[0]
-
-
-def list_pairs(split: Path, part: str) -> list[str]:
-    """Return the sorted file names that ``split/<part>_x`` and ``split/<part>_y`` both hold.
-
-    Raises:
-        ColorpipeError: a folder is missing or empty, or a photo stands on one side only.
-    """
-    x, y = (_names(split / f"{part}_{side}") for side in "xy")
-    if unpaired := sorted(set(x) ^ set(y)):
-        there = "x" if unpaired[0] in x else "y"
-        raise ColorpipeError(
-            f"{split / f'{part}_{there}' / unpaired[0]} has no counterpart of the same name on the"
-            f" other side ({len(unpaired)} such files); run `colorpipe split` again."
-        )
-    if not y:
-        raise ColorpipeError(
-            f"{split / f'{part}_y'} holds no photos; run the stages before, or look into"
-            " reports/clean.csv for why none was kept."
-        )
-    return y
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ColorpipeError(
-            f"The folder {folder} is missing; run `colorpipe split` first."
-        ) from error
 
 
 def read_photos(split: Path, part: str, cache: Path = CACHE) -> PhotoSet:

@@ -19,6 +19,7 @@ from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.files.interruptions import StopRequest, interruptions
 from pipeline.files.progress import ProgressReport
 from pipeline.models.device import memory_errors, place, speed_up
+from pipeline.params import MetricName
 from pipeline.recipes.base import (
     CATEGORY_HEAD,
     DISCRIMINATOR,
@@ -28,13 +29,12 @@ from pipeline.recipes.base import (
     Recipe,
     Update,
 )
-from pipeline.training.candidates import Candidates
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.distributed import Processes, gradients, running_means
 from pipeline.training.ema import move_towards
 from pipeline.training.loss_log import LossTable
 from pipeline.training.photo_set import BatchSampler, PhotoSet
-from pipeline.training.validation import MetricName
+from pipeline.training.validation import Validation
 
 CHECKPOINT_INTERVAL = 60.0
 """Seconds between two checkpoints."""
@@ -53,7 +53,7 @@ class Trainer:
     Args:
         recipe: what to train.
         photos: the photos to learn from.
-        validation: photos to watch, not learned from; None for none.
+        validation: photos to validate with, which are not learned from; None for none.
         seed: draws initial weights, orders, crops and dropout.
         processes: where to compute, and with how many processes.
         dtype: what to compute convolutions in: bfloat16 (by autocast) or float32.
@@ -89,7 +89,7 @@ class Trainer:
         self.processes = processes
         self.dtype = dtype
         self.checkpoint = checkpoint
-        self.candidates = Candidates(
+        self.validation = Validation(
             recipe,
             validation,
             checkpoint,
@@ -170,7 +170,7 @@ class Trainer:
         ):
             # Trained weights may be better than all that comes of them; untrained ones are not.
             if self.step == 0 and self.start is not None:
-                self._look(0)
+                self._validate(0)
             if self.step < self.steps:
                 self._loop(stop, report)
                 # What is made of the run may fail to be written, and is not to cost the run. Where
@@ -178,7 +178,7 @@ class Trainer:
                 with contextlib.suppress(ColorpipeError):
                     self._save()
         result = self._result()
-        if best := self.candidates.best:
+        if best := self.validation.best:
             result.load_state_dict(best.weights)
         return result.eval()
 
@@ -213,7 +213,7 @@ class Trainer:
             detail = self._detail(epoch)
             if ended:
                 self.losses.end_epoch(epoch + 1)
-                self._look(epoch + 1)
+                self._validate(epoch + 1)
             self.seconds = time.monotonic() - started
             if report:
                 report.advance(batch_size, detail)
@@ -293,9 +293,9 @@ class Trainer:
             for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
                 group["lr"] = rate * factor
 
-    def _look(self, epoch: int) -> None:
+    def _validate(self, epoch: int) -> None:
         if self.processes.first:
-            self.candidates.look(epoch, self._result())
+            self.validation.validate(epoch, self._result())
 
     def _result(self) -> nn.Module:
         """Return what training would end with now: the average, with the start's share in it.
@@ -328,7 +328,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "losses": self.losses.state(),
-            **self.candidates.state(),
+            **self.validation.state(),
         }
         self.checkpoint.save(state)
 
@@ -357,7 +357,7 @@ class Trainer:
             self.step = state["step"]
             self.seconds = state["seconds"]
             self.losses = LossTable.of(state["losses"])
-            self.candidates.restore(state)
+            self.validation.restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ColorpipeError(
                 f"The checkpoint {self.checkpoint.path} is of another version or another recipe;"
@@ -369,7 +369,7 @@ class Trainer:
         modules = list(self.networks.values())
         values = [value for module in modules for value in module.state_dict().values()]
         moments = [weight for module in modules for weight in module.parameters()]
-        copies = bool(self.recipe.settings.ema) + (self.candidates.best_in is not None)
+        copies = bool(self.recipe.settings.ema) + (self.validation.best_in is not None)
         return _bytes(values) + 2 * _bytes(moments) + copies * _bytes(self.generator.parameters())
 
     def _reporting(self) -> contextlib.AbstractContextManager[ProgressReport | None]:

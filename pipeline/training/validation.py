@@ -1,11 +1,15 @@
-"""A look at photos that are not learned from, after every epoch."""
+"""Validation after every epoch: how well photos that are not learned from are colored by then.
+
+The weights that color them best are kept. What is measured, and what the best weights may be best
+in, are the metrics of single photos in :mod:`pipeline.evaluation.metric_table`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,64 +17,144 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from pipeline.evaluation.metrics import colorfulness, mean_ciede2000
-from pipeline.imaging.color import chroma_over, luma, rgb_to_lab
+from pipeline.errors import ColorpipeError
+from pipeline.evaluation.metric_table import PHOTO_METRICS, SCORES, Picture, find_metric
+from pipeline.evaluation.scores import GRAY, GROUND_TRUTH
+from pipeline.files.outputs import new_file
+from pipeline.imaging.color import chroma_over, luma
 from pipeline.imaging.contact_sheet import contact_sheet
 from pipeline.imaging.decode import RGB
+from pipeline.params import MetricName
 from pipeline.recipes.base import Recipe
-from pipeline.training.photo_set import resized, to_tensor
+from pipeline.training.checkpoints import Checkpoint
+from pipeline.training.loss_log import Curve
+from pipeline.training.photo_set import PhotoSet, resized, to_tensor
 
-Measures = Mapping[str, float]
-"""``ciede2000``, and ``colorfulness_ratio``, the photos' own being 1; means over photos."""
-
-MetricName = Literal["balanced", "ciede2000", "colorfulness_ratio"]
-
-
-def balanced(measures: Measures) -> float:
-    """Return CIEDE2000 times ``1 + |1 - colorfulness ratio|``: right colors, and as strong.
-
-    CIEDE2000 alone is least for timid colors: where a red and a green are equally likely, the gray
-    between them is off by less than either. Here gray costs twice its difference, and so do colors
-    that are twice too strong.
-    """
-    return measures["ciede2000"] * (1 + abs(1 - measures["colorfulness_ratio"]))
-
-
-def _off_the_ratio(measures: Measures) -> float:
-    """A ratio of 2 is as bad as one of 1/2."""
-    return abs(math.log(max(measures["colorfulness_ratio"], 1e-6)))
-
-
-COSTS: Mapping[MetricName, Callable[[Measures], float]] = {
-    "balanced": balanced,
-    "ciede2000": lambda measures: measures["ciede2000"],
-    "colorfulness_ratio": _off_the_ratio,
-}
-"""How bad a look's measures are, by what is to be best."""
+MOST_PHOTOS = 64
+"""Validation uses at most this many photos: it is repeated after each epoch."""
 
 _BATCH = 8
 _CELL = 128
 
 
-@dataclass(frozen=True)
-class Look:
-    """What was seen: means over the photos, and the pictures of some."""
+@dataclass
+class Best:
+    """The weights that did best on the validation photos so far."""
 
-    measures: Measures
+    epoch: int
+    """0 for the weights that training started from."""
+    cost: float
+    """By :meth:`pipeline.evaluation.metric_table.Metric.cost`."""
+    weights: dict[str, torch.Tensor]
+
+
+class Validation:
+    """Validates the generator after each epoch, and keeps its best weights.
+
+    Args:
+        recipe: what is trained.
+        photos: the validation photos; without any nothing happens.
+        checkpoint: where the contact sheets are kept until the run ends.
+        device: where to compute.
+        dtype: what to compute convolutions in.
+        best_in: the metric by which the best weights are kept; None keeps none.
+        samples: photos on each contact sheet; 0 makes none.
+
+    Raises:
+        ColorpipeError: the best weights are asked for and there are no validation photos.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        photos: PhotoSet | None,
+        checkpoint: Checkpoint,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        best_in: MetricName | None,
+        samples: int,
+    ) -> None:
+        if best_in is not None and photos is None:
+            raise ColorpipeError(
+                "train.keep is 'best', but the split has no validation photos to choose by; set"
+                " split.val_fraction above 0, or train.keep to 'last'."
+            )
+        self.recipe = recipe
+        self.photos = photos
+        self.checkpoint = checkpoint
+        self.device = device
+        self.dtype = dtype
+        self.best_in = best_in
+        self.samples = samples
+        self.rows: Curve = []
+        """A row an epoch: its number and the metrics that are defined."""
+        self.best: Best | None = None
+
+    def validate(self, epoch: int, generator: nn.Module) -> None:
+        """Measure the weights at the end of ``epoch``; those before the first step are epoch 0."""
+        if self.photos is None:
+            return
+        # Evenly from all categories, by which names are sorted.
+        count = min(len(self.photos), MOST_PHOTOS)
+        places = np.linspace(0, len(self.photos) - 1, count).astype(int)
+        measured = measure(
+            self.recipe,
+            generator,
+            self.photos.pixels[places],
+            self.device,
+            self.dtype,
+            shown=self.samples,
+        )
+        metrics = measured.metrics
+        defined = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        self.rows.append({"epoch": float(epoch), **defined})
+        if measured.results:
+            with new_file(self.checkpoint.sheet(epoch)) as temporary:
+                measured.sheet(f"epoch {epoch}").save(temporary)
+        if self.best_in in defined:
+            cost = find_metric(self.best_in).cost(defined[self.best_in])
+            if self.best is None or cost < self.best.cost:
+                weights = {
+                    name: value.detach().to("cpu", copy=True)
+                    for name, value in generator.state_dict().items()
+                }
+                self.best = Best(epoch, cost, weights)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint has to keep."""
+        return {"validation": self.rows, "best": vars(self.best) if self.best else None}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state` returned.
+
+        Raises:
+            KeyError, TypeError: it is of another version.
+        """
+        self.rows = state["validation"]
+        self.best = Best(**state["best"]) if state["best"] else None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How well a generator colors photos, and what it made of some of them."""
+
+    metrics: Mapping[str, float]
+    """Those of single photos, by name; NaN or infinite where one is not defined."""
     truths: list[RGB]
-    made: list[RGB]
+    results: list[RGB]
 
     def sheet(self, label: str) -> Image.Image:
-        """Lay out gray, colorized and true pictures in three rows; ``label`` is the second's."""
+        """Lay out gray, colorized and original pictures in three rows; the second is ``label``."""
         grays = [np.repeat(luma(truth)[..., None], 3, axis=2) for truth in self.truths]
         return contact_sheet(
-            [grays, self.made, self.truths],
-            ["gray", label, "truth"],
-            cell=min(max(self.made[0].shape), _CELL),
+            [grays, self.results, self.truths],
+            [GRAY, label, GROUND_TRUTH],
+            cell=min(max(self.results[0].shape), _CELL),
         )
 
 
-def watch(
+def measure(
     recipe: Recipe,
     generator: nn.Module,
     pixels: NDArray[np.uint8],
@@ -78,7 +162,7 @@ def watch(
     dtype: torch.dtype,
     *,
     shown: int = 0,
-) -> Look:
+) -> Measured:
     """Colorize sRGB photos (N, H, W, 3) at the recipe's training size and measure the results.
 
     ``shown`` of the pictures, evenly chosen, are returned too; the generator is left in the mode
@@ -87,26 +171,23 @@ def watch(
     chosen = set(np.linspace(0, len(pixels) - 1, min(shown, len(pixels))).astype(int).tolist())
     was_training = generator.training
     generator.eval()
-    differences, made_colors, true_colors = [], [], []
+    scores: dict[str, list[float]] = {name: [] for name in SCORES}
     shown_truths: list[RGB] = []
-    shown_made: list[RGB] = []
+    shown_results: list[RGB] = []
     for start in range(0, len(pixels), _BATCH):
         truths = _at_size(pixels[start : start + _BATCH], recipe.settings.size)
-        for truth, made in zip(
-            truths, _colorized(recipe, generator, truths, device, dtype), strict=True
-        ):
-            differences.append(mean_ciede2000(rgb_to_lab(made), rgb_to_lab(truth)))
-            made_colors.append(colorfulness(made))
-            true_colors.append(colorfulness(truth))
-            if len(differences) - 1 in chosen:
+        results = _colorized(recipe, generator, truths, device, dtype)
+        for place, (truth, result) in enumerate(zip(truths, results, strict=True), start):
+            pair = Picture(result), Picture(truth)
+            for name, score in SCORES.items():
+                scores[name].append(score(*pair))
+            if place in chosen:
                 shown_truths.append(truth)
-                shown_made.append(made)
+                shown_results.append(result)
     generator.train(was_training)
-    measures = {
-        "ciede2000": float(np.mean(differences)),
-        "colorfulness_ratio": float(np.mean(made_colors) / max(np.mean(true_colors), 1e-6)),
-    }
-    return Look(measures, shown_truths, shown_made)
+    means = {name: float(np.mean(values)) for name, values in scores.items()}
+    metrics = {metric.name: metric.value(means) for metric in PHOTO_METRICS}
+    return Measured(metrics, shown_truths, shown_results)
 
 
 def _at_size(pixels: NDArray[np.uint8], size: int) -> Sequence[RGB]:

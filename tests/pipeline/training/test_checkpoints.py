@@ -148,7 +148,8 @@ def test_a_lock_that_cannot_be_made_is_said(tmp_path):
 
 def test_a_killed_process_holds_no_run(tmp_path):
     hold = (
-        "import sys; from pathlib import Path; from pipeline.training.checkpoints import Checkpoint\n"
+        "import sys; from pathlib import Path\n"
+        "from pipeline.training.checkpoints import Checkpoint\n"
         "with Checkpoint('abc', Path(sys.argv[1])).held(): print('held', flush=True); input()"
     )
     with subprocess.Popen(

@@ -9,7 +9,6 @@ from pipeline.recipes.base import CROPS, FLIPS, JITTER
 from pipeline.training.photo_set import (
     BatchSampler,
     PhotoSet,
-    list_pairs,
     read_photos,
     resized,
     to_tensor,
@@ -46,18 +45,6 @@ def test_a_changed_photo_is_noticed(split, photos, tmp_path):
     again = read_photos(split, "train", tmp_path / "cache")
     assert again.fingerprint != photos.fingerprint
     assert np.array_equal(again.pixels[0], photos.pixels[0][:, ::-1])
-
-
-def test_wrong_splits_are_named(split, tmp_path):
-    with pytest.raises(ColorpipeError, match="missing; run `colorpipe split`"):
-        list_pairs(tmp_path, "train")
-    (split / "train_x" / "astronaut-000.png").unlink()
-    with pytest.raises(ColorpipeError, match=r"train_y/astronaut-000\.png has no counterpart"):
-        list_pairs(split, "train")
-    for side in "xy":
-        (tmp_path / f"train_{side}").mkdir()
-    with pytest.raises(ColorpipeError, match="holds no photos"):
-        list_pairs(tmp_path, "train")
 
 
 def test_photos_of_two_sizes_and_damaged_ones_are_named(split, tmp_path):

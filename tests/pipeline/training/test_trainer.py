@@ -5,13 +5,13 @@ from splits import make_split
 from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.files.interruptions import StopRequest
 from pipeline.recipes import get_recipe
-from pipeline.training import candidates
 from pipeline.training import trainer as training
+from pipeline.training import validation
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.distributed import Processes
 from pipeline.training.photo_set import read_photos
 from pipeline.training.trainer import Trainer
-from pipeline.training.validation import Look, watch
+from pipeline.training.validation import Measured, measure
 
 SETTINGS = {"epochs": 4, "batch_size": 4, "size": 32, "width": 8, "adversarial_share": 0.5}
 
@@ -80,7 +80,7 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(data, tmp_path, monkeypa
     resumed = make_trainer(data, Checkpoint("parts", tmp_path))
     assert torch.equal(weights(resumed.run()), expected)
     assert resumed.losses.rows == whole.losses.rows
-    assert resumed.candidates.rows == whole.candidates.rows
+    assert resumed.validation.rows == whole.validation.rows
 
 
 class Second(Processes):
@@ -126,7 +126,7 @@ def test_losses_are_kept_by_epoch_and_phase(data, tmp_path):
     trainer.run()
     assert [row["epoch"] for row in trainer.losses.rows] == [1, 2, 3, 4]
     assert ["discriminator" in row for row in trainer.losses.rows] == [False, False, True, True]
-    assert all(row["ciede2000"] > 0 for row in trainer.candidates.rows)
+    assert all(row["ciede2000"] > 0 for row in trainer.validation.rows)
 
 
 def test_it_learns_the_photos(data, tmp_path):
@@ -141,8 +141,8 @@ def test_it_learns_the_photos(data, tmp_path):
         adversarial_share=0,
     )
     recipe, cpu = trainer.recipe, torch.device("cpu")
-    gray = watch(recipe, trainer.generator, photos.pixels, cpu, torch.float32).measures
-    made = watch(recipe, trainer.run(), photos.pixels, cpu, torch.float32).measures
+    gray = measure(recipe, trainer.generator, photos.pixels, cpu, torch.float32).metrics
+    made = measure(recipe, trainer.run(), photos.pixels, cpu, torch.float32).metrics
     assert made["ciede2000"] < 0.6 * gray["ciede2000"]
     assert 0.5 < made["colorfulness_ratio"] < 1.3
 
@@ -258,14 +258,14 @@ def test_the_best_weights_by_the_metric_are_kept(data, tmp_path, monkeypatch):
 
     def look(recipe, generator, *arguments, **options):
         seen.append(weights(generator).clone())
-        return Look({"ciede2000": next(costs), "colorfulness_ratio": 1.0}, [], [])
+        return Measured({"ciede2000": next(costs), "colorfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(candidates, "watch", look)
+    monkeypatch.setattr(validation, "measure", look)
     trainer = make_trainer(
         data, Checkpoint("run", tmp_path), options={"best_in": "ciede2000"}, ema=0.9
     )
     generator = trainer.run()
-    assert trainer.candidates.best.epoch == 2
+    assert trainer.validation.best.epoch == 2
     assert torch.equal(weights(generator), seen[1])
     assert not torch.equal(seen[1], seen[3])
 
@@ -275,9 +275,9 @@ def test_the_best_weights_outlive_a_stop(data, tmp_path, monkeypatch):
     costs = iter([3.0, 1.0, 2.0, 4.0] * 2)
 
     def look(*arguments, **options):
-        return Look({"ciede2000": next(costs), "colorfulness_ratio": 1.0}, [], [])
+        return Measured({"ciede2000": next(costs), "colorfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(candidates, "watch", look)
+    monkeypatch.setattr(validation, "measure", look)
     best = {"options": {"best_in": "ciede2000"}}
     expected = weights(make_trainer(data, Checkpoint("whole", tmp_path), **best).run())
     stopped = make_trainer(data, Checkpoint("parts", tmp_path), **best)
@@ -286,7 +286,7 @@ def test_the_best_weights_outlive_a_stop(data, tmp_path, monkeypatch):
         stopped.run()
     resumed = make_trainer(data, Checkpoint("parts", tmp_path), **best)
     assert torch.equal(weights(resumed.run()), expected)
-    assert resumed.candidates.best.epoch == 2
+    assert resumed.validation.best.epoch == 2
 
 
 def trained(data):
@@ -336,9 +336,9 @@ def test_a_start_has_its_share_in_what_is_looked_at_and_in_what_training_ends_wi
 
     def look(recipe, generator, *arguments, **options):
         seen.append(weights(generator).clone())
-        return Look({"ciede2000": 1.0, "colorfulness_ratio": 1.0}, [], [])
+        return Measured({"ciede2000": 1.0, "colorfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(candidates, "watch", look)
+    monkeypatch.setattr(validation, "measure", look)
     start = trained(data)
 
     def run(share):
@@ -374,15 +374,15 @@ def test_a_start_is_kept_when_no_epoch_is_better(data, tmp_path, monkeypatch, co
 
     def look(recipe, generator, *arguments, **options):
         seen.append(weights(generator).clone())
-        return Look({"ciede2000": float(next(left)), "colorfulness_ratio": 1.0}, [], [])
+        return Measured({"ciede2000": float(next(left)), "colorfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(candidates, "watch", look)
+    monkeypatch.setattr(validation, "measure", look)
     start = trained(data)
     options = {"start": start, "best_in": "balanced"}
     trainer = make_trainer(data, Checkpoint("run", tmp_path), options=options, ema=0.9)
     generator = trainer.run()
-    assert [row["epoch"] for row in trainer.candidates.rows] == [0, 1, 2, 3, 4]
-    assert trainer.candidates.best.epoch == best
+    assert [row["epoch"] for row in trainer.validation.rows] == [0, 1, 2, 3, 4]
+    assert trainer.validation.best.epoch == best
     assert torch.equal(weights(generator), seen[best])
     assert torch.equal(seen[0], torch.cat([value.flatten().float() for value in start.values()]))
 
@@ -396,7 +396,7 @@ def test_a_start_is_looked_at_once_and_outlives_a_stop(data, tmp_path, monkeypat
         stopped.run()
     resumed = make_trainer(data, checkpoint, options=options)
     resumed.run()
-    assert [row["epoch"] for row in resumed.candidates.rows] == [0, 1, 2, 3, 4]
+    assert [row["epoch"] for row in resumed.validation.rows] == [0, 1, 2, 3, 4]
     assert checkpoint.sheets()[0].name == "epoch-0000.png"
 
 
