@@ -114,8 +114,8 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
     if processes.first:
         print(
             f"Training {recipe.name} from {start.path if start else plan.init} (preset"
-            f" {plan.preset}) on {len(photos)} photos: {recipe.settings.epochs} epochs at a rate of"
-            f" {recipe.settings.learning_rate:g} on {recipe.settings.size} px, on"
+            f" {plan.preset}) on {len(photos)} photos: epochs {recipe.settings.epochs}, rate"
+            f" {recipe.settings.learning_rate:g}, {recipe.settings.size} px, on"
             f" {_devices(processes)} in {_name(dtype)}."
         )
     with checkpoint.held() if processes.first else contextlib.nullcontext():

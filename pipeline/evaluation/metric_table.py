@@ -169,7 +169,7 @@ PHOTO_METRICS: tuple[PhotoMetric, ...] = (
     ),
     PhotoMetric(
         name="colorfulness_ratio_absolute",
-        title="Colorfulness ratio of absolute values",
+        title="Absolute colorfulness ratio",
         unit="",
         digits=3,
         better="one",
@@ -181,7 +181,7 @@ PHOTO_METRICS: tuple[PhotoMetric, ...] = (
     ),
     PhotoMetric(
         name="balanced",
-        title="Balanced: CIEDE2000 and colorfulness",
+        title="Balanced CIEDE2000",
         unit="",
         digits=2,
         better="less",

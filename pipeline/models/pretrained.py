@@ -15,20 +15,21 @@ PRETRAINED = "pretrained"
 RECIPE = "colorpipe"
 """The recipe that made them."""
 
-_FILE = "models/colorpipe.safetensors"
+_FILE = "colorpipe.safetensors"
 
 
 def shipped_weights() -> Path:
-    """Return the file: inside the installed package, or beside the package in a checkout.
+    """Return the file: beside this module when installed, in ``models`` in a checkout.
 
     Raises:
         ColorpipeError: it is at neither place.
     """
-    package = Path(__file__).parent
-    for folder in (package, package.parent):
+    here = Path(__file__).parent
+    checkout = here.parents[1] / "models"
+    for folder in (here, checkout):
         if (folder / _FILE).is_file():
             return folder / _FILE
     raise ColorpipeError(
-        f"The weights that ship with colorpipe are missing ({package.parent / _FILE}); install it"
-        f" again, or bring them back with `git restore {_FILE}`."
+        f"The pretrained weights are missing ({checkout / _FILE}); install colorpipe again, or"
+        f" restore them with `git restore models/{_FILE}`."
     )

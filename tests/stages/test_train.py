@@ -1,6 +1,7 @@
 import csv
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from splits import make_split
 from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.weights import halve, load_generator, save_generator
-from pipeline.params import TrainParams
+from pipeline.params import TrainParams, read_params
 from pipeline.recipes import get_recipe
 from pipeline.training.checkpoints import run_key
 from pipeline.training.trainer import Trainer
@@ -84,6 +85,34 @@ def test_twice_the_same_bytes(tmp_path):
         seen.append(contents(tmp_path))
     assert len(seen[0]) == 7
     assert seen[0] == seen[1]
+
+
+def test_the_record_beside_the_weights_trains_them_again(tmp_path):
+    split = make_split(tmp_path / "split")
+    run(split)
+    model, curves = outs(split)
+    record = model.with_suffix(".yaml")
+    text = record.read_text()
+    assert "\n# Weights kept: those of epoch " in text
+    assert re.search(r"\n  epochs: 2 +# given\n", text)
+    assert re.search(r"\n    dropout: 0.3 +# recipe colorpipe\n", text)
+    params = read_params(record, required=True).train
+    assert (params.keep, params.device, params.precision) == ("best", "cpu", "float32")
+    train(split, tmp_path / "again.safetensors", tmp_path / "again", params)
+    assert (tmp_path / "again.safetensors").read_bytes() == model.read_bytes()
+
+
+def test_a_file_that_is_no_record_is_not_replaced_by_one(tmp_path):
+    split = make_split(tmp_path / "split")
+    mine = tmp_path / "models" / "generator.yaml"
+    mine.parent.mkdir()
+    mine.write_text("train: {}\n")
+    with pytest.raises(ColorpipeError, match=r"generator\.yaml would be replaced .* --model\.$"):
+        run(split)
+    assert mine.read_text() == "train: {}\n"
+    mine.unlink()
+    for _ in range(2):
+        run(split, epochs=1)
 
 
 def contents(folder):
@@ -225,7 +254,7 @@ def test_mistakes_are_said_before_anything_is_written(tmp_path):
 TRAIN = """
 from pathlib import Path
 from pipeline.training import trainer as training
-from pipeline.params import TrainParams
+from pipeline.params import TrainParams, read_params
 from stages.train import train
 
 training.CHECKPOINT_INTERVAL = 0.0

@@ -161,7 +161,8 @@ def test_processes_that_do_not_find_the_same_checkpoint_do_not_go_on(tmp_path):
 def test_a_single_process_agrees_with_itself_and_imports_no_launcher():
     code = (
         "import sys, torch; from pipeline.training.distributed import Processes;"
-        " p = Processes('cpu'); t = torch.ones(2); p.average([t]); p.wait(); assert p.first and t.tolist() == [1, 1];"
+        " p = Processes('cpu'); t = torch.ones(2); p.average([t]); p.wait();"
+        " assert p.first and t.tolist() == [1, 1];"
         " assert 'accelerate' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "WORLD_SIZE": "1"})

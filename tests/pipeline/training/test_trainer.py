@@ -378,7 +378,7 @@ def test_a_start_is_kept_when_no_epoch_is_better(data, tmp_path, monkeypatch, co
 
     monkeypatch.setattr(validation, "measure", look)
     start = trained(data)
-    options = {"start": start, "best_in": "balanced"}
+    options = {"start": start, "best_in": "ciede2000"}
     trainer = make_trainer(data, Checkpoint("run", tmp_path), options=options, ema=0.9)
     generator = trainer.run()
     assert [row["epoch"] for row in trainer.validation.rows] == [0, 1, 2, 3, 4]
