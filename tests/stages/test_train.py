@@ -90,7 +90,7 @@ def test_twice_the_same_bytes(tmp_path):
 def test_the_record_beside_the_weights_trains_them_again(tmp_path):
     split = make_split(tmp_path / "split")
     run(split)
-    model, curves = outs(split)
+    model = outs(split)[0]
     record = model.with_suffix(".yaml")
     text = record.read_text()
     assert "\n# Weights kept: those of epoch " in text
