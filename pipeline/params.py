@@ -304,7 +304,7 @@ class TrainParams(Section):
         "auto", description="Where to compute. auto prefers CUDA, then MPS, then the CPU."
     )
     precision: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", description="auto takes bfloat16 where it is faster."
+        "auto", description="Type of the arithmetic. auto takes bfloat16 where it is faster."
     )
     compile: bool = Field(
         False, description="Compile the networks (torch.compile): a slow start, then faster steps."

@@ -31,6 +31,10 @@ _PARAMS_FILE = Annotated[
 ]
 
 
+_WIDEST = 30
+"""Characters that a list of choices may have in the column before the descriptions."""
+
+
 def stage_command(
     app: typer.Typer,
     section: type[Section],
@@ -117,6 +121,7 @@ def _option(key: str, field: FieldInfo) -> Any:
     declaration = _flag(key)
     kind: Any = str
     metavar: str | None = "TEXT"
+    description = field.description or ""
     if field.annotation is bool:
         declaration, kind, metavar = f"{declaration}/--no-{declaration[2:]}", bool, None
     elif get_origin(field.annotation) is tuple:
@@ -125,13 +130,18 @@ def _option(key: str, field: FieldInfo) -> Any:
         kind, metavar = list[str], "KEY=VALUE"
     elif choices:
         metavar = f"[{'|'.join(choices)}]"
+        # A wide column of them would leave no room for the descriptions.
+        if len(metavar) > _WIDEST:
+            metavar = "NAME"
+            if not all(choice in description for choice in choices):
+                description += f" One of: {', '.join(choices)}."
     elif int in kinds or float in kinds:
         metavar = "INTEGER" if int in kinds else "FLOAT"
     elif Path in kinds:
         kind, metavar = Path, "PATH"
     option = typer.Option(
         declaration,
-        help=field.description,
+        help=description,
         metavar=metavar,
         autocompletion=_completion(choices) if choices else None,
         show_default=False,
