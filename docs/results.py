@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.dataset.manifest import MANIFEST, RawPhoto, read_table
+from pipeline.dataset.manifest import MANIFEST, RawPhoto
+from pipeline.files.csv_tables import read_table
 from pipeline.imaging.contact_sheet import contact_sheet
 
 SUBJECTS = ("rocket", "chelsea", "astronaut", "hubble", "coffee")

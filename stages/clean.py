@@ -14,7 +14,7 @@ import functools
 import itertools
 from array import array
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.dataset.clean_report import Tally, dropped_sheet
 from pipeline.dataset.filters import (
@@ -28,19 +28,20 @@ from pipeline.dataset.filters import (
     screen,
 )
 from pipeline.dataset.hashing import duplicates_of
-from pipeline.dataset.manifest import MANIFEST, REJECTED, write_table
+from pipeline.dataset.manifest import MANIFEST, REJECTED
 from pipeline.dataset.spool import Spool, spooling
 from pipeline.dataset.squares import Ahead, making
 from pipeline.errors import ColorpipeError, Failure
+from pipeline.files.csv_tables import write_table
 from pipeline.files.listing import (
-    LONGEST,
-    distinct_stems,
     files_below,
+    files_in,
     folders_in,
-    printable,
-    stem_and_suffix,
+    leads_to_folder,
+    visible_entries,
 )
-from pipeline.files.outputs import check_replaceable, new_file, new_folder, told, write_bytes
+from pipeline.files.names import LONGEST, distinct_stems, printable
+from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
 from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import track
 from pipeline.imaging.decode import EXTENSIONS
@@ -104,7 +105,7 @@ def clean(
         else:
             table, sheet = files
             write_table(table, tally, CleanRow)
-            write_bytes(sheet, png.encode(dropped_sheet(raw, tally)))
+            sheet.write_bytes(png.encode(dropped_sheet(raw, tally)))
         if not tally.fit:
             where = "" if dry_run else f"; {report} says why"
             raise _NothingFitError(f"None of the {tally.total} files in {raw} is fit{where}.")
@@ -130,15 +131,15 @@ def _cleaned_before(report: Path) -> Callable[[str], bool]:
     ):
         for row in csv.DictReader(stream):
             category, file, name = (row.get(key) or "" for key in ("category", "file", "name"))
-            stems.add(f"{category}/{stem_and_suffix(file)[0]}")
+            stems.add(f"{category}/{PurePath(file).stem}")
             if name:
                 names.add(f"{category}/{name}")
 
     def known(file: str) -> bool:
         if names:
             return file in names
-        folder, _, name = file.rpartition("/")
-        stem, suffix = stem_and_suffix(name)
+        path = PurePath(file)
+        folder, stem, suffix = path.parent.as_posix(), path.stem, path.suffix
         # Of several files with one stem each has eight digits of its hash behind it.
         return suffix in EXTENSIONS.values() and bool(
             {f"{folder}/{stem}", f"{folder}/{stem[:-9]}"} & stems
@@ -164,8 +165,8 @@ def _new_report(report: Path) -> Iterator[tuple[Path, Path]]:
                 nothing_fit = error
     except OSError as error:
         raise ColorpipeError(
-            f"The report {report} and its contact sheet could not be written: {told(error)}; free"
-            " some space, or name another file with --report."
+            f"The report {report} and its contact sheet could not be written:"
+            f" {reason_of(error)}; free some space, or name another file with --report."
         ) from error
     if nothing_fit is not None:
         raise nothing_fit
@@ -174,17 +175,15 @@ def _new_report(report: Path) -> Iterator[tuple[Path, Path]]:
 def list_raw(raw: Path) -> Iterator[RawFile]:
     """Yield every file of ``raw``, sorted.
 
-    Not among them are the tables that ``scrape`` writes, and what editors keep in hidden folders.
+    The tables that ``scrape`` writes are not among them, nor are hidden files.
     """
     numbers = itertools.count()
-    for entry in sorted(raw.iterdir()):
-        if not entry.is_dir():
+    for entry in visible_entries(raw):
+        if not leads_to_folder(entry):
             if entry.name not in {MANIFEST, REJECTED}:
-                yield RawFile(str(entry), "", entry.name, "", next(numbers), misplaced=True)
+                yield RawFile(entry.path, "", entry.name, "", next(numbers), misplaced=True)
             continue
-        if entry.name.startswith("."):
-            continue
-        folder = str(entry)
+        folder = entry.path
         files = list(files_below(folder))
         own = (file for file in files if "/" not in file)
         stems = distinct_stems(own, ".jpg", _ROOM, _plain)
@@ -207,10 +206,9 @@ def _count_raw(raw: Path) -> tuple[int, list[str]]:
     """Count what :func:`list_raw` yields, and name the categories."""
     if not raw.is_dir():
         raise ColorpipeError(f"{raw} is not a folder; run scrape first, or name another one.")
-    counts = {folder: sum(1 for _ in files_below(str(folder))) for folder in folders_in(raw)}
-    stray = sum(1 for path in raw.iterdir() if not path.is_dir())
-    stray -= sum(1 for name in (MANIFEST, REJECTED) if (raw / name).is_file())
-    return stray + sum(counts.values()), [folder.name for folder in counts if counts[folder]]
+    counts = {folder: sum(1 for _ in files_below(folder)) for folder in folders_in(raw)}
+    stray = set(files_in(raw)) - {MANIFEST, REJECTED}
+    return len(stray) + sum(counts.values()), [folder.name for folder in counts if counts[folder]]
 
 
 def _screen_all(

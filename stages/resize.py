@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.dataset import squares
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.listing import files_in, folders_in, stem_and_suffix
-from pipeline.files.outputs import check_replaceable, new_folder, write_bytes
+from pipeline.files.listing import files_in, folders_in
+from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import ProgressReport
 from pipeline.imaging.decode import ANY_PIXELS, ImageError, open_photo, read_bytes
@@ -75,7 +75,7 @@ def list_photos(folder: Path) -> Iterator[Source]:
     """Yield the files in the folders of ``folder``, sorted; hidden files are passed over."""
     for category in folders_in(folder):
         for name in files_in(category):
-            yield Source(f"{category}/{name}", category.name, stem_and_suffix(name)[0])
+            yield Source(f"{category}/{name}", category.name, PurePath(name).stem)
 
 
 def _check(clean: Path) -> tuple[int, list[str]]:
@@ -86,7 +86,7 @@ def _check(clean: Path) -> tuple[int, list[str]]:
     for category in folders_in(clean):
         stems = set[str]()
         for name in files_in(category):
-            stem = stem_and_suffix(name)[0]
+            stem = PurePath(name).stem
             if stem in stems:
                 raise ColorpipeError(
                     f"{category / name} has the same name as another photo of its category, but for"
@@ -129,7 +129,7 @@ def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure |
     except ImageError as error:
         return Failure(source.path, str(error))
     square = squares.to_square(photo.pixels, params)
-    write_bytes(_target(source, folder), png.encode(square))
+    Path(_target(source, folder)).write_bytes(png.encode(square))
     return None
 
 

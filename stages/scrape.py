@@ -16,15 +16,13 @@ from pipeline.dataset.manifest import (
     MANIFEST,
     REJECTED,
     RawPhoto,
-    cell,
     content_name,
-    read_table,
-    write_table,
 )
 from pipeline.download import rejections
 from pipeline.download.cache import DOWNLOADS
 from pipeline.download.media import describe, sniff
 from pipeline.errors import ColorpipeError, Failure
+from pipeline.files.csv_tables import cell, read_table, write_table
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.progress import track
 from pipeline.params import ScrapeParams

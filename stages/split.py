@@ -10,25 +10,20 @@ import functools
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from pipeline.dataset.hashing import both_hashes
-from pipeline.dataset.manifest import RawPhoto, read_table
+from pipeline.dataset.manifest import RawPhoto
 from pipeline.dataset.near_duplicates import Look, link_alike
 from pipeline.dataset.split_assignment import LEFT_OUT, TEST, TRAIN, VAL, Candidate, assign
 from pipeline.dataset.split_lock import LockRow, find_claims, read_lock, with_tested, write_lock
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.listing import (
-    LONGEST,
-    distinct_stems,
-    files_in,
-    folders_in,
-    printable,
-    stem_and_suffix,
-)
-from pipeline.files.outputs import check_replaceable, link_or_copy, new_folder, write_bytes
+from pipeline.files.csv_tables import read_table
+from pipeline.files.listing import files_in, folders_in
+from pipeline.files.names import LONGEST, distinct_stems, printable
+from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import track
 from pipeline.imaging.color import luma
@@ -154,7 +149,7 @@ def list_photos(resized: Path) -> Iterator[Photo]:
         room = LONGEST - len(os.fsencode(f"{category.name}-.png"))
         names = distinct_stems(files_in(category), ".png", room, _plain)
         for file, name in names.items():
-            stem = printable(stem_and_suffix(file)[0])
+            stem = printable(PurePath(file).stem)
             yield Photo(f"{category}/{file}", category.name, stem, name)
 
 
@@ -180,8 +175,8 @@ def write_pair(photo: Photo, folder: Path) -> Paired | Failure:
     if png.is_rgb(data) and not opened.changes:
         _link_or_write(photo.path, y, data)
     else:
-        write_bytes(y, png.encode(opened.pixels))
-    write_bytes(x, png.encode(gray))
+        Path(y).write_bytes(png.encode(opened.pixels))
+    Path(x).write_bytes(png.encode(gray))
     look = Look(printable(photo.category), photo.stem, *both_hashes(gray))
     return Paired(look, y.rpartition("/")[2])
 
@@ -200,16 +195,14 @@ def _lose(photo: Photo, folder: Path) -> Failure:
 
 
 def _link_or_write(source: str, target: str, data: bytes) -> None:
-    """Make ``target`` another name of the file ``source``, or write what was read from it."""
+    """Make ``target`` another name of the file ``source``, or write ``data``, which is in it."""
+    # Left by a process that was killed; as another name of the source it must not be written to.
+    Path(target).unlink(missing_ok=True)
     try:
-        link_or_copy(source, target)
-    except FileExistsError:
-        # It is from a process that was killed before it was done with its photos.
-        Path(target).unlink()
-        link_or_copy(source, target)
-    except FileNotFoundError:
-        # It vanished after it was read.
-        write_bytes(target, data)
+        # DVC may have put a link there, and what it leads to is meant.
+        Path(target).hardlink_to(Path(source).resolve())
+    except OSError:
+        Path(target).write_bytes(data)
 
 
 def _sides(

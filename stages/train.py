@@ -16,7 +16,7 @@ from torch import nn
 import pipeline
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.metric_table import PHOTO_METRICS
-from pipeline.files.outputs import check_replaceable, new_file, new_folder, told
+from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
 from pipeline.models.device import choose_dtype, keep_freed_memory
 from pipeline.models.weights import save_generator
 from pipeline.params import TrainParams
@@ -218,7 +218,7 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, record: str, cur
             temporary.write_text(record, encoding="utf-8")
             save_generator(model, generator, trainer.recipe)
     except (OSError, SafetensorError) as error:
-        what = told(error) if isinstance(error, OSError) else str(error)
+        what = reason_of(error) if isinstance(error, OSError) else str(error)
         raise ColorpipeError(
             f"The weights {model} could not be written: {what}; the run is kept, and the same"
             " command with room for them, or with another --model, writes them at once."

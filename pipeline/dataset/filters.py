@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from zlib_ng import zlib_ng
@@ -11,8 +11,6 @@ from zlib_ng import zlib_ng
 from pipeline.dataset.hashing import perceptual_hash
 from pipeline.dataset.quality import WORKING_SIDE, Measures, gray_of, measure, working_copy
 from pipeline.dataset.squares import Ahead
-from pipeline.files.listing import stem_and_suffix
-from pipeline.files.outputs import write_bytes
 from pipeline.imaging.decode import (
     EXTENSIONS,
     SUFFIX_FORMATS,
@@ -220,7 +218,7 @@ def _accept(
     if folder is not None:
         target = f"{folder}/{raw.category}/{name}"
         if not changes:
-            write_bytes(target, data)
+            Path(target).write_bytes(data)
         else:
             image = open_photo(data, max_pixels).image
             if format_ == "JPEG":
@@ -228,6 +226,6 @@ def _accept(
             else:
                 image.save(target, "PNG")
     decision = CONVERTED if changes else KEPT
-    if SUFFIX_FORMATS.get(stem_and_suffix(raw.file)[1].lower()) != photo.format:
+    if SUFFIX_FORMATS.get(PurePath(raw.file).suffix.lower()) != photo.format:
         changes.append(f"in truth {photo.format}")
     return _Decided(decision, "", "; ".join(changes), name)

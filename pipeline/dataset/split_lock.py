@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.dataset.hashing import distance
-from pipeline.dataset.manifest import read_table, write_table
 from pipeline.dataset.near_duplicates import Look
 from pipeline.errors import ColorpipeError
+from pipeline.files.csv_tables import read_table, write_table
 
 
 @dataclass(frozen=True, order=True)

@@ -28,7 +28,6 @@ import numpy as np
 import PIL
 from PIL import features
 
-from pipeline.files.outputs import write_bytes
 from pipeline.imaging.decode import RGB, Photo, reduced_size
 from pipeline.imaging.formats import plain_png as png
 from pipeline.params import ResizeParams
@@ -102,7 +101,7 @@ class Ahead:
         with contextlib.suppress(OSError):
             target = f"{self.folder}/{_name(path, self.params)}"
             try:
-                write_bytes(target, square)
+                Path(target).write_bytes(square)
             except OSError:
                 Path(target).unlink(missing_ok=True)
 

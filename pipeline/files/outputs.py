@@ -1,4 +1,8 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all.
+
+A folder of results replaces the one before in two renames. Whatever ends the work before or between
+them, an error, Ctrl-C or a kill, the old folder is there or comes back.
+"""
 
 from __future__ import annotations
 
@@ -12,38 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.errors import ColorpipeError
+from pipeline.files.listing import THUMBNAIL_FOLDERS, is_hidden
 
 if sys.platform != "win32":
     import fcntl
-
-BINARY: int = getattr(os, "O_BINARY", 0)
-"""Without it Windows translates the line ends of what is opened by ``os.open``."""
-
-
-def write_bytes(path: Path | str, data: bytes) -> None:
-    """Write a file in as few calls of the system as it takes, which for small ones counts."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o666)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-    finally:
-        os.close(handle)
-
-
-def link_or_copy(source: Path | str, target: Path | str) -> None:
-    """Make ``target`` another name of the file ``source``, or a copy where that cannot be."""
-    try:
-        # DVC may have put a symbolic link there, which must not be what is linked to.
-        linked = stat.S_ISLNK(os.lstat(source).st_mode)
-        os.link(Path(source).resolve() if linked else source, target)
-    except FileExistsError:
-        raise
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 @contextlib.contextmanager
@@ -54,13 +33,14 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".writing-{secrets.token_hex(8)}{path.suffix}"
-    # The system alone knows the umask: to ask for it is to change it, for all threads.
+    # What the umask leaves of these rights is learned from a file: os.umask would change it, for
+    # all threads.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         mode = stat.S_IMODE(os.fstat(handle).st_mode)
         os.close(handle)
         yield temporary
-        # Some libraries put a file of their own there, which only its owner may read.
+        # Some libraries put another file in its place, which only its owner may read.
         temporary.chmod(mode)
         temporary.replace(path)
     finally:
@@ -76,30 +56,30 @@ def check_replaceable(
     looks_own: Callable[[Path], bool] | None = None,
     unknown: str = "was not written by this stage",
 ) -> None:
-    """Refuse to write a folder where that would cost somebody's files; call it before any work.
+    """Refuse to replace a folder that holds somebody's files; to be called before any work.
 
-    What a stage wrote before is known by its layout and not by a mark that it left: outs are hashed
-    and compared, and one that DVC brought from elsewhere has to pass like one made here. Nothing is
-    lost with an empty folder, nor with the hidden files that desktops leave (.DS_Store).
+    What a stage wrote is recognized by its layout, not by a mark: outputs are hashed and compared,
+    and a folder that DVC brought from elsewhere has to pass as well. Files that a desktop or a NAS
+    left in it (``.DS_Store``, ``@eaDir``) do not matter.
 
     Args:
         out: the folder to be written.
-        option: what names another one: "--clean".
-        near: what the stage reads or writes besides. ``out`` may not be, contain or lie inside it.
+        option: the option that names another folder ("--clean").
+        near: what else the stage reads or writes. ``out`` must not be, contain or lie inside it.
         known: whether the stage writes a file of this path, relative to ``out``, with slashes.
-        looks_own: whether the stage wrote this file, by its content; asked of a few.
-        unknown: what is to be said of a file that is not ``known``.
+        looks_own: whether the stage wrote this file, by its content; called for a few files.
+        unknown: what to say of a file that is not ``known``.
 
     Raises:
-        ColorpipeError: ``out`` is a file, overlaps with what is near, or holds what the stage does
-            not write.
+        ColorpipeError: ``out`` is a file, overlaps with ``near``, or holds a file that the stage
+            does not write.
     """
     place = out.resolve()
     for path in near:
         other = path.resolve()
         if place == other or place in other.parents or other in place.parents:
             raise ColorpipeError(
-                f"{out}, which is written anew, and {path} overlap; name another folder with"
+                f"{out}, which will be replaced, and {path} overlap; name another folder with"
                 f" {option}."
             )
     if not out.exists():
@@ -109,36 +89,41 @@ def check_replaceable(
             f"{out} is a file, but a folder is to be written there; move it away, or name a folder"
             f" with {option}."
         )
-    there = [file for file in _files_below(out) if not file.rpartition("/")[2].startswith(".")]
-    stranger = next((file for file in there if not known(file)), None)
-    if stranger is None and looks_own is not None:
-        few = there[:: -(-len(there) // FEW_LOOKED_INTO) or 1]
-        stranger = next((file for file in few if not looks_own(out / file)), None)
-    if stranger is not None:
+    files = list(_files_that_matter(out))
+    foreign = next((file for file in files if not known(file)), None)
+    if foreign is None and looks_own is not None:
+        sample = files[:: -(-len(files) // SAMPLE) or 1]
+        foreign = next((file for file in sample if not looks_own(out / file)), None)
+    if foreign is not None:
         raise ColorpipeError(
-            f"{out} would be replaced, but it holds {stranger}, which {unknown}; move it to another"
+            f"{out} would be replaced, but it holds {foreign}, which {unknown}; move it to another"
             f" place, or name another folder with {option}."
         )
 
 
-FEW_LOOKED_INTO = 16
-"""Files that :func:`check_replaceable` looks into: more would make a large folder slow to check."""
+SAMPLE = 16
+"""Files whose content :func:`check_replaceable` looks at: with more, a large folder takes long."""
 
 
-def _files_below(folder: Path) -> Iterator[str]:
-    """Yield all that is no folder at any depth, relative to ``folder``, in a fixed order."""
+def _files_that_matter(folder: Path) -> Iterator[str]:
+    """Yield the files at any depth, relative to ``folder``, in a fixed order.
+
+    Hidden files do not matter, but the content of a hidden folder does: it may be ``.git``.
+    """
     for where, folders, files in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(set(folders) - THUMBNAIL_FOLDERS)
         inside = Path(where).relative_to(folder)
-        yield from ((inside / name).as_posix() for name in sorted(files))
+        for name in sorted(files):
+            if not is_hidden(PurePath(name)):
+                yield (inside / name).as_posix()
 
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder that becomes ``path`` when the block ends without error.
 
-    What was at ``path`` before is replaced then, and stays untouched when the block fails; whether
-    it may be is for :func:`check_replaceable` to say. Where ``path`` is a link to a folder, that
+    What was at ``path`` is replaced then, and stays untouched if the block fails; whether it may be
+    replaced is for :func:`check_replaceable` to say. Where ``path`` is a link to a folder, that
     folder is replaced and the link stays.
 
     Raises:
@@ -149,14 +134,14 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield temporary
     except OSError as error:
         raise ColorpipeError(
-            f"{path} was not written, and what was there is unchanged: {told(error)}."
+            f"{path} was not written, and what was there is unchanged: {reason_of(error)}."
         ) from error
 
 
-def told(error: OSError) -> str:
-    """Return what the system said and, where it is known, about which file."""
-    what = error.strerror or str(error)
-    return what if error.filename is None else f"{what} ({error.filename})"
+def reason_of(error: OSError) -> str:
+    """Return what the operating system said, and about which file if that is known."""
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{reason} ({error.filename})"
 
 
 @contextlib.contextmanager
@@ -167,7 +152,7 @@ def _replacement(path: Path) -> Iterator[Path]:
     temporary = path.parent / f"{_being_written(path)}{secrets.token_hex(4)}"
     temporary.mkdir()
     try:
-        with _held(temporary):
+        with _locked(temporary):
             yield temporary
             _put(temporary, path)
     finally:
@@ -175,17 +160,17 @@ def _replacement(path: Path) -> Iterator[Path]:
 
 
 def _put(new: Path, path: Path) -> None:
-    """Rename ``new`` to ``path``; what is there is deleted when the new is in its place."""
+    """Rename ``new`` to ``path``, and delete what was there once that has succeeded."""
     if not path.exists():
         new.replace(path)
         return
     aside = Path(tempfile.mkdtemp(prefix=_replaced(path), dir=path.parent))
     old = aside / path.name
-    with _held(aside):
+    with _locked(aside):
         try:
             path.replace(old)
             new.replace(path)
-        # Ctrl-C comes between any two lines.
+        # Ctrl-C may come between any two lines.
         except BaseException:
             if old.exists() and not path.exists():
                 old.replace(path)
@@ -203,20 +188,21 @@ def _replaced(path: Path) -> str:
     return f".replaced-{path.name}-"
 
 
-UNTOUCHED = 60.0
-"""Seconds after which an empty folder is no longer one that a process has only just made."""
+JUST_MADE = 60.0
+"""Seconds during which an empty folder may be one that another process has only just made."""
 
 
 def _clear_up(path: Path) -> None:
-    """Remove what processes that were killed left of ``path``, and bring back what they took away.
+    """Remove what killed processes left of ``path``, and bring back the folder they took away.
 
-    A folder that another process is at work on is held by a lock, which ends with its process. It
-    is locked before anything comes into it: an empty one may be of a process that only begins.
+    A folder that a process is at work on is locked, and the lock ends with its process. It is
+    locked before anything is written into it, so only an empty one can be a process's that has
+    not locked it yet.
     """
     for name in (_replaced(path), _being_written(path)):
         for folder in sorted(path.parent.glob(f"{glob.escape(name)}????????")):
-            with contextlib.suppress(OSError), _held(folder) as alone:
-                young = time.time() - folder.stat().st_mtime < UNTOUCHED
+            with contextlib.suppress(OSError), _locked(folder) as alone:
+                young = time.time() - folder.stat().st_mtime < JUST_MADE
                 if not alone or (young and not any(folder.iterdir())):
                     continue
                 old = folder / path.name
@@ -226,8 +212,8 @@ def _clear_up(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[bool]:
-    """Lock ``folder`` for this process; False where another has it, or the system cannot tell."""
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock ``folder`` for this process; False if another has locked it, or nobody can tell."""
     if sys.platform == "win32":
         yield False
         return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import stat
 import sys
 import threading
@@ -22,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.files.outputs import BINARY
 from pipeline.imaging.formats import plain_jpeg
 from pipeline.imaging.formats import plain_png as png
 from pipeline.imaging.orientation import lies_on_its_side, orientation_of, turned_upright
@@ -308,32 +306,20 @@ def read_bytes(path: Path | str) -> bytes:
 
     Raises:
         AccessError: it is missing or may not be read.
-        ImageError: it is no regular file, or larger than any photo.
+        ImageError: it is not a regular file, or larger than any photo.
     """
+    path = Path(path)
     try:
-        # A file object would ask the system the same again, which for small files counts.
-        handle = os.open(path, os.O_RDONLY | BINARY | _AT_ONCE)
-        try:
-            status = os.fstat(handle)
-            size = status.st_size
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageError(NO_FILE)
-            if size > MAX_BYTES:
-                raise ImageError(f"{size} bytes is more than {MAX_BYTES}, which no photo needs")
-            # One byte more would come if there was one: a second call need not ask for the end.
-            data = os.read(handle, size + 1)
-            if len(data) != size:
-                data += io.FileIO(handle, closefd=False).readall()
-            return data
-        finally:
-            os.close(handle)
+        status = path.stat()
+        # Opening a named pipe would wait for somebody to write into it.
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(NO_FILE)
+        if status.st_size > MAX_BYTES:
+            raise ImageError(f"{status.st_size} bytes is more than {MAX_BYTES}, the limit")
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise AccessError("the file is not there") from error
     except OSError as error:
         raise AccessError(f"the file could not be read ({error.strerror})") from error
     except MemoryError as error:
         raise ImageError(OUT_OF_MEMORY) from error
-
-
-_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
-"""Without it, opening a named pipe waits for somebody to write into it."""

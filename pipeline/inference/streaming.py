@@ -23,6 +23,7 @@ from typing import Literal
 
 from pipeline.errors import Failure, StoppedError
 from pipeline.files.outputs import new_file
+from pipeline.files.parallel import cores
 from pipeline.imaging.decode import ImageError
 from pipeline.imaging.formats import photo_file as photo_files
 from pipeline.imaging.formats.photo_file import FormatName, PhotoFile
@@ -78,7 +79,7 @@ def colorize_files(
         extension: the format to write; None is each photo's own.
         workers: processors to use, a thread each as far as memory goes; None is all.
     """
-    workers = workers or _processors()
+    workers = workers or cores()
     threads = _threads(colorizer, workers)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
     under_way: deque[tuple[_Group, Future[list[Outcome]]]] = deque()
@@ -246,9 +247,3 @@ def _publish_renamed(data: bytes, target: Path) -> None:
         # The moment until the file gets its name is not guarded.
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, "it is there already")
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

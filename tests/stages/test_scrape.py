@@ -14,9 +14,10 @@ from bing_server import FOREIGN, HOSTILE, BingServer, wait_until
 from permissions import unprivileged_folder
 from scratch import PROJECT
 
-from pipeline.dataset.manifest import MANIFEST, REJECTED, RawPhoto, read_table
+from pipeline.dataset.manifest import MANIFEST, REJECTED, RawPhoto
 from pipeline.download import rejections
 from pipeline.errors import ColorpipeError, Failure
+from pipeline.files.csv_tables import read_table
 from pipeline.params import ScrapeParams
 from pipeline.sources import find_photos
 from pipeline.sources.base import FoundPhoto, RejectedPhoto

@@ -9,8 +9,9 @@ from photos import pixels_of, real_photos, scene
 from PIL import Image
 from splits import fill, put
 
-from pipeline.dataset.manifest import MANIFEST, RawPhoto, write_table
+from pipeline.dataset.manifest import MANIFEST, RawPhoto
 from pipeline.errors import ColorpipeError
+from pipeline.files.csv_tables import write_table
 from pipeline.imaging.decode import read_bytes
 from pipeline.imaging.formats import plain_png as png
 from pipeline.params import SplitParams

@@ -184,7 +184,7 @@ def test_memory_that_runs_out_is_the_photo_s_fault(
                 open_photo(data)
     path = tmp_path / "photo.png"
     path.write_bytes(data)
-    monkeypatch.setattr(os, "read", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
     with pytest.raises(ImageError, match="memory ran out"):
         read_bytes(path)
 

@@ -1,0 +1,61 @@
+"""Names of files: what can be printed of one, and one that no other file of the folder has."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import PurePath
+
+LONGEST = 255
+"""Bytes that the name of a file may have, on most file systems."""
+
+_NOT_TEXT = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes in a file's name that are not UTF-8."""
+_BREAKS = re.compile("[\0\r\n]")
+
+
+def printable(text: str, replacement: str = "?") -> str:
+    """Make one line of untrusted ``text`` that any terminal or table can hold.
+
+    The name of a file may have bytes that are not text. Of a carriage return or a NUL, Python's CSV
+    writer makes what its reader refuses.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _BREAKS.sub(" ", _NOT_TEXT.sub(replacement, text))
+
+
+def distinct_stems(
+    files: Iterable[str], extension: str, longest: int, clean: Callable[[str], str]
+) -> dict[str, str]:
+    """Give each file a stem that no other file has: its own, where that is possible.
+
+    Of several files with the same stem one keeps it: the one that has ``extension``, or else the
+    first. The others get a mark that is made from their own name alone, so that it stays the same
+    whatever files come or go. Upper and lower case count as equal, as on some file systems.
+
+    Args:
+        files: the names of the files of one folder, sorted; all different.
+        extension: of the file that has the first claim to its stem (".jpg").
+        longest: bytes that a stem may have.
+        clean: what to make of a stem in any case.
+    """
+    stems = {file: clean(PurePath(file).stem) for file in files}
+    owners: dict[str, str] = {}
+    for file, stem in stems.items():
+        owner = owners.setdefault(stem.casefold(), file)
+        if file == stem + extension and owner != stems[owner] + extension:
+            owners[stem.casefold()] = file
+    return {
+        file: stem
+        if owners[stem.casefold()] == file and len(stem.encode()) <= longest
+        else _marked(file, stem, longest)
+        for file, stem in stems.items()
+    }
+
+
+def _marked(file: str, stem: str, longest: int) -> str:
+    mark = "_" + hashlib.sha256(os.fsencode(file)).hexdigest()[:8]
+    return stem.encode()[: max(0, longest - len(mark))].decode(errors="ignore") + mark
