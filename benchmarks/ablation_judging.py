@@ -18,7 +18,7 @@ from pipeline.evaluation.scores import Scores
 from pipeline.imaging import color
 from pipeline.imaging.decode import RGB, Gray, ImageError, luma_of, open_photo
 from pipeline.inference.colorizer import Colorizer
-from pipeline.recipes.aging import aged
+from pipeline.recipes.shared.aging import aged
 
 OLD = "old prints"
 """The test photos made to look old, as a set of its own."""

@@ -13,15 +13,15 @@ from torch.nn import functional
 
 from pipeline.imaging import color
 from pipeline.networks.compact_unet import CompactUNet
-from pipeline.recipes import lab
-from pipeline.recipes.base import (
+from pipeline.recipes.colorpipe import SCALE, SMOOTH, Colorpipe
+from pipeline.recipes.shared import lab
+from pipeline.recipes.shared.base import (
     GENERATOR,
     Augmentation,
     Batch,
     Networks,
     Phase,
 )
-from pipeline.recipes.colorpipe import SCALE, SMOOTH, Colorpipe
 from pipeline.training.photo_set import resized
 
 COMMON: Mapping[str, Any] = {

@@ -171,7 +171,7 @@ def train(variant: Variant, photos: PhotoSet, options: argparse.Namespace) -> Tr
     recipe = variant.recipe(validate(ColorpipeSettings, settings, f"Variant '{variant.name}'"))
     processes = Processes("auto")
     facts = [variant.name, variant.seed, recipe.options(), steps, photos.fingerprint]
-    code = code_digest(Path(ablation_variants.__file__))
+    code = code_digest(recipe.name, Path(ablation_variants.__file__))
     checkpoint = Checkpoint(run_key({"ablation": facts, "code": code}))
     trainer = Trainer(
         recipe,

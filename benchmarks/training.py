@@ -30,8 +30,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.models.device import choose_dtype, keep_freed_memory
 from pipeline.recipes import get_recipe
-from pipeline.recipes.base import Batch, Recipe
-from pipeline.recipes.lab import AB_SCALE
+from pipeline.recipes.shared.base import Batch, Recipe
+from pipeline.recipes.shared.lab import AB_SCALE
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.distributed import Processes
 from pipeline.training.photo_set import read_photos

@@ -45,7 +45,7 @@ def train_run(comparison: Comparison, run: str) -> None:
     params = comparison.params(run)
     photos = read_photos(SPLIT, "train")
     facts = [params.model_dump(mode="json"), comparison.budget.model_dump(), photos.fingerprint]
-    note = NOTES / f"{run_key({'run': facts, 'code': code_digest()})}.json"
+    note = NOTES / f"{run_key({'run': facts, 'code': code_digest(params.recipe)})}.json"
     epochs = epochs_for(comparison.budget, params, photos, note)
     effort = train(
         SPLIT, MODELS / f"{run}.safetensors", CURVES / run, override(params, {"epochs": epochs})

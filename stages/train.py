@@ -94,7 +94,7 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
                 "processes": processes.count,
                 "dtype": str(dtype),
                 "torch": torch.__version__,
-                "code": code_digest(Path(__file__)),
+                "code": code_digest(recipe.name, Path(__file__)),
             }
         )
     )

@@ -109,11 +109,11 @@ def check_out(folder: Path) -> Scratch:
         text=True,
         check=True,
     )
-    for name in listed.stdout.split("\0"):
+    for name in filter(None, listed.stdout.split("\0")):
         source = PROJECT / name
-        if name and source.is_file():
+        if source.is_file() or source.is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, folder / name)
+            shutil.copy2(source, folder / name, follow_symlinks=False)
     scratch = Scratch(folder)
     scratch.git("init", "--quiet", "--initial-branch", "main")
     scratch.git("config", "user.name", "A user")

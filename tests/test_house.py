@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import configparser
+import graphlib
 import importlib.metadata
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from imports import PACKAGES, imported, room
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -19,33 +20,54 @@ from scratch import PROJECT
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 SOURCES = sorted(
-    path.relative_to(PROJECT)
-    for package in ("pipeline", "stages", "comparison")
-    for path in (PROJECT / package).rglob("*.py")
+    path.relative_to(PROJECT) for package in PACKAGES for path in (PROJECT / package).rglob("*.py")
 )
 TESTS = sorted(path.relative_to(PROJECT) for path in (PROJECT / "tests").rglob("*.py"))
 TEXTS = {".py", ".toml", ".yaml", ".yml", ".md", ".txt", ".cfg", ".sh", ""}
+
+ROOMS = (
+    {"errors", "params"},
+    {"files"},
+    {"imaging"},
+    {"download"},
+    {"sources", "dataset"},
+    {"networks"},
+    {"recipes"},
+    {"models"},
+    {"inference", "evaluation"},
+    {"training"},
+    {"cli"},
+)
+"""Each room of ``pipeline`` may import from those before it, and not from its neighbor."""
+
+RUN_AS_PROGRAMS = {"dvc", "mypy", "pre-commit", "ruff", "types-pyyaml"}
+"""Dependencies that nothing imports: commands, and types for one of them."""
 
 
 def read(name: str | Path) -> str:
     return (PROJECT / name).read_text(encoding="utf-8")
 
 
-def direct() -> Iterator[tuple[str, str]]:
-    """Each direct dependency as it stands in pyproject.toml, and the comment behind it."""
-    # Line by line: tomllib came with Python 3.11, and leaves comments out.
+def declared() -> dict[str, list[Requirement]]:
+    """The dependencies of pyproject.toml by extra; those that nobody can do without are of ""."""
+    # By hand: tomllib came with Python 3.11.
     text = read("pyproject.toml")
-    own = text.partition("dependencies = [\n")[2].partition("\n]")[0]
-    extras = text.partition("[project.optional-dependencies]\n")[2].partition("\n\n[")[0]
-    for line in (own + "\n" + extras).splitlines():
-        if re.fullmatch(r"\w+ = \[|\]", line) or line.lstrip().startswith('"colorpipe['):
-            continue
-        found = re.fullmatch(r'    "([^"]+)",\s*(?:#\s*(.*))?', line)
-        assert found, f"pyproject.toml should have one dependency and its comment here: {line}"
-        yield found[1], found[2] or ""
+    extras = text.partition("[project.optional-dependencies]\n")[2].partition("\n[")[0]
+    lists = {"": text.partition("\ndependencies = [\n")[2].partition("\n]")[0]}
+    lists |= dict(re.findall(r"^(\w+) = \[\n(.*?)^\]", extras, re.MULTILINE | re.DOTALL))
+    return {
+        extra: [Requirement(each) for each in re.findall(r'^ *"([^"]+)"', content, re.MULTILINE)]
+        for extra, content in lists.items()
+    }
 
 
-DIRECT = dict(direct())
+# An extra may be made of others of the project's own.
+DIRECT = {
+    (extra, canonicalize_name(requirement.name)): requirement
+    for extra, requirements in declared().items()
+    for requirement in requirements
+    if requirement.name != "colorpipe"
+}
 
 
 def locked(python: str) -> dict[str, Version]:
@@ -74,34 +96,53 @@ def locked(python: str) -> dict[str, Version]:
     return found
 
 
+def imports(path: Path) -> set[str]:
+    """The top-level packages that a file imports or looks for, and the modules in full."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(read(path))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [str(node.module)]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.util.find_spec":
+            names = [str(ast.literal_eval(node.args[0]))]
+        found |= {name.partition(".")[0] for name in names} | set(names)
+    return found
+
+
 # Dependencies
 
 
-@pytest.mark.parametrize("requirement", DIRECT)
-def test_a_direct_dependency_says_what_it_is_for(requirement: str) -> None:
-    assert DIRECT[requirement]
+@pytest.mark.parametrize("name", sorted({name for _, name in DIRECT}))
+def test_a_range_is_open_and_holds_the_locked_version(name: str) -> None:
+    for requirement in (each for (_, other), each in DIRECT.items() if other == name):
+        assert {part.operator for part in requirement.specifier} == {">="}
+        for python in PYTHONS:
+            version = locked(python)[name]
+            assert requirement.specifier.contains(version), f"{version} for Python {python}"
 
 
-@pytest.mark.parametrize("requirement", DIRECT)
-def test_a_direct_dependency_s_range_is_open_and_holds_the_locked_version(
-    requirement: str,
-) -> None:
-    wanted = Requirement(requirement)
-    assert {part.operator for part in wanted.specifier} == {">="}
-    for python in PYTHONS:
-        version = locked(python)[canonicalize_name(wanted.name)]
-        assert wanted.specifier.contains(version), f"{version} for Python {python}"
-
-
-def test_what_is_imported_is_a_direct_dependency() -> None:
-    stated = {canonicalize_name(Requirement(text).name) for text in DIRECT}
+def test_what_is_imported_is_declared() -> None:
+    # pydantic pins pydantic-core to one version: it is a part of it.
+    known = {name for _, name in DIRECT} | {"colorpipe", "pydantic-core"}
     origins = importlib.metadata.packages_distributions()
     for path in [*SOURCES, *TESTS]:
         for package in imports(path) & origins.keys():
             names = {canonicalize_name(name) for name in origins[package]}
-            # pydantic pins pydantic-core to one version: it is a part of it.
-            known = stated | {"colorpipe", "pydantic-core"}
             assert names & known, f"{path} imports {package}"
+
+
+def test_what_is_declared_is_imported() -> None:
+    origins = importlib.metadata.packages_distributions()
+    used: dict[bool, set[str]] = {}
+    for for_development, paths in ((False, SOURCES), (True, [*SOURCES, *TESTS])):
+        packages = {package for path in paths for package in imports(path)} & origins.keys()
+        used[for_development] = {
+            canonicalize_name(name) for package in packages for name in origins[package]
+        }
+    needless = {name for extra, name in DIRECT if name not in used[extra == "dev"]}
+    assert needless == RUN_AS_PROGRAMS
 
 
 def test_no_address_is_locked_in() -> None:
@@ -112,14 +153,7 @@ def test_no_address_is_locked_in() -> None:
 # Set-up
 
 
-@pytest.mark.parametrize("target", ["install", "run", "compare", "test", "check", "lock"])
-def test_make_has_its_targets_and_explains_them(target: str) -> None:
-    subprocess.run(["make", "--dry-run", target], cwd=PROJECT, check=True, capture_output=True)
-    told = subprocess.run(["make"], cwd=PROJECT, check=True, capture_output=True, text=True)
-    assert f"make {target} " in told.stdout
-
-
-def test_make_refuses_a_python_that_is_too_old_with_what_to_do(tmp_path: Path) -> None:
+def test_make_refuses_a_python_that_is_too_old(tmp_path: Path) -> None:
     old = tmp_path / "python"
     old.write_text("#!/bin/sh\nexit 1\n")  # what the version check of an old Python comes to
     old.chmod(0o755)
@@ -157,33 +191,50 @@ def test_dvc_asks_nobody_on_the_network(project: str) -> None:
 # Who knows what
 
 
-def imports(path: Path) -> set[str]:
-    """The top-level packages that a file imports, and the project's modules in full."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(read(path))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [str(node.module)]
-        found |= {name.partition(".")[0] for name in names} | set(names)
-    return found
-
-
 def who(package: str) -> set[str]:
     return {path.as_posix() for path in SOURCES if package in imports(path)}
 
 
-def test_only_the_command_line_knows_typer_and_only_dvc_yaml_knows_dvc() -> None:
+def test_only_the_command_line_knows_typer() -> None:
     assert {Path(path).parent.as_posix() for path in who("typer")} == {"pipeline/cli"}
-    assert who("click") == who("dvc") == who("dvclive") == set()
+    assert who("click") == set()
 
 
-def test_arrows_point_from_the_command_line_to_stages_to_the_library() -> None:
+def test_only_dvc_yaml_knows_dvc() -> None:
+    assert who("dvc") == set()
+
+
+def test_arrows_point_from_commands_to_stages_to_the_library() -> None:
     above = {"comparison/__main__.py", "comparison/photos.py", "comparison/training.py"}
     assert who("stages") == {"pipeline/cli/commands.py", *above}
     assert {path.partition("/")[0] for path in who("comparison")} == {"comparison"}
     assert who("pipeline.cli") == {"pipeline/__main__.py"}
+    assert who("colorpipe") == set()
+
+
+@pytest.mark.parametrize("name", sorted(set().union(*ROOMS)))
+def test_a_room_imports_only_from_those_before_it(name: str) -> None:
+    (level,) = (index for index, names in enumerate(ROOMS) if name in names)
+    before = set().union(*ROOMS[:level]) | ({"errors"} - {name})
+    for path in SOURCES:
+        if path.parts[0] == "pipeline" and room(path) == name:
+            for other in imported(path):
+                if other.parts[0] == "pipeline" and len(other.parts) > 1:
+                    known = {*before, name, "__init__"}
+                    # The command line stands above the stages, which stand above all else.
+                    assert room(other) in known, f"{path} imports {other}"
+
+
+def test_every_folder_of_the_library_is_a_room() -> None:
+    modules = {path for path in SOURCES if path.parts[0] == "pipeline"}
+    assert {room(path) for path in modules} - {"__init__", "__main__"} == set().union(*ROOMS)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    try:
+        graphlib.TopologicalSorter({path: imported(path) for path in SOURCES}).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(str(path) for path in reversed(error.args[1])))
 
 
 def calls(path: Path) -> set[str]:
@@ -192,15 +243,11 @@ def calls(path: Path) -> set[str]:
     return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
 
-def test_only_images_opens_a_stranger_s_image() -> None:
+def test_untrusted_images_are_opened_in_one_place() -> None:
     decoders = {"Image.open", "cv2.imread", "cv2.imdecode", "io.imread", "plt.imread"}
     assert {path.as_posix() for path in SOURCES if calls(path) & decoders} == {
         "pipeline/imaging/decode.py"
     }
-
-
-def test_a_file_tells_one_story() -> None:
-    assert [path for path in SOURCES if len(read(path).splitlines()) > 400] == []
 
 
 def test_nothing_points_outside_the_repository() -> None:

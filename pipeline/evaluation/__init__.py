@@ -1,1 +1,1 @@
-"""How far colorized photos are from the truth."""
+"""How far colorized photos are from the ground truth."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""How results reach the disk: whole files and folders, listings, parallel work and progress."""

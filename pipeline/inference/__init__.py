@@ -1,1 +1,1 @@
-"""What the colorizer is made of: the network, color at full size, folders as a stream."""
+"""Coloring a photo with a trained model: at its full size, and whole folders as a stream."""

@@ -21,7 +21,7 @@ from pipeline.files.outputs import new_file
 from pipeline.models.onnx_predictor import DIGEST, INPUT, KEY, OUTPUT, digest_of
 from pipeline.models.torch_predictor import fold_batch_norm
 from pipeline.models.weights import load_generator
-from pipeline.recipes.base import Recipe
+from pipeline.recipes.shared.base import Recipe
 
 _SIZE = 128
 """Side of the picture that the network is traced with; it then takes any."""

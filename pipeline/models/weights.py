@@ -22,7 +22,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.files.outputs import new_file
 from pipeline.models.device import place
 from pipeline.recipes import get_recipe
-from pipeline.recipes.base import Recipe
+from pipeline.recipes.shared.base import Recipe
 
 FORMAT = 1
 KEY = "colorpipe"

@@ -2,9 +2,7 @@
 
 Each recipe has a module of its name, dashes included, so that ``dvc.yaml`` can name it with
 ``${train.recipe}``: editing one recipe does not retrain the others. For the same reason no recipe
-imports another. What several share stands in modules that are no recipe's: ``base`` (what a recipe
-is), ``lab``, ``losses``, ``schedules``, ``aging``, and ``paired``, ``coco_cgan`` and ``cli_gan``
-(what the recipes of one published system have in common).
+imports another, and what several share stands in the folder ``shared``.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.params import RecipeName, validate
 
 if TYPE_CHECKING:
-    from pipeline.recipes.base import Recipe
+    from pipeline.recipes.shared.base import Recipe
 
 RECIPES: Mapping[RecipeName, str] = {
     "colorpipe": "Colorpipe",

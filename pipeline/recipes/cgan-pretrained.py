@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from pipeline.recipes.base import Settings
-from pipeline.recipes.coco_cgan import CocoCgan, CocoCganSettings
+from pipeline.recipes.shared.base import Settings
+from pipeline.recipes.shared.coco_cgan import CocoCgan, CocoCganSettings
 
 
 class PretrainedCganSettings(CocoCganSettings):

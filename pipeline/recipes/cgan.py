@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pipeline.recipes.base import Settings
-from pipeline.recipes.coco_cgan import CocoCgan, CocoCganSettings
+from pipeline.recipes.shared.base import Settings
+from pipeline.recipes.shared.coco_cgan import CocoCgan, CocoCganSettings
 
 
 class Cgan(CocoCgan):

@@ -14,9 +14,9 @@ from torch.nn import functional
 from pipeline.imaging import color
 from pipeline.networks.compact_unet import CompactUNet
 from pipeline.networks.patchgan import PatchGAN
-from pipeline.recipes import lab
-from pipeline.recipes.aging import aged
-from pipeline.recipes.base import (
+from pipeline.recipes.shared import lab
+from pipeline.recipes.shared.aging import aged
+from pipeline.recipes.shared.base import (
     CATEGORY_HEAD,
     CROPS,
     DISCRIMINATOR,
@@ -32,7 +32,7 @@ from pipeline.recipes.base import (
     Update,
     frozen,
 )
-from pipeline.recipes.losses import least_squares
+from pipeline.recipes.shared.losses import least_squares
 
 SCALE = 20.0
 """Compressed chroma is divided by it; that of sRGB reaches 40."""

@@ -14,8 +14,8 @@ from torch.nn import functional
 from pipeline.networks.image_pool import ImagePool
 from pipeline.networks.patchgan import PatchGAN
 from pipeline.networks.skip_unet import SkipUNet
-from pipeline.recipes import lab
-from pipeline.recipes.base import (
+from pipeline.recipes.shared import lab
+from pipeline.recipes.shared.base import (
     DISCRIMINATOR,
     GENERATOR,
     JITTER,
@@ -30,8 +30,8 @@ from pipeline.recipes.base import (
     Update,
     frozen,
 )
-from pipeline.recipes.losses import least_squares
-from pipeline.recipes.schedules import halfway_then_down
+from pipeline.recipes.shared.losses import least_squares
+from pipeline.recipes.shared.schedules import halfway_then_down
 
 
 class CycleGANSettings(Settings):

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from pipeline.imaging import color
 from pipeline.networks.dcgan import PoolingDiscriminator, PoolingUNet
-from pipeline.recipes import lab
-from pipeline.recipes.base import (
+from pipeline.recipes.shared import lab
+from pipeline.recipes.shared.base import (
     DISCRIMINATOR,
     GENERATOR,
     Augmentation,
@@ -27,7 +27,7 @@ from pipeline.recipes.base import (
     Update,
     frozen,
 )
-from pipeline.recipes.losses import cross_entropy
+from pipeline.recipes.shared.losses import cross_entropy
 
 
 class DcganSettings(Settings):

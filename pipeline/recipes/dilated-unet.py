@@ -8,8 +8,8 @@ from pydantic import Field
 from torch import nn
 
 from pipeline.networks.dilated_unet import DilatedUNet
-from pipeline.recipes.base import Settings
-from pipeline.recipes.cli_gan import CliGan, CliGanSettings
+from pipeline.recipes.shared.base import Settings
+from pipeline.recipes.shared.cli_gan import CliGan, CliGanSettings
 
 
 class DilatedUNetSettings(CliGanSettings):

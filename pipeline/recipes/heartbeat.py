@@ -7,8 +7,8 @@ from typing import ClassVar
 from torch import nn
 
 from pipeline.networks.landscape import LandscapeGenerator
-from pipeline.recipes.base import Settings
-from pipeline.recipes.cli_gan import CliGan, CliGanSettings
+from pipeline.recipes.shared.base import Settings
+from pipeline.recipes.shared.cli_gan import CliGan, CliGanSettings
 
 
 class Heartbeat(CliGan):

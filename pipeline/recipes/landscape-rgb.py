@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from pipeline.imaging import color
 from pipeline.networks.landscape import SMALLEST, LandscapeDiscriminator, LandscapeGenerator
-from pipeline.recipes.base import (
+from pipeline.recipes.shared.base import (
     DISCRIMINATOR,
     GENERATOR,
     Augmentation,
@@ -25,7 +25,7 @@ from pipeline.recipes.base import (
     Settings,
     Update,
 )
-from pipeline.recipes.losses import cross_entropy
+from pipeline.recipes.shared.losses import cross_entropy
 
 
 class LandscapeRgbSettings(Settings):

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import torch
 
-from pipeline.recipes.base import JITTER, Augmentation, Phase, Settings
-from pipeline.recipes.losses import least_squares
-from pipeline.recipes.paired import PairedGAN, PairedSettings
-from pipeline.recipes.schedules import halfway_then_down
+from pipeline.recipes.shared.base import JITTER, Augmentation, Phase, Settings
+from pipeline.recipes.shared.losses import least_squares
+from pipeline.recipes.shared.paired import PairedGAN, PairedSettings
+from pipeline.recipes.shared.schedules import halfway_then_down
 
 
 class Pix2Pix(PairedGAN):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pipeline.recipes.base import JITTER, Augmentation, Phase, Settings
-from pipeline.recipes.paired import PairedSettings, PairedUNet
-from pipeline.recipes.schedules import halfway_then_down
+from pipeline.recipes.shared.base import JITTER, Augmentation, Phase, Settings
+from pipeline.recipes.shared.paired import PairedSettings, PairedUNet
+from pipeline.recipes.shared.schedules import halfway_then_down
 
 
 class UNet(PairedUNet):

@@ -1,1 +1,1 @@
-"""TODO."""
+"""How a recipe becomes weights: photos, steps, validation and resumable checkpoints."""

@@ -24,36 +24,23 @@ from pipeline.files.outputs import new_file
 
 CACHE = Path(".colorpipe/training")
 
-_PACKAGE = Path(__file__).parent
-_DECISIVE = (
-    "aging.py",
-    "averaging.py",
-    "candidates.py",
-    "color.py",
-    "dataset.py",
-    "judging/metrics.py",
-    "loss_table.py",
-    "networks/*.py",
-    "processes.py",
-    "recipes/*.py",
-    "report.py",  # draws the contact sheets
-    "runtime.py",
-    "starting_weights.py",
-    "training.py",
-    "validation.py",
-    "weights.py",
-)
+_PIPELINE = Path(__file__).parents[1]
+
+ROOMS = ("dataset", "evaluation", "imaging", "models", "networks", "recipes", "training")
+"""The rooms of ``pipeline`` that decide what training gives."""
 
 
-def training_modules() -> list[Path]:
-    """Return the modules of this package that decide what training gives, sorted."""
-    return sorted(path for pattern in _DECISIVE for path in _PACKAGE.glob(pattern))
+def code_digest(recipe: str, *others: Path) -> str:
+    """Return a hash of the source that decides what training a recipe gives.
 
-
-def code_digest(*others: Path) -> str:
-    """Return a hash of the source of :func:`training_modules` and of the files ``others``."""
+    That is the source of :data:`ROOMS`, but of recipes only its own and what recipes share, and of
+    the files ``others``.
+    """
+    modules = [path for room in ROOMS for path in sorted((_PIPELINE / room).rglob("*.py"))]
+    recipes = _PIPELINE / "recipes"
+    counted = [path for path in modules if path.parent != recipes or path.stem == recipe]
     digest = hashlib.sha256()
-    for path in (*training_modules(), *others):
+    for path in (*counted, *others):
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -13,7 +13,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.models.pretrained import PRETRAINED, RECIPE, shipped_weights
 from pipeline.models.weights import load_generator
 from pipeline.recipes import get_recipe
-from pipeline.recipes.base import Recipe
+from pipeline.recipes.shared.base import Recipe
 from pipeline.training.plan import SCRATCH, Plan
 
 

@@ -26,7 +26,7 @@ from pipeline.files.progress import track
 from pipeline.imaging.decode import ImageError, open_photo, read_bytes
 
 if TYPE_CHECKING:
-    from pipeline.recipes.base import Augmentation
+    from pipeline.recipes.shared.base import Augmentation
 
 CACHE = Path(".colorpipe/pixels")
 KEPT = 8

@@ -19,7 +19,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.models.pretrained import PRETRAINED, RECIPE
 from pipeline.params import PresetName, TrainParams
 from pipeline.recipes import RECIPES, get_recipe, recipe_class
-from pipeline.recipes.base import Recipe
+from pipeline.recipes.shared.base import Recipe
 
 SCRATCH = "scratch"
 """The word for fresh weights, where ``train.init`` asks what training starts from."""

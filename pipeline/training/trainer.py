@@ -20,7 +20,7 @@ from pipeline.files.interruptions import StopRequest, interruptions
 from pipeline.files.progress import ProgressReport
 from pipeline.models.device import memory_errors, place, speed_up
 from pipeline.params import MetricName
-from pipeline.recipes.base import (
+from pipeline.recipes.shared.base import (
     CATEGORY_HEAD,
     DISCRIMINATOR,
     GENERATOR,

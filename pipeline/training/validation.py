@@ -25,7 +25,7 @@ from pipeline.imaging.color import chroma_over, luma
 from pipeline.imaging.contact_sheet import contact_sheet
 from pipeline.imaging.decode import RGB
 from pipeline.params import MetricName
-from pipeline.recipes.base import Recipe
+from pipeline.recipes.shared.base import Recipe
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.loss_log import Curve
 from pipeline.training.photo_set import PhotoSet, resized, to_tensor

@@ -18,8 +18,8 @@ from photos import pixels_of, real_photos
 from torch import nn
 
 from pipeline.imaging import color
-from pipeline.recipes.base import GENERATOR, Batch
 from pipeline.recipes.colorpipe import Colorpipe, ColorpipeSettings
+from pipeline.recipes.shared.base import GENERATOR, Batch
 from pipeline.training.photo_set import resized, to_tensor
 
 

@@ -9,16 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from imports import NO_INFLUENCE, imported
+from imports import rooms
 from photos import real_photos
 from scratch import PROJECT, Scratch
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "comparison/dvc.yaml").read_text())[
     "stages"
 ]
-SETTINGS = {Path("comparison/__init__.py"), Path("comparison/settings.py")}
-# The photos are made in a minute: there, defaults that no file names count too.
-CARRIED = {"split": {Path("comparison/settings.py"), Path("pipeline/params.py")}}
 MODULES = {
     "split": "comparison/photos.py",
     "train": "comparison/training.py",
@@ -29,14 +26,18 @@ UNET = {"options": {"halvings": 5, "width": 4}}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_every_module_that_it_imports(stage: str) -> None:
-    module = Path(MODULES[stage])
-    needed = {module} | imported(module, PROJECT)
-    needed -= (NO_INFLUENCE | SETTINGS) - CARRIED.get(stage, set())
-    given = (Path(name) for name in STAGES[stage]["deps"] if name.endswith(".py"))
-    # From the project's folder: "../pipeline/imaging/formats/plain_png.py" or "table.py".
-    listed = {Path(*p.parts[1:]) if p.parts[0] == ".." else "comparison" / p for p in given}
-    assert listed == needed
+def test_a_stage_depends_on_the_rooms_that_it_imports(stage: str) -> None:
+    deps = [Path(name) for name in STAGES[stage]["deps"]]
+    found = {path.parts[2] for path in deps if path.parts[:2] == ("code", "pipeline")}
+    assert found - {"params.py"} == rooms(Path(MODULES[stage]))
+    assert all((PROJECT / "comparison" / path).exists() for path in deps if path.parts[0] == "code")
+
+
+def test_links_bring_the_code_inside_the_project() -> None:
+    for name in ("pipeline", "stages"):
+        link = PROJECT / "comparison/code" / name
+        assert link.is_symlink()
+        assert link.resolve() == (PROJECT / name).resolve()
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -10,7 +10,7 @@ import pytest
 from scratch import PROJECT
 
 from pipeline.errors import ColorpipeError
-from pipeline.models import pretrained as shipped
+from pipeline.models import pretrained
 from pipeline.models.pretrained import RECIPE, shipped_weights
 from pipeline.models.weights import load_generator
 from pipeline.params import read_params
@@ -23,10 +23,10 @@ FIRST = PROJECT / "models/colorpipe-first.yaml"
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed package, without weights so far."""
-    folder = tmp_path / "site-packages" / "pipeline"
+    """The folder of the module in an installed package, without weights so far."""
+    folder = tmp_path / "site-packages" / "pipeline" / "models"
     folder.mkdir(parents=True)
-    monkeypatch.setattr(shipped, "__file__", str(folder / "shipped.py"))
+    monkeypatch.setattr(pretrained, "__file__", str(folder / "pretrained.py"))
     return folder
 
 
@@ -44,14 +44,16 @@ def test_a_checkout_has_them_beside_the_package_wherever_one_is(
 
 
 def test_an_installed_package_has_them_inside(package: Path) -> None:
-    outside = put(package.parent / "models/colorpipe.safetensors")
+    outside = put(package.parents[1] / "models/colorpipe.safetensors")
     assert shipped_weights() == outside
-    inside = put(package / "models/colorpipe.safetensors")
+    inside = put(package / "colorpipe.safetensors")
     assert shipped_weights() == inside
 
 
 def test_missing_weights_are_a_sentence_with_what_to_do(package: Path) -> None:
-    with pytest.raises(ColorpipeError, match=r"missing \(.*colorpipe\.safetensors\); install it"):
+    with pytest.raises(
+        ColorpipeError, match=r"missing \(.*colorpipe\.safetensors\); install colorpipe again"
+    ):
         shipped_weights()
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from pipeline.recipes import get_recipe
-from pipeline.recipes.base import Batch, Phase
-from pipeline.recipes.losses import cross_entropy, least_squares
+from pipeline.recipes.shared.base import Batch, Phase
+from pipeline.recipes.shared.losses import cross_entropy, least_squares
 
 ADVERSARIAL = Phase("training", 1, adversarial=True)
 ALONE = Phase("training", 1, adversarial=False)

@@ -5,52 +5,58 @@ from pathlib import Path
 
 import pytest
 import torch
-from imports import NO_INFLUENCE, imported
+from imports import rooms
 from scratch import PROJECT
 
 from pipeline.errors import ColorpipeError
+from pipeline.recipes import RECIPES
 from pipeline.training import checkpoints
-from pipeline.training.checkpoints import Checkpoint, code_digest, run_key, training_modules
-
-# What stages/train.py imports and a run's result, given the other facts of its key, is the same
-# without:
-SAME_RESULT = {
-    Path("pipeline") / name
-    for name in (
-        # They keep and write what they are given, when they are told to.
-        *("checkpoints.py", "interruptions.py", "outputs.py"),
-        # A split's photos are PNGs, of which every reader makes the same pixels.
-        *("images.py", "orientation.py", "plain_jpeg.py", "png.py", "srgb.py"),
-        # The bytes of the weights that training starts from are a fact of their own.
-        "shipped.py",
-        "judging/__init__.py",
-    )
-}
+from pipeline.training.checkpoints import ROOMS, Checkpoint, code_digest, run_key
 
 
-def test_the_code_of_a_run_is_every_module_that_decides_its_result():
-    needed = imported(Path("stages/train.py"), PROJECT) - NO_INFLUENCE
-    counted = {path.relative_to(PROJECT) for path in training_modules()}
-    assert counted == needed - SAME_RESULT
-    assert needed >= SAME_RESULT
+def test_a_run_depends_on_the_rooms_that_training_imports():
+    # Where results are written decides nothing about what they are.
+    assert set(ROOMS) == rooms(Path("stages/train.py")) - {"files"}
 
 
-def test_a_change_of_any_module_of_training_is_other_code(tmp_path, monkeypatch):
+@pytest.fixture
+def pipeline(tmp_path, monkeypatch):
+    """A copy of the package, which the code of a run is taken from."""
+    copy = shutil.copytree(PROJECT / "pipeline", tmp_path / "pipeline")
+    monkeypatch.setattr(checkpoints, "_PIPELINE", copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    "module", [*(f"{room}/new.py" for room in ROOMS if room != "recipes"), "recipes/shared/lab.py"]
+)
+def test_a_change_in_a_room_of_training_is_other_code(pipeline, module):
+    before = code_digest("unet")
+    with (pipeline / module).open("a") as stream:
+        stream.write("# Another.\n")
+    assert code_digest("unet") != before
+
+
+def test_only_a_change_of_its_own_recipe_is_other_code(pipeline):
+    before = [code_digest(recipe) for recipe in RECIPES]
+    assert len({*before}) == len(RECIPES)
+    (pipeline / "recipes/new.py").write_text("# A new recipe.")
+    assert [code_digest(recipe) for recipe in RECIPES] == before
+    with (pipeline / "recipes/unet.py").open("a") as stream:
+        stream.write("# Another.\n")
+    changed = [
+        recipe for recipe, old in zip(RECIPES, before, strict=True) if code_digest(recipe) != old
+    ]
+    assert changed == ["unet"]
+
+
+def test_other_files_may_decide_a_run_too(tmp_path):
     other = tmp_path / "variants.py"
     other.write_text("one = 1")
-    before = code_digest()
-    with_other = code_digest(other)
-    shutil.copytree(PROJECT / "pipeline", tmp_path / "pipeline")
-    monkeypatch.setattr(checkpoints, "_PACKAGE", tmp_path / "pipeline")
-    assert code_digest() == before != with_other == code_digest(other)
+    before = code_digest("unet", other)
+    assert code_digest("unet") != before
     other.write_text("one = 2")
-    assert code_digest(other) != with_other
-    seen = {before}
-    for path in training_modules():
-        with path.open("a") as stream:
-            stream.write("# Another.\n")
-        seen.add(code_digest())
-    assert len(seen) == len(training_modules()) + 1
+    assert code_digest("unet", other) != before
 
 
 def test_a_key_depends_on_every_fact_but_not_on_their_order():

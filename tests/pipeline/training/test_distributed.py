@@ -14,7 +14,7 @@ from splits import make_split
 from pipeline.errors import ColorpipeError
 from pipeline.training.distributed import Processes
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 SCRIPT = """
 import json, os, signal, sys

@@ -5,7 +5,7 @@ from PIL import Image
 from splits import make_split
 
 from pipeline.errors import ColorpipeError
-from pipeline.recipes.base import CROPS, FLIPS, JITTER
+from pipeline.recipes.shared.base import CROPS, FLIPS, JITTER
 from pipeline.training.photo_set import (
     BatchSampler,
     PhotoSet,

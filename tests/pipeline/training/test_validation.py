@@ -6,7 +6,7 @@ import torch
 from pipeline.evaluation.metric_table import PHOTO_METRICS
 from pipeline.imaging.color import rgb_to_lab
 from pipeline.recipes import get_recipe
-from pipeline.recipes.lab import AB_SCALE
+from pipeline.recipes.shared.lab import AB_SCALE
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.photo_set import PhotoSet
 from pipeline.training.validation import Validation, measure

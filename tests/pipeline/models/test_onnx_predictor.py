@@ -66,7 +66,7 @@ def test_torch_is_not_imported(model: Path, tmp_path: Path) -> None:
         "assert failures == [], failures;"
         "assert 'torch' not in sys.modules"
     )
-    project = Path(__file__).parents[2]
+    project = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", script], check=True, cwd=project, env=dict(os.environ))
     assert (tmp_path / "out" / "a.png").exists()
 

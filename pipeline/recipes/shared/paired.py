@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from pipeline.networks.patchgan import PatchGAN
 from pipeline.networks.skip_unet import SkipUNet
-from pipeline.recipes import lab
-from pipeline.recipes.base import (
+from pipeline.recipes.shared import lab
+from pipeline.recipes.shared.base import (
     DISCRIMINATOR,
     GENERATOR,
     Batch,

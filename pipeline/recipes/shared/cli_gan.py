@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.networks.dilated_unet import StridedDiscriminator
-from pipeline.recipes import lab
-from pipeline.recipes.base import (
+from pipeline.recipes.shared import lab
+from pipeline.recipes.shared.base import (
     DISCRIMINATOR,
     GENERATOR,
     Augmentation,
@@ -28,7 +28,7 @@ from pipeline.recipes.base import (
     Settings,
     Update,
 )
-from pipeline.recipes.losses import cross_entropy
+from pipeline.recipes.shared.losses import cross_entropy
 
 
 class CliGanSettings(Settings):

@@ -5,7 +5,7 @@ import torch
 from skimage import data
 
 from pipeline.imaging.color import tensor_luma
-from pipeline.recipes.aging import BLACK, WHITE, aged
+from pipeline.recipes.shared.aging import BLACK, WHITE, aged
 
 
 @pytest.fixture

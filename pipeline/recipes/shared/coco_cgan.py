@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from pipeline.recipes.base import FLIPS, GENERATOR, Augmentation, Phase
-from pipeline.recipes.losses import cross_entropy
-from pipeline.recipes.paired import PairedGAN, PairedSettings
+from pipeline.recipes.shared.base import FLIPS, GENERATOR, Augmentation, Phase
+from pipeline.recipes.shared.losses import cross_entropy
+from pipeline.recipes.shared.paired import PairedGAN, PairedSettings
 
 
 class CocoCganSettings(PairedSettings):

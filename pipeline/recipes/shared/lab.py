@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from pipeline.imaging import color
-from pipeline.recipes.base import Batch
+from pipeline.recipes.shared.base import Batch
 
 AB_SCALE = 110.0
 """a* and b* of sRGB lie within about -108 and 99."""
