@@ -23,6 +23,7 @@ from pipeline.params import TrainParams
 from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
 from pipeline.training.distributed import Processes
 from pipeline.training.init_weights import InitialWeights, load_initial_weights
+from pipeline.training.live_curves import LiveCurves
 from pipeline.training.loss_log import Curve
 from pipeline.training.photo_set import PhotoSet, read_photos
 from pipeline.training.plan import as_params_file, plan_of
@@ -54,8 +55,8 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
     one, is validated on after every epoch, and before the first one if training starts from trained
     weights (epoch 0). ``curves`` becomes a folder with ``losses.tsv``, ``discriminator.tsv`` and
     ``validation.tsv``, a row an epoch, and ``samples``, a contact sheet of validation photos an
-    epoch. A run that is stopped leaves a checkpoint, from which the same command resumes unless the
-    code has changed.
+    epoch. Where DVCLive is installed, it shows the curves while the run lasts. A run that is stopped
+    leaves a checkpoint, from which the same command resumes unless the code has changed.
 
     Several processes, launched by ``torchrun`` or ``accelerate launch``, share every batch.
 
@@ -110,6 +111,7 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
         samples=params.samples,
         start=start.tensors if start else None,
         compiled=params.compile,
+        live=LiveCurves(checkpoint.live),
     )
     if processes.first:
         print(

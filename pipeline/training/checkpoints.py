@@ -81,6 +81,11 @@ class Checkpoint:
         finally:
             lock.release()
 
+    @property
+    def live(self) -> Path:
+        """The folder for curves that are looked at while the run lasts."""
+        return self.path.parent / "live"
+
     def sheet(self, epoch: int) -> Path:
         """Where the contact sheet of an epoch is kept, beside the state, until the run ends."""
         return self.path.parent / "samples" / f"epoch-{epoch:04}.png"

@@ -32,6 +32,7 @@ from pipeline.recipes.shared.base import (
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.distributed import Processes, gradients, running_means
 from pipeline.training.ema import move_towards
+from pipeline.training.live_curves import LiveCurves
 from pipeline.training.loss_log import LossTable
 from pipeline.training.photo_set import BatchSampler, PhotoSet
 from pipeline.training.validation import Validation
@@ -63,6 +64,7 @@ class Trainer:
         start: the generator's weights to start from, looked at as those of epoch 0; None draws
             them.
         compiled: whether to compile the networks.
+        live: curves to follow the run by.
 
     Raises:
         ColorpipeError: the batch does not fit the data or the processes, or the best weights are
@@ -83,12 +85,14 @@ class Trainer:
         samples: int = 0,
         start: Mapping[str, torch.Tensor] | None = None,
         compiled: bool = False,
+        live: LiveCurves | None = None,
     ) -> None:
         self.recipe = recipe
         self.seed = seed
         self.processes = processes
         self.dtype = dtype
         self.checkpoint = checkpoint
+        self.live = live
         self.validation = Validation(
             recipe,
             validation,
@@ -162,15 +166,17 @@ class Trainer:
         settings = self.recipe.settings
         with (
             interruptions() as stop,
+            self._following(),
             self._reporting() as report,
             memory_errors(
                 f"a batch of {settings.batch_size} pictures of {settings.size} px; lower"
                 " train.batch_size or train.size"
             ),
         ):
-            # Trained weights may be better than all that comes of them; untrained ones are not.
+            # Trained weights may be better than all that comes of them; fresh ones are not.
             if self.step == 0 and self.start is not None:
                 self._validate(0)
+            self._log()
             if self.step < self.steps:
                 self._loop(stop, report)
                 # What is made of the run may fail to be written, and is not to cost the run. Where
@@ -183,7 +189,7 @@ class Trainer:
         return result.eval()
 
     def advance(self, steps: int) -> None:
-        """Train for a few steps, without checkpoints, reports or a look at validation photos."""
+        """Train for a few steps, without checkpoints, reports or validation."""
         last = self.step + steps
         while self.step < last:
             phase, share = self._phase(self.step)
@@ -214,6 +220,7 @@ class Trainer:
             if ended:
                 self.losses.end_epoch(epoch + 1)
                 self._validate(epoch + 1)
+                self._log()
             self.seconds = time.monotonic() - started
             if report:
                 report.advance(batch_size, detail)
@@ -292,6 +299,13 @@ class Trainer:
             factor = self.recipe.rate_factor(name, phase, share)
             for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
                 group["lr"] = rate * factor
+
+    def _log(self) -> None:
+        if self.live:
+            self.live.update(self.losses.rows, self.validation.rows)
+
+    def _following(self) -> contextlib.AbstractContextManager[object]:
+        return self.live if self.live and self.processes.first else contextlib.nullcontext()
 
     def _validate(self, epoch: int) -> None:
         if self.processes.first:

@@ -1,0 +1,69 @@
+"""Curves that can be followed while training runs, by DVCLive where it is installed.
+
+They are a view on the run: what is kept of them are the tables that the stage writes at its end.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.training.loss_log import Curve
+
+
+class LiveCurves:
+    """Logs a run's epochs with DVCLive; without DVCLive nothing happens.
+
+    A context manager: DVCLive is told that the run has ended or stopped when the block does.
+
+    Args:
+        folder: gets the curves, one TSV each, and ``report.html``, which reloads itself.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._live: Any = None
+        self._logged = {"train": 0, "validation": 0}
+
+    def __enter__(self) -> LiveCurves:
+        if importlib.util.find_spec("dvclive") is not None:
+            # It takes over a second to import.
+            from dvclive.live import Live  # noqa: PLC0415
+
+            self._live = Live(
+                str(self.folder), report="html", dvcyaml=None, save_dvc_exp=False, resume=False
+            )
+            print(f"Live curves are in {self.folder / 'report.html'}.")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.end()
+
+    def update(self, losses: Curve, validation: Curve) -> None:
+        """Log the epochs that are not logged so far.
+
+        A run that is resumed is logged anew from its first epoch: what was logged of epochs after
+        the checkpoint, which are trained again, would be there twice.
+
+        Args:
+            losses: a row an epoch, of all epochs so far.
+            validation: the same of validation.
+        """
+        if self._live is None:
+            return
+        for group, rows in (("train", losses), ("validation", validation)):
+            for row in rows[self._logged[group] :]:
+                self._live.step = int(row["epoch"])
+                for name, value in row.items():
+                    if name != "epoch":
+                        self._live.log_metric(f"{group}/{name}", value)
+            self._logged[group] = len(rows)
+        self._live.sync()

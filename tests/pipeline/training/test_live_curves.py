@@ -1,0 +1,57 @@
+"""Curves to follow a run by: all epochs, each once, whatever happened to the run before."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.training.live_curves import LiveCurves
+
+LOSSES = [{"epoch": 1.0, "generator": 0.5, "l1": 0.5}, {"epoch": 2.0, "generator": 0.25, "l1": 0.2}]
+VALIDATION = [{"epoch": float(epoch), "ciede2000": 9.0 - epoch} for epoch in range(3)]
+
+
+def table(folder: Path, name: str) -> list[list[str]]:
+    path = folder / "plots" / "metrics" / f"{name}.tsv"
+    return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_epoch_is_logged_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveCurves(tmp_path / "live") as curves:
+        curves.update([], VALIDATION[:1])
+        curves.update(LOSSES[:1], VALIDATION[:2])
+        assert table(curves.folder, "train/generator") == [["step", "generator"], ["1", "0.5"]]
+        curves.update(LOSSES, VALIDATION)
+    steps = [row[0] for row in table(curves.folder, "validation/ciede2000")]
+    assert steps == ["step", "0", "1", "2"]
+    assert table(curves.folder, "train/l1")[1:] == [["1", "0.5"], ["2", "0.2"]]
+    report = curves.folder / "report.html"
+    assert str(report) in capsys.readouterr().out
+    assert "ciede2000" in report.read_text(encoding="utf-8")
+
+
+def test_a_resumed_run_is_logged_anew(tmp_path: Path) -> None:
+    with LiveCurves(tmp_path) as killed:
+        killed.update(LOSSES, VALIDATION)
+    # The checkpoint was that of the first epoch.
+    with LiveCurves(tmp_path) as resumed:
+        resumed.update(LOSSES[:1], VALIDATION[:2])
+        resumed.update(LOSSES, VALIDATION)
+    assert [row[0] for row in table(tmp_path, "train/generator")] == ["step", "1", "2"]
+
+
+def test_nothing_is_added_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with LiveCurves(tmp_path / "live") as curves:
+        curves.update(LOSSES, VALIDATION)
+    assert [path.name for path in tmp_path.iterdir()] == ["live"]
+
+
+def test_without_dvclive_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "dvclive", raising=False)
+    with LiveCurves(tmp_path / "live") as curves:
+        curves.update(LOSSES, VALIDATION)
+    assert list(tmp_path.iterdir()) == []
