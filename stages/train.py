@@ -55,8 +55,8 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
     one, is validated on after every epoch, and before the first one if training starts from trained
     weights (epoch 0). ``curves`` becomes a folder with ``losses.tsv``, ``discriminator.tsv`` and
     ``validation.tsv``, a row an epoch, and ``samples``, a contact sheet of validation photos an
-    epoch. Where DVCLive is installed, it shows the curves while the run lasts. A run that is stopped
-    leaves a checkpoint, from which the same command resumes unless the code has changed.
+    epoch. Where DVCLive is installed, it shows the curves while the run lasts. A run that is
+    stopped leaves a checkpoint, from which the same command resumes unless the code has changed.
 
     Several processes, launched by ``torchrun`` or ``accelerate launch``, share every batch.
 
