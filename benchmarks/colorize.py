@@ -33,7 +33,7 @@ from skimage.color import lab2rgb, rgb2lab
 
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import find_jobs
-from pipeline.inference.streaming import colorize_files
+from pipeline.inference.streaming import Settings, colorize_files
 from pipeline.models.resolve import find_model
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "nature"
@@ -96,7 +96,8 @@ def compare(
 
 def ours(colorizer: Colorizer, photos: Path, out: Path) -> None:
     """Colorize a folder as `colorpipe colorize` does."""
-    outcomes = colorize_files(colorizer, find_jobs(photos, out, None), existing="overwrite")
+    jobs = list(find_jobs(photos, out, None))
+    outcomes = colorize_files(colorizer, jobs, Settings("overwrite"))
     for outcome in outcomes:
         if outcome.status != "colorized":
             raise RuntimeError(f"{outcome.name}: {outcome.reason}")

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import takewhile
 from pathlib import Path
 
+from pipeline import __version__
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.files.interruptions import interruptions
 from pipeline.files.progress import ProgressReport
-from pipeline.imaging.decode import SUFFIXES
-from pipeline.imaging.formats.photo_file import FORMATS, FormatName
+from pipeline.imaging.formats.label import Label
+from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import READ, find_jobs, format_to_write
-from pipeline.inference.streaming import Existing, Outcome, colorize_files
-from pipeline.models.resolve import described, find_model
+from pipeline.inference.streaming import Existing, Outcome, Settings, colorize_files
+from pipeline.models.resolve import described
 from pipeline.params import ColorizeParams
 
 
@@ -32,6 +33,8 @@ def colorize(
     skip_existing: bool = False,
     report: Path | None = None,
     format: FormatName | None = None,
+    keep_names: bool = False,
+    label: bool = False,
 ) -> list[Failure]:
     """Colorize the photo ``source``, or every photo below it, into ``out``.
 
@@ -47,9 +50,12 @@ def colorize(
         skip_existing: whether a photo whose place in ``out`` is taken is left out.
         report: where to write a line of JSON for each photo: what became of it.
         format: what to write, whatever the photos are; None keeps each photo's format.
+        keep_names: whether a name whose extension lies about the photo's content stays.
+        label: whether to write into XMP and EXIF that the colors are a guess, and whose.
 
     Returns:
-        The photos that failed, for which nothing was written.
+        The photos that failed, for which nothing was written, and those that were colorized but are
+        damaged.
 
     Raises:
         StoppedError: the user stopped it; the photos under way were finished.
@@ -57,48 +63,61 @@ def colorize(
     """
     if overwrite and skip_existing:
         raise ColorpipeError("--overwrite and --skip-existing exclude each other; give one.")
-    if format is not None and format not in FORMATS:
-        raise ColorpipeError(f"--format is '{format}', but must be one of {', '.join(FORMATS)}.")
+    if format is not None and format not in WRITTEN:
+        raise ColorpipeError(f"--format is '{format}', but must be one of {', '.join(WRITTEN)}.")
     if report is not None:
         _require_report(report, source)
     format = format_to_write(source, out, format)
     existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
     passed_over: Counter[str] = Counter()
-    total = sum(1 for _ in find_jobs(source, out, format, passed_over))
-    if not total:
+    jobs = list(find_jobs(source, out, format, passed_over))
+    if not jobs:
         raise ColorpipeError(f"There are no photos in {source}: no name there ends in {READ}.")
-    weights = find_model(model, params.runtime)
     colorizer = Colorizer.load(
-        weights,
+        model,
         params.device,
         strength=params.strength,
         size=params.size,
         tta=params.tta,
         runtime=params.runtime,
     )
-    print(f"Colorizing with {described(weights, colorizer.predictor.recipe)}.", file=sys.stderr)
+    weights = colorizer.weights
+    if weights is not None:
+        print(f"Colorizing with {described(weights, colorizer.predictor.recipe)}.", file=sys.stderr)
+    settings = Settings(
+        existing,
+        format,
+        keep_names,
+        _label_of(weights) if label and weights is not None else None,
+    )
     if passed_over:
         count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
         print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
     failures = []
     done = 0
-    with interruptions() as stop, ProgressReport("Colorizing", total) as progress:
-        # What is under way is finished and told: what is written stands in the report.
-        jobs = takewhile(lambda _: not stop.requested, find_jobs(source, out, format))
-        outcomes = colorize_files(colorizer, jobs, existing=existing, extension=format)
+    with interruptions() as stop, ProgressReport("Colorizing", len(jobs)) as progress:
+        # Photos under way are finished: what is written stands in the report.
+        outcomes = colorize_files(colorizer, jobs, settings, stopped=lambda: stop.requested)
         if report is not None:
             outcomes = _reported(outcomes, report, out)
         for outcome in outcomes:
             done += 1
             if outcome.status == "failed":
                 failures.append(Failure(outcome.name, outcome.reason))
+            elif outcome.status == "damaged":
+                failures.append(Failure(outcome.name, f"colorized, but {outcome.reason}"))
             progress.advance(detail=f"{len(failures)} failed" if failures else None)
-    if done < total and stop.requested:
+    if done < len(jobs) and stop.requested:
         raise StoppedError(
-            f"Stopped after {done} of {total} photos; the same command with --skip-existing goes on"
-            " from there."
+            f"Stopped after {done} of {len(jobs)} photos; the same command with --skip-existing"
+            " goes on from there."
         )
     return failures
+
+
+def _label_of(weights: Path) -> Label:
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    return Label("colorpipe", __version__, digest)
 
 
 def _require_report(report: Path, source: Path) -> None:
@@ -131,12 +150,17 @@ def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[
             ) from error
         stack.enter_context(stream)
         for outcome in outcomes:
-            row = {"photo": outcome.name, "status": outcome.status}
-            if outcome.output is not None:
-                named = outcome.output == out
-                row["output"] = out.name if named else outcome.output.relative_to(out).as_posix()
-            if outcome.reason:
-                row["reason"] = outcome.reason
+            row: dict[str, object] = {"photo": outcome.name, "status": outcome.status}
+            outputs = [
+                path.name if path.parent == out.parent else path.relative_to(out).as_posix()
+                for path in outcome.outputs
+            ]
+            if len(outputs) == 1:
+                row["output"] = outputs[0]
+            elif outputs:
+                row["outputs"] = outputs
+            row |= {"reason": outcome.reason} if outcome.reason else {}
+            row |= {"note": outcome.note} if outcome.note else {}
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
             stream.flush()
             yield outcome

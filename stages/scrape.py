@@ -20,11 +20,12 @@ from pipeline.dataset.manifest import (
 )
 from pipeline.download import rejections
 from pipeline.download.cache import DOWNLOADS
-from pipeline.download.media import describe, sniff
+from pipeline.download.media import describe
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.csv_tables import cell, read_table, write_table
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.progress import track
+from pipeline.imaging.kinds import sniff
 from pipeline.params import ScrapeParams
 from pipeline.sources import find_photos
 from pipeline.sources.base import OFFLINE_HINT, FoundPhoto, Item, RejectedPhoto, UnreadPhoto
@@ -110,17 +111,17 @@ class Collector:
 
     def _keep(self, photo: FoundPhoto) -> None:
         kept = self.kept[photo.category]
-        media = sniff(photo.data)
+        kind = sniff(photo.data)
         digest = hashlib.sha256(photo.data).hexdigest()
         origin = (photo.page, photo.query)
-        if media is None:
+        if kind is None:
             reason, detail = rejections.NOT_AN_IMAGE, describe(photo.data)
             self._reject(RejectedPhoto(photo.category, photo.url, reason, detail, *origin))
         elif digest in kept:
             reason, detail = rejections.DUPLICATE, f"same bytes as {kept[digest].name}"
             self._reject(RejectedPhoto(photo.category, photo.url, reason, detail, *origin))
         else:
-            name = content_name(photo.data, media.extension)
+            name = content_name(photo.data, f".{kind.name}")
             target = self.folder / photo.category / name
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(photo.data)
@@ -131,7 +132,7 @@ class Collector:
                 page=cell(photo.page),
                 query=cell(photo.query),
                 license=cell(photo.license),
-                media_type=media.type,
+                media_type=kind.media_type,
                 sha256=digest,
                 bytes=len(photo.data),
             )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 
 import cv2
+import imagecodecs
 import numpy as np
+import pillow_heif
 import skimage.data
 from PIL import Image, TiffImagePlugin, TiffTags
 from predictors import Rainbow
 
-from pipeline.imaging.formats import photo_file as photo_files
+from pipeline.imaging.formats import boxes, photo_file
+from pipeline.imaging.kinds import FormatName
 from pipeline.inference.colorizer import Colorizer
 
 COLOR = Image.fromarray(skimage.data.coffee()[:301, :403])
@@ -46,13 +49,20 @@ def tiff(samples: np.ndarray, bits: int = 16, **tags: object) -> bytes:
     return stream.getvalue() + data
 
 
-def colorized(file: bytes, extension: photo_files.FormatName | None = None) -> bytes:
-    photo_file = photo_files.read(file)
-    (tint,) = Colorizer(Rainbow()).tints([photo_file.photo])
-    return photo_files.encode(photo_file, tint, extension)
+def colorized(file: bytes, target: FormatName | None = None) -> bytes:
+    opened = photo_file.open_file(file)
+    colorizer = Colorizer(Rainbow())
+    pages = ((page, *colorizer.tints([page.photo])) for page in opened.pages())
+    return photo_file.encode(opened, pages, photo_file.target_of(opened, target).format)
 
 
 def opened(file: bytes) -> Image.Image:
+    """A file as other programs' libraries open it."""
+    if file.startswith((b"\xff\x0a", boxes.JXL_SIGNATURE)):
+        pixels = imagecodecs.jpegxl_decode(file)
+        return Image.fromarray(pixels if pixels.itemsize == 1 else (pixels >> 8).astype(np.uint8))
+    if file[4:12] in {b"ftypheic", b"ftypheix"}:
+        return pillow_heif.open_heif(file).to_pillow()
     return Image.open(io.BytesIO(file))
 
 

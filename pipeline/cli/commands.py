@@ -18,6 +18,7 @@ from pipeline import __version__
 from pipeline.cli.exits import errors_as_sentences
 from pipeline.cli.stage_options import stage_command
 from pipeline.errors import ColorpipeError, Failure
+from pipeline.imaging.kinds import WRITTEN
 from pipeline.params import (
     CleanParams,
     ColorizeParams,
@@ -196,8 +197,8 @@ def colorize(
     format: Annotated[
         str | None,
         typer.Option(
-            help="The file format to write: jpg, png, webp, tif, bmp or gif. The default is that"
-            " of the photo.",
+            help=f"The file format to write: {', '.join(WRITTEN)}. The default is that of the"
+            " photo.",
             show_default=False,
         ),
     ] = None,
@@ -211,6 +212,17 @@ def colorize(
         Path | None,
         typer.Option(help="A file for one line of JSON a photo.", show_default=False),
     ] = None,
+    keep_names: Annotated[
+        bool,
+        typer.Option("--keep-names", help="Keep extensions that do not match a file's content."),
+    ] = False,
+    label: Annotated[
+        bool,
+        typer.Option(
+            "--label",
+            help="Write into XMP and EXIF that the colors are a guess, and by which model.",
+        ),
+    ] = False,
 ) -> Sequence[Failure]:
     """Colorize a photo or a folder of photos; size, tones and metadata stay as they are."""
     from stages.colorize import colorize as run
@@ -224,6 +236,8 @@ def colorize(
         overwrite=overwrite,
         skip_existing=skip_existing,
         report=report,
+        keep_names=keep_names,
+        label=label,
     )
 
 

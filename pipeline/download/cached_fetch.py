@@ -10,10 +10,11 @@ from types import TracebackType
 from pipeline.download import rejections
 from pipeline.download.cache import DamagedError, Download, DownloadCache
 from pipeline.download.fetch import Fetcher, cancel_all
-from pipeline.download.media import describe, sniff
+from pipeline.download.media import describe
 from pipeline.download.rejections import FetchError
 from pipeline.download.robots import product_token
 from pipeline.errors import ColorpipeError
+from pipeline.imaging.kinds import sniff
 
 
 class CachedFetcher:

@@ -64,6 +64,13 @@ def luma(rgb: S) -> S:
     return cast(S, (total >> np.uint32(16)).astype(rgb.dtype))
 
 
+def to_8_bits(samples: Samples) -> NDArray[np.uint8]:
+    """Scale 16 bits to 8, rounded; 8 bits come back as they are."""
+    if samples.dtype == np.uint8:
+        return samples.astype(np.uint8, copy=False)
+    return np.asarray(cv2.convertScaleAbs(samples, alpha=1 / 257), np.uint8)
+
+
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> Float:
     """Convert sRGB (H, W, 3), 0 to 255, to CIE Lab (H, W, 3) by the formulas, within 0.0002.
 

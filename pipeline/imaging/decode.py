@@ -1,7 +1,8 @@
-"""Strangers' bytes to checked pixels.
+"""Untrusted bytes to checked pixels.
 
-The only module that opens an image somebody else made. ``Image.open`` reaches a parser for every
-format Pillow knows; here the list is closed, and the pixel count is checked before decoding.
+The only module that lets a decoder see an image somebody else made. ``Image.open`` reaches a parser
+for every format Pillow knows; here the list is closed, a file is given to the parser of its kind
+alone, and the pixel count is checked before decoding.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import io
 import stat
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,42 +19,32 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from pipeline.imaging import codecs
+from pipeline.imaging.color import to_8_bits
+from pipeline.imaging.errors import (
+    NO_FILE,
+    OUT_OF_MEMORY,
+    UNKNOWN,
+    AccessError,
+    ImageError,
+    decoding,
+)
 from pipeline.imaging.formats import plain_jpeg
 from pipeline.imaging.formats import plain_png as png
+from pipeline.imaging.formats.directories import picture_places
+from pipeline.imaging.kinds import BY_PILLOW, BY_SUFFIX, KINDS, SUFFIXES, Kind, sniff
 from pipeline.imaging.orientation import lies_on_its_side, orientation_of, turned_upright
 from pipeline.imaging.srgb import to_srgb
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""Pillow's names of the formats that are opened; MPO (a JPEG with extra frames) comes as JPEG."""
-
-EXTENSIONS = {
-    "JPEG": ".jpg",
-    "PNG": ".png",
-    "WEBP": ".webp",
-    "GIF": ".gif",
-    "BMP": ".bmp",
-    "TIFF": ".tif",
-}
+EXTENSIONS = {kind.label: f".{kind.name}" for kind in KINDS}
 """The extension each format is given."""
 
-SUFFIX_FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".gif": "GIF",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
+SUFFIX_FORMATS = {suffix: kind.label for suffix, kind in BY_SUFFIX.items()}
 """The extensions, in lower case, that each format goes by."""
 
-SUFFIXES = frozenset(SUFFIX_FORMATS)
-"""By these a folder's photos are told from its other files."""
+__all__ = ["SUFFIXES", "AccessError", "ImageError", "Photo", "open_photo", "read_bytes"]
 
 DEFAULT_MAX_PIXELS = 250_000_000
 ANY_PIXELS = sys.maxsize
@@ -67,30 +57,20 @@ Gray = NDArray[np.uint8]
 """Pixels of shape (height, width), Rec. 601 luma of sRGB, 0 to 255."""
 
 
-class ImageError(Exception):
-    """Why a file is not a usable photo, as a phrase that fits behind a colon."""
-
-
-class AccessError(ImageError):
-    """Why a file could not be read, whatever it holds."""
-
-
-OUT_OF_MEMORY = "memory ran out while it was decoded; close other programs"
-NO_FILE = "no regular file but a folder, a pipe or a device"
-
-
 @dataclass(frozen=True)
 class Photo:
     """A decoded photo: upright, sRGB, without transparency."""
 
     pixels: RGB
     format: str
-    """One of :data:`FORMATS`, from the content."""
+    """The label of its kind (:mod:`pipeline.imaging.kinds`), from the content."""
     frames: int
     changes: tuple[str, ...]
     """What had to be done to the pixels, in order; empty when the file's pixels are the photo."""
     size: tuple[int, int]
     """Width and height of the whole photo, upright; ``pixels`` are fewer if that was asked for."""
+    pages: int = 1
+    """Of the document that it is a page of."""
 
     @property
     def image(self) -> Image.Image:
@@ -104,12 +84,13 @@ def open_photo(
     at_least: int | None = None,
     *,
     strict: bool = False,
+    page: int = 0,
 ) -> Photo:
     """Decode a photo of unknown origin into upright sRGB pixels without transparency.
 
     EXIF orientation is applied, an embedded ICC profile converted to sRGB, 16-bit and floating
     point samples scaled to 8 bits by their range, transparency composited on white; of an
-    animation the first frame is taken.
+    animation the first frame is taken, of a document one page.
 
     Args:
         source: a file, or its bytes.
@@ -118,19 +99,26 @@ def open_photo(
             both sides keep this many pixels. That is several times as fast, and a truncated file
             is still noticed, because its compressed data are read to the end.
         strict: refuse a JPEG that is damaged within; else it is gray from there on.
+        page: of a document, from 0.
 
     Raises:
-        ImageError: the file is missing, no image of :data:`FORMATS`, truncated, has more than
+        ImageError: the file is missing, no image of a known kind, truncated, has more than
             ``max_pixels`` pixels, or memory ran out.
     """
-    if strict and not isinstance(source, bytes):
-        source = read_bytes(source)
+    data = source if isinstance(source, bytes) else read_bytes(source)
     try:
-        if isinstance(source, bytes) and (photo := _open_plain(source, max_pixels, at_least)):
+        if photo := _open_plain(data, max_pixels, at_least):
             return photo
     except MemoryError as error:
         raise ImageError(OUT_OF_MEMORY) from error
-    with _decoding(), _opened(source, max_pixels) as image:
+    kind = sniff(data)
+    if kind is not None and not kind.pillow:
+        return _open_by_codec(data, kind, max_pixels, page)
+    image = open_image(data, max_pixels)
+    with decoding(), image:
+        places = _pages_of(data, image)
+        if page:
+            image.seek(places[page])
         size = image.size
         if at_least is not None:
             image.draft(None, (at_least, at_least))
@@ -139,13 +127,12 @@ def open_photo(
             image.load()
         # Before it is loaded: a TIFF is turned then, and forgets that it was.
         orientation = orientation_of(image)
-        loaded = _checked(source, image) if strict and isinstance(source, bytes) else None
+        loaded = _checked(data, image) if strict else None
         if loaded is None:
             image.load()
             loaded = image
-        # A JPEG with extra frames, as phones and stereo cameras write it, is a photo like others.
-        several = image.format == "MPO"
-        frames = 1 if several else int(getattr(image, "n_frames", 1))
+        kind = BY_PILLOW[str(image.format)]
+        frames = int(getattr(image, "n_frames", 1)) if kind.sequence == "frames" else 1
         changes: list[str] = []
         if orientation > 1:
             changes.append("turned upright")
@@ -155,7 +142,24 @@ def open_photo(
         else:
             pixels = turned_upright(pixels, orientation)
             size = size[::-1] if lies_on_its_side(orientation) else size
-        return Photo(pixels, "JPEG" if several else str(image.format), frames, tuple(changes), size)
+        return Photo(pixels, kind.label, frames, tuple(changes), size, len(places))
+
+
+def _pages_of(data: bytes, image: Image.Image) -> list[int]:
+    """Return where Pillow has the pages of a document; one place for any other file."""
+    return picture_places(data) if image.format == "TIFF" else [0]
+
+
+def _open_by_codec(data: bytes, kind: Kind, max_pixels: int, page: int) -> Photo:
+    """Decode a kind that Pillow does not read; by codecs, whose pixels are upright."""
+    decoded = codecs.decode(data, kind, max_pixels, page)
+    changes = [] if decoded.orientation == 1 else ["turned upright"]
+    if decoded.pixels.dtype == np.uint16:
+        changes.append("16 bits to 8")
+    image = Image.fromarray(to_8_bits(decoded.pixels))
+    upright = turned_upright(np.asarray(to_srgb(image, decoded.icc, changes)), decoded.orientation)
+    size = (upright.shape[1], upright.shape[0])
+    return Photo(upright, kind.label, 1, tuple(changes), size, decoded.pages)
 
 
 def _checked(data: bytes, image: Image.Image) -> Image.Image | None:
@@ -200,28 +204,23 @@ def reduced_size(data: bytes, at_least: int) -> tuple[int, int]:
     """
     if head := plain_jpeg.read_head(data):
         return head.reduced(at_least)
-    with _decoding(), _opened(data, ANY_PIXELS) as image:
+    with decoding(), open_image(data, ANY_PIXELS) as image:
         image.draft(None, (at_least, at_least))
         return image.width, image.height
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """Return width and height as stored, from the file's head; nothing is decoded.
-
-    Raises:
-        ImageError: ``path`` is no image.
-    """
-    with _decoding(), _opened(path, DEFAULT_MAX_PIXELS) as image:
-        return image.width, image.height
-
-
-def wide_samples(data: bytes) -> NDArray[np.uint16] | None:
+def wide_samples(data: bytes, page: int = 0) -> NDArray[np.uint16] | None:
     """Return colors of 16 bits, of which Pillow keeps the upper 8; None if there are none.
 
     Returns:
         (H, W, 3) or (H, W, 4), blue first; a TIFF upright, a PNG as stored.
     """
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    buffer = np.frombuffer(data, np.uint8)
+    if page:
+        _, found = cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
+        pixels = found[0] if found else None
+    else:
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         return None
     return np.asarray(pixels, np.uint16)
@@ -234,21 +233,25 @@ def reading(source: Path | bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Itera
     Raises:
         ImageError: as :func:`open_photo` says.
     """
-    with contextlib.ExitStack() as stack:
-        with _decoding():
-            image = stack.enter_context(_opened(source, max_pixels))
+    data = source if isinstance(source, bytes) else read_bytes(source)
+    with open_image(data, max_pixels) as image:
+        with decoding():
             image.load()
         yield image
 
 
-def _opened(source: Path | bytes, max_pixels: int) -> Image.Image:
-    """Open, but do not decode; the caller closes."""
-    if not isinstance(source, bytes) and not stat.S_ISREG(source.stat().st_mode):
-        raise ImageError(NO_FILE)
-    with _no_limit_of_pillow():
-        image = Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
-        )
+def open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """Open with Pillow, by the parser of the content's kind, but decode nothing; the caller closes.
+
+    Raises:
+        ImageError: it is no image of a kind that Pillow reads, its head is damaged, or it has more
+            than ``max_pixels`` pixels.
+    """
+    kind = sniff(data)
+    if kind is None or not kind.pillow:
+        raise ImageError(UNKNOWN)
+    with decoding(), _no_limit_of_pillow():
+        image = Image.open(io.BytesIO(data), formats=kind.pillow)
     if image.width * image.height > max_pixels:
         image.close()
         raise ImageError(f"{image.width}x{image.height} is more than {max_pixels} pixels")
@@ -270,30 +273,6 @@ def _no_limit_of_pillow() -> Iterator[None]:
 
 
 _OPENING = threading.Lock()
-
-
-@contextlib.contextmanager
-def _decoding() -> Iterator[None]:
-    """Turn every error of a decoder into :class:`ImageError`."""
-    try:
-        with warnings.catch_warnings():
-            # Of odd metadata, for example: what is wrong with a photo is said by an error.
-            warnings.simplefilter("ignore")
-            yield
-    except ImageError:
-        raise
-    except MemoryError as error:
-        raise ImageError(OUT_OF_MEMORY) from error
-    except FileNotFoundError as error:
-        raise AccessError("the file is not there") from error
-    except PermissionError as error:
-        raise AccessError("the file may not be read") from error
-    except UnidentifiedImageError as error:
-        raise ImageError("not an image of a known format") from error
-    # Pillow's decoders raise whatever strangers' bytes drive them to: SyntaxError, struct.error,
-    # IndexError, zlib.error and more have been seen.
-    except Exception as error:
-        raise ImageError(f"damaged ({error})") from error
 
 
 def luma_of(image: Image.Image) -> Gray:

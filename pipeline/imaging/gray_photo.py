@@ -7,6 +7,7 @@ picture that the network sees is upright and sRGB.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.imaging import color
-from pipeline.imaging.color import Samples
+from pipeline.imaging.color import Samples, to_8_bits
 from pipeline.imaging.decode import Gray
 from pipeline.imaging.icc import Profile, grays_16, read_profile
 from pipeline.imaging.orientation import (
@@ -134,6 +135,25 @@ def from_image(image: Image.Image) -> GrayPhoto:
     return in_own_space(np.asarray(image.convert("L")), alpha, orientation, profile)
 
 
+def of_array(pixels: Samples, orientation: object = 1, icc: bytes | None = None) -> GrayPhoto:
+    """Take the tones of samples.
+
+    Args:
+        pixels: (H, W) or (H, W, 1 to 4), uint8 or uint16: gray, or R, G and B; the last of an even
+            number of channels is alpha.
+        orientation: EXIF's number for how they are turned.
+        icc: their profile; None is sRGB.
+    """
+    profile = read_profile(icc) if icc else None
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    alpha = np.ascontiguousarray(pixels[..., -1]) if channels in {2, 4} else None
+    if channels >= 3:
+        gray: Samples = color.luma(pixels[..., :3])
+    else:
+        gray = cast(Samples, np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1)[..., 0]))
+    return in_own_space(gray, cast("Samples | None", alpha), orientation, profile)
+
+
 def as_stored(upright: GrayPhoto, orientation: object) -> GrayPhoto:
     """Turn a photo that a decoder has turned upright back to how EXIF's ``orientation`` tells."""
     turned = valid(orientation)
@@ -186,13 +206,6 @@ def displayed(photo: GrayPhoto, tint: Tint) -> NDArray[np.uint8]:
     if photo.profile is not None:
         pixels[..., :3] = photo.profile.to_srgb(np.ascontiguousarray(pixels[..., :3]))
     return turned_upright(pixels, photo.orientation)
-
-
-def to_8_bits(samples: Samples) -> NDArray[np.uint8]:
-    """Scale 16 bits to 8, rounded; 8 bits come back as they are."""
-    if samples.dtype == np.uint8:
-        return samples.astype(np.uint8, copy=False)
-    return np.asarray(cv2.convertScaleAbs(samples, alpha=1 / 257), np.uint8)
 
 
 def shrink(gray: Gray, shape: tuple[int, int]) -> Gray:

@@ -12,17 +12,16 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.errors import ColorpipeError, needs_extra
-from pipeline.imaging import color
 from pipeline.imaging.color import Float, Samples
 from pipeline.imaging.decode import Gray
-from pipeline.imaging.gray_photo import GrayPhoto, Tint, from_image, render
+from pipeline.imaging.gray_photo import GrayPhoto, Tint, from_image, of_array, render
 from pipeline.imaging.icc import icc_for_colors
 from pipeline.imaging.orientation import turned_upright
 from pipeline.imaging.upsampling import Method
@@ -88,6 +87,8 @@ class Colorizer:
         if size is not None and size < 1:
             raise ValueError(f"size is {size}, but must be at least 1, or None.")
         self.predictor = predictor
+        self.weights: Path | None = None
+        """The file that :meth:`load` has read."""
         self.strength = strength
         self.size = predictor.size if size is None else size
         self.tta = tta
@@ -150,7 +151,9 @@ class Colorizer:
             from pipeline.models.torch_predictor import TorchPredictor  # noqa: PLC0415 - imports torch
 
             predictor = TorchPredictor.load(path, device)
-        return cls(predictor, strength=strength, size=size, tta=tta, upsampling=upsampling)
+        colorizer = cls(predictor, strength=strength, size=size, tta=tta, upsampling=upsampling)
+        colorizer.weights = path
+        return colorizer
 
     def __call__(self, image: I) -> I:
         """Color one picture; see :meth:`colorize_many`."""
@@ -239,14 +242,10 @@ def _photo_of(image: Image.Image | Samples) -> GrayPhoto:
         raise ValueError(f"Arrays of {image.dtype} are not taken: scale them to uint8 or uint16.")
     if not image.size:
         raise ValueError(f"An array of shape {image.shape} has no pixels.")
-    if image.ndim == 2:
-        return GrayPhoto(image)
-    channels = image.shape[2] if image.ndim == 3 else 0
+    channels = image.shape[2] if image.ndim == 3 else 1 if image.ndim == 2 else 0
     if channels not in {1, 3, 4}:
         raise ValueError(f"An array of shape {image.shape} is not (H, W) or (H, W, 1, 3 or 4).")
-    gray = image[..., 0] if channels == 1 else color.luma(image[..., :3])
-    alpha = np.ascontiguousarray(image[..., 3]) if channels == 4 else None
-    return GrayPhoto(cast(Samples, np.ascontiguousarray(gray)), cast("Samples | None", alpha))
+    return of_array(image)
 
 
 def _image_like(image: Image.Image, photo: GrayPhoto, tint: Tint) -> Image.Image:

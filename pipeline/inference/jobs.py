@@ -9,14 +9,16 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.imaging.decode import SUFFIXES
-from pipeline.imaging.formats.photo_file import SUFFIXES_OF, FormatName
+from pipeline.files.listing import is_hidden
+from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, SUFFIXES, WRITTEN, FormatName
 
 READ = ", ".join(sorted(SUFFIXES))
 """The extensions of the files that are read, as a sentence names them."""
+WRITABLE = ", ".join(sorted(suffix for name in WRITTEN for suffix in BY_NAME[name].suffixes))
+"""The extensions of the files that are written."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,15 @@ def find_jobs(
 ) -> Iterator[Job | Failure]:
     """Find the photo ``source``, or all photos below it, in the order of their names.
 
-    By their extension photos are told from other files; hidden files and folders, whose names begin
-    with a dot, are left alone. Links to folders are followed, though not in circles. Below a folder
-    ``out`` repeats the sub-folders of ``source``; for a single photo it is a folder too, unless its
-    name ends like a photo's (:func:`format_to_write` tells which format that asks for). One that
-    ends otherwise (``photo.heic``) is taken for a folder only if it is there.
+    By their extension photos are told from other files; hidden files and what a desktop or a NAS
+    leaves behind are passed over (:func:`pipeline.files.listing.is_hidden`). Links to folders are
+    followed, though not in circles. Below a folder ``out`` repeats the sub-folders of ``source``;
+    for a single photo it is a folder too, unless its name ends like a photo's
+    (:func:`format_to_write` tells which format that asks for). One that ends otherwise is taken for
+    a folder only if it is there.
 
-    Files that are no photos by their extension are counted by it in ``passed_over``.
+    Files that are no photos by their extension are counted by it in ``passed_over``, and what a NAS
+    leaves behind by its name.
 
     Raises:
         ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it, or has
@@ -64,12 +68,12 @@ def find_jobs(
     if out.exists() and not out.is_dir() and not names_a_file:
         raise ColorpipeError(
             f"{out} is a file that is not named like a photo; name a folder, or a file that ends"
-            f" in {READ}."
+            f" in {WRITABLE}."
         )
     if out.suffix and not out.exists() and not names_a_file:
         raise ColorpipeError(
             f"{out} is named like a file, but no format that is written ends in {out.suffix}; name"
-            f" one that ends in {READ}, or make the folder first."
+            f" one that ends in {WRITABLE}, or make the folder first."
         )
     if reason := _unreadable(source):
         return iter([Failure(source.name, reason)])
@@ -88,7 +92,7 @@ def format_to_write(source: Path, out: Path, asked: FormatName | None) -> Format
     if source.is_dir() or not _names_a_file(out):
         return asked
     suffix = out.suffix.lower()
-    named = next(name for name, suffixes in SUFFIXES_OF.items() if suffix in suffixes)
+    named = next(name for name in WRITTEN if suffix in BY_NAME[name].suffixes)
     if asked not in {None, named}:
         raise ColorpipeError(
             f"{out} is to be a file in the format {named}, but --format says {asked}; give only one"
@@ -98,7 +102,8 @@ def format_to_write(source: Path, out: Path, asked: FormatName | None) -> Format
 
 
 def _names_a_file(out: Path) -> bool:
-    return out.suffix.lower() in SUFFIXES and not out.is_dir()
+    kind = BY_SUFFIX.get(out.suffix.lower())
+    return kind is not None and kind.name in WRITTEN and not out.is_dir()
 
 
 class _OwnFolders:
@@ -145,7 +150,7 @@ def _below(
         if folder.parts and real == own.top:
             continue
         if passed_over is not None:
-            passed_over.update(Path(name).suffix.lower() or "no extension" for name in others)
+            passed_over.update(map(_kind_of_other, others))
         among_photos = own.include(real, (out / folder).resolve())
         written: dict[str, str] = {}
         for name in photos:
@@ -172,13 +177,21 @@ def _listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
         for entry in sorted(listing, key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
-            if _is_folder(entry):
+            if is_hidden(PurePath(entry.name)):
+                others.append(entry.name)
+            elif _is_folder(entry):
                 inner.append(entry.name)
             elif Path(entry.name).suffix.lower() in SUFFIXES:
                 photos.append(entry.name)
             else:
                 others.append(entry.name)
     return inner, photos, others
+
+
+def _kind_of_other(name: str) -> str:
+    if is_hidden(PurePath(name)):
+        return name
+    return PurePath(name).suffix.lower() or "no extension"
 
 
 def _unreadable(path: Path) -> str:
@@ -202,6 +215,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _name(name: str, extension: FormatName | None) -> str:
     """Give a name the extension of another format; one that the format has already stays."""
     path = Path(name)
-    if extension is None or path.suffix.lower() in SUFFIXES_OF[extension]:
+    if extension is None or path.suffix.lower() in BY_NAME[extension].suffixes:
         return name
     return f"{path.stem}.{extension}"

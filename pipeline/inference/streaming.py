@@ -15,19 +15,22 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import Failure, StoppedError
 from pipeline.files.outputs import new_file
 from pipeline.files.parallel import cores
-from pipeline.imaging.decode import ImageError
-from pipeline.imaging.formats import photo_file as photo_files
-from pipeline.imaging.formats.photo_file import FormatName, PhotoFile
+from pipeline.imaging.errors import ImageError
+from pipeline.imaging.formats import photo_file
+from pipeline.imaging.formats.label import UNLABELED, Label
+from pipeline.imaging.formats.page import Colored, Page, PhotoFile
 from pipeline.imaging.gray_photo import GrayPhoto, Tint
+from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, FormatName
 from pipeline.inference.colorizer import BATCH_SIZE, Colorizer
 from pipeline.inference.jobs import Job
 from pipeline.models.device import is_out_of_memory
@@ -48,37 +51,68 @@ class Outcome:
     """What became of a photo."""
 
     name: str
-    status: Literal["colorized", "skipped", "failed"]
-    output: Path | None = None
+    status: Literal["colorized", "damaged", "skipped", "failed"]
+    """Damaged: it was colorized, but a part of it is not what it was."""
+    outputs: tuple[Path, ...] = ()
+    """Several where each page has a file of its own."""
     reason: str = ""
+    """Why it failed, or what is damaged."""
+    note: str = ""
+    """What else its owner should know."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How files are written."""
+
+    existing: Existing = "refuse"
+    """What to do about a file that is there: refuse it, skip it, or write over it."""
+    format: FormatName | None = None
+    """What to write; None is each photo's own format."""
+    keep_names: bool = False
+    """Whether names that lie about their content stay."""
+    label: Label | None = None
+    """What to add to XMP and EXIF."""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A photo that is opened, and where its pages go."""
+
+    name: str
+    file: PhotoFile
+    format: FormatName
+    paths: tuple[Path, ...]
+    note: str
 
 
 @dataclass
 class _Group:
     """Photos that go through the network together, and those between them that need not."""
 
-    entries: list[Job | Outcome] = field(default_factory=list)
-    jobs: int = 0
+    entries: list[_Ready | Outcome] = field(default_factory=list)
+    photos: int = 0
     pixels: int = 0
 
 
 def colorize_files(
     colorizer: Colorizer,
-    jobs: Iterable[Job | Failure],
+    jobs: Sequence[Job | Failure],
+    settings: Settings | None = None,
     *,
-    existing: Existing = "refuse",
-    extension: FormatName | None = None,
     workers: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
     """Colorize files and yield what became of each, in the order of ``jobs``.
 
     Args:
         colorizer: the trained generator.
         jobs: what to read and where to write; a Failure comes out again as failed.
-        existing: what to do about a file that is there: refuse it, skip it, or write over it.
-        extension: the format to write; None is each photo's own.
+        settings: how files are written.
         workers: processors to use, a thread each as far as memory goes; None is all.
+        stopped: asked before each photo: once it says so, no further one is taken up.
     """
+    settings = settings or Settings()
     workers = workers or cores()
     threads = _threads(colorizer, workers)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
@@ -93,13 +127,14 @@ def colorize_files(
 
     try:
         with colorizer.predictor.in_threads(workers // threads):
-            for group in _groups(jobs, existing, colorizer.batch):
+            opened = takewhile(lambda _: not stopped(), _opened(jobs, settings))
+            for group in _groups(opened, colorizer.batch):
                 while under_way and (
                     len(under_way) > threads or pixels + group.pixels > PIXELS_UNDER_WAY
                 ):
                     yield from finish_first()
                 pixels += group.pixels
-                future = pool.submit(_colorize_group, colorizer, group, extension, existing)
+                future = pool.submit(_colorize_group, colorizer, group, settings)
                 under_way.append((group, future))
             while under_way:
                 yield from finish_first()
@@ -114,58 +149,143 @@ def _threads(colorizer: Colorizer, workers: int) -> int:
     return min(workers, max(most, 1))
 
 
-def _groups(jobs: Iterable[Job | Failure], existing: Existing, batch: int) -> Iterator[_Group]:
-    group = _Group()
+def _opened(jobs: Sequence[Job | Failure], settings: Settings) -> Iterator[_Ready | Outcome]:
+    """Read each file and its head, once, or say what becomes of it without."""
+    planned: set[Path] | None = None
     for job in jobs:
-        entry = _decided(job, existing)
-        pixels = photo_files.pixels_of(entry.source) if isinstance(entry, Job) else 0
-        is_full = group.jobs >= batch or len(group.entries) >= 100 * batch
+        if isinstance(job, Failure):
+            yield Outcome(job.what, "failed", reason=job.reason)
+            continue
+        if outcome := _is_there(job.name, (job.target,), settings.existing):
+            yield outcome
+            continue
+        try:
+            ready = _ready(job, settings)
+        except Exception as error:  # noqa: BLE001 - the others go on
+            yield Outcome(job.name, "failed", reason=_reason(error, "read"))
+            continue
+        if ready.paths != (job.target,):
+            if planned is None:
+                planned = {other.target for other in jobs if isinstance(other, Job)}
+            if taken := next((path for path in ready.paths if path in planned), None):
+                reason = f"would be written to {taken.name}, as another photo is"
+                yield Outcome(job.name, "failed", reason=reason)
+                continue
+            planned.update(ready.paths)
+            if outcome := _is_there(job.name, ready.paths, settings.existing):
+                yield outcome
+                continue
+        yield ready
+
+
+def _ready(job: Job, settings: Settings) -> _Ready:
+    file = photo_file.open_file(job.source)
+    target = photo_file.target_of(file, settings.format)
+    notes = [target.note, file.note]
+    path = job.target
+    if settings.format is None:
+        path = photo_file.target_path(path, file, target.format, keep_name=settings.keep_names)
+    if photo_file.lies(job.source, file):
+        notes.append(f"named like {named_kind(job.source)}, but its content is {file.kind.label}")
+    if settings.label is not None and target.format in UNLABELED:
+        notes.append(f"without the label, which {BY_NAME[target.format].label} cannot hold")
+    paths: tuple[Path, ...] = (path,)
+    if photo_file.is_numbered(file, target.format):
+        notes.append(f"a file for each of {file.count} pages")
+        paths = tuple(
+            path.with_name(f"{path.stem}-{number}{path.suffix}")
+            for number in range(1, file.count + 1)
+        )
+    return _Ready(job.name, file, target.format, paths, "; ".join(filter(None, notes)))
+
+
+def named_kind(path: Path) -> str:
+    """Return the format that a name's extension says."""
+    return BY_SUFFIX[path.suffix.lower()].label
+
+
+def _is_there(name: str, paths: tuple[Path, ...], existing: Existing) -> Outcome | None:
+    """Return what becomes of a photo whose result is there already; None if it is to be made."""
+    there = [path for path in paths if os.path.lexists(path)]
+    if existing == "overwrite" or not there:
+        return None
+    if existing == "skip":
+        return Outcome(name, "skipped", paths) if len(there) == len(paths) else None
+    reason = f"{there[0]} is there already; use --overwrite or --skip-existing"
+    return Outcome(name, "failed", reason=reason)
+
+
+def _groups(entries: Iterable[_Ready | Outcome], batch: int) -> Iterator[_Group]:
+    group = _Group()
+    for entry in entries:
+        pixels = 0
+        if isinstance(entry, _Ready):
+            pixels = entry.file.size[0] * entry.file.size[1]
+        is_full = group.photos >= batch or len(group.entries) >= 100 * batch
         if group.entries and (is_full or group.pixels + pixels > PIXELS_IN_GROUP):
             yield group
             group = _Group()
         group.entries.append(entry)
-        group.jobs += isinstance(entry, Job)
+        group.photos += isinstance(entry, _Ready)
         group.pixels += pixels
     if group.entries:
         yield group
 
 
-def _decided(job: Job | Failure, existing: Existing) -> Job | Outcome:
-    """Return what becomes of a job without reading its photo, or the job if that is open."""
-    if isinstance(job, Failure):
-        return Outcome(job.what, "failed", reason=job.reason)
-    if existing == "overwrite" or not os.path.lexists(job.target):
-        return job
-    if existing == "skip":
-        return Outcome(job.name, "skipped", job.target)
-    reason = f"{job.target} is there already; use --overwrite or --skip-existing"
-    return Outcome(job.name, "failed", reason=reason)
-
-
-def _colorize_group(
-    colorizer: Colorizer, group: _Group, extension: FormatName | None, existing: Existing
-) -> list[Outcome]:
-    outcomes = {
-        place: entry for place, entry in enumerate(group.entries) if isinstance(entry, Outcome)
-    }
-    ready: list[tuple[int, Job, PhotoFile]] = []
-    for place, job in enumerate(group.entries):
-        if isinstance(job, Job):
+def _colorize_group(colorizer: Colorizer, group: _Group, settings: Settings) -> list[Outcome]:
+    outcomes: dict[int, Outcome] = {}
+    single: list[tuple[int, _Ready, Page]] = []
+    for place, entry in enumerate(group.entries):
+        if isinstance(entry, Outcome):
+            outcomes[place] = entry
+        elif entry.file.count > 1:
+            outcomes[place] = _colorize_pages(colorizer, entry, settings)
+        else:
             try:
-                ready.append((place, job, photo_files.read(job.source)))
+                single.append((place, entry, entry.file.read_page(0)))
             except Exception as error:  # noqa: BLE001 - the others go on
-                outcomes[place] = _failed(job, _reason(error, "read"))
-    tints = _tints(colorizer, [photo_file.photo for _, _, photo_file in ready])
-    for (place, job, photo_file), tint in zip(ready, tints, strict=True):
+                outcomes[place] = Outcome(entry.name, "failed", reason=_reason(error, "read"))
+    tints = _tints(colorizer, [page.photo for _, _, page in single])
+    for (place, entry, page), tint in zip(single, tints, strict=True):
         if isinstance(tint, str):
-            outcomes[place] = _failed(job, tint)
+            outcomes[place] = Outcome(entry.name, "failed", reason=tint)
             continue
         try:
-            _write(photo_file, tint, job.target, extension, existing)
-            outcomes[place] = Outcome(job.name, "colorized", job.target)
+            _write(entry, [(page, tint)], entry.paths[0], settings)
+            outcomes[place] = _done(entry, page.damage)
         except Exception as error:  # noqa: BLE001 - the others go on
-            outcomes[place] = _failed(job, _reason(error, "written"))
+            outcomes[place] = Outcome(entry.name, "failed", reason=_reason(error, "written"))
     return [outcomes[place] for place in range(len(group.entries))]
+
+
+def _colorize_pages(colorizer: Colorizer, ready: _Ready, settings: Settings) -> Outcome:
+    """Colorize a document or an animation, of which one page at a time is in memory."""
+    damages: list[str] = []
+
+    def colored() -> Iterator[Colored]:
+        for number, page in enumerate(ready.file.pages(), start=1):
+            if page.damage:
+                damages.append(f"page {number} is {page.damage}")
+            (tint,) = _tints(colorizer, [page.photo])
+            if isinstance(tint, str):
+                raise ImageError(f"page {number}: {tint}")
+            yield page, tint
+
+    try:
+        if len(ready.paths) == 1:
+            _write(ready, colored(), ready.paths[0], settings)
+        else:
+            for one, path in zip(colored(), ready.paths, strict=True):
+                if settings.existing != "skip" or not os.path.lexists(path):
+                    _write(ready, [one], path, settings)
+    except Exception as error:  # noqa: BLE001 - the others go on
+        return Outcome(ready.name, "failed", reason=_reason(error, "read"))
+    return _done(ready, "; ".join(damages))
+
+
+def _done(ready: _Ready, damage: str) -> Outcome:
+    status: Literal["colorized", "damaged"] = "damaged" if damage else "colorized"
+    return Outcome(ready.name, status, ready.paths, damage, ready.note)
 
 
 def _tints(colorizer: Colorizer, photos: Sequence[GrayPhoto]) -> list[Tint | str]:
@@ -193,19 +313,15 @@ def _reason(error: Exception, undone: Literal["read", "colorized", "written"]) -
     return f"could not be {undone} ({type(error).__name__}: {what})"
 
 
-def _failed(job: Job, reason: str) -> Outcome:
-    return Outcome(job.name, "failed", reason=reason)
-
-
-def _write(
-    photo_file: PhotoFile,
-    tint: Tint,
-    target: Path,
-    extension: FormatName | None,
-    existing: Existing,
-) -> None:
-    data = photo_files.encode(photo_file, tint, extension)
-    if existing == "overwrite":
+def _write(ready: _Ready, pages: Iterable[Colored], target: Path, settings: Settings) -> None:
+    label = settings.label
+    if label is not None:
+        pages = (
+            (replace(page, metadata=label.put_on(page.metadata)), tint) for page, tint in pages
+        )
+    file = ready.file if len(ready.paths) == 1 else replace(ready.file, count=1, is_animated=False)
+    data = photo_file.encode(file, pages, ready.format)
+    if settings.existing == "overwrite":
         with new_file(target) as temporary:
             temporary.write_bytes(data)
     else:

@@ -8,6 +8,7 @@ left over go to the runs whose colors vary most.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from PIL import Image
 from pipeline.imaging import color
 from pipeline.imaging.color import Float
 from pipeline.imaging.decode import Gray
+from pipeline.imaging.formats.page import Colored, PhotoFile
+from pipeline.imaging.gray_photo import displayed
 
 _ENTRIES = 255
 """One of the 256 is kept for what is transparent."""
@@ -24,8 +27,42 @@ _OPAQUE_FROM = 128
 """GIF knows no half transparency: from this alpha on a pixel is opaque."""
 
 
-def encode(gray: Gray, alpha: Gray | None, differences: Float) -> bytes:
-    """Encode ``gray`` (H, W) with R - Y and B - Y (H, W, 2) and ``alpha`` (H, W) or None."""
+def write(file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a GIF, or an animation with its times and loops; upright and in sRGB."""
+    images: list[Image.Image] = []
+    times: list[int] = []
+    comment = b""
+    for page, tint in pages:
+        pixels = displayed(page.photo, tint)
+        alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
+        rgb = np.ascontiguousarray(pixels[..., :3])
+        images.append(quantized(color.luma(rgb), alpha, color.differences_of(rgb)))
+        times.append(page.milliseconds)
+        comment = comment or page.metadata.comment or b""
+    options: dict[str, object] = {"comment": comment[:_COMMENT]} if comment else {}
+    if any("transparency" in image.info for image in images):
+        options["transparency"] = _TRANSPARENT
+    if len(images) > 1:
+        # Each frame stands for itself: what shows through it is what it says itself.
+        options |= {"save_all": True, "append_images": images[1:], "duration": times}
+        options |= {"disposal": 2} | ({"loop": file.loops} if file.loops != 1 else {})
+    stream = io.BytesIO()
+    images[0].save(stream, "GIF", optimize=False, **options)
+    return stream.getvalue()
+
+
+_COMMENT = 255
+"""Bytes of a comment that every program reads: a block's."""
+
+
+def quantized(gray: Gray, alpha: Gray | None, differences: Float) -> Image.Image:
+    """Return an image of 256 colors.
+
+    Args:
+        gray: (H, W).
+        alpha: (H, W), or None.
+        differences: R - Y and B - Y (H, W, 2).
+    """
     runs = _runs(gray)
     run_of_level = np.zeros(256, np.intp)
     for number, (first, last) in enumerate(runs):
@@ -50,12 +87,9 @@ def encode(gray: Gray, alpha: Gray | None, differences: Float) -> bytes:
         pixels[alpha < _OPAQUE_FROM] = _TRANSPARENT
     image = Image.fromarray(pixels, "P")
     image.putpalette(np.concatenate(palette).tobytes())
-    stream = io.BytesIO()
-    if alpha is None:
-        image.save(stream, "GIF", optimize=False)
-    else:
-        image.save(stream, "GIF", optimize=False, transparency=_TRANSPARENT)
-    return stream.getvalue()
+    if alpha is not None:
+        image.info["transparency"] = _TRANSPARENT
+    return image
 
 
 def _runs(gray: Gray) -> list[tuple[int, int]]:

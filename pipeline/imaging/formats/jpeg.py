@@ -9,8 +9,8 @@ segments in the file's head.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -18,17 +18,23 @@ import numpy as np
 import simplejpeg
 
 from pipeline.imaging import color
-from pipeline.imaging.decode import Gray, ImageError
-from pipeline.imaging.formats import plain_jpeg
-from pipeline.imaging.formats import tiff as tiff_files
-from pipeline.imaging.formats.tiff import EXIF_HEAD
-from pipeline.imaging.gray_photo import Tint
+from pipeline.imaging.decode import Gray, open_photo
+from pipeline.imaging.errors import ImageError
+from pipeline.imaging.formats import exif, photoshop, plain_jpeg, xmp
+from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile, resolution
+from pipeline.imaging.gray_photo import GrayPhoto, Tint, as_stored, in_own_space
+from pipeline.imaging.icc import icc_for_colors, read_profile, srgb_icc
+from pipeline.imaging.kinds import BY_NAME
 from pipeline.imaging.upsampling import band_rows
 
 COMMENT, DQT, SOS, EOI = 0xFE, 0xDB, 0xDA, 0xD9
-JFIF, EXIF_OR_XMP, ICC, ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
+JFIF, EXIF_OR_XMP, ICC, PHOTOSHOP, ADOBE = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 ICC_HEAD = b"ICC_PROFILE\0"
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
+XMP_REST_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
+# The multi-picture index, whose pictures lie behind the first at offsets that no longer hold, and
+# the parameters of a gain map (ISO 21496-1), which is one of these pictures.
+_OF_FURTHER_PICTURES = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _LARGEST = 65_533
 """Bytes that a segment holds at most: its length has 16 bits and counts its own two."""
@@ -81,13 +87,6 @@ def read_segments(file: bytes) -> list[Segment]:
     raise ImageError("damaged (the file ends in its head)")
 
 
-def exif_of(segments: Iterable[Segment]) -> bytes | None:
-    """Return the EXIF data, with the head that Pillow wants, or None."""
-    return next(
-        (s.data for s in segments if s.marker == EXIF_OR_XMP and s.data.startswith(EXIF_HEAD)), None
-    )
-
-
 def icc_of(segments: Iterable[Segment]) -> bytes | None:
     """Return the ICC profile, put together from its segments, or None if there is none whole."""
     parts = {
@@ -126,47 +125,165 @@ def dpi_of(segments: Iterable[Segment]) -> tuple[float, float] | None:
     return None
 
 
-def segments_for(
-    exif: bytes | None, xmp: bytes | None, icc: bytes | None, dpi: tuple[float, float] | None
-) -> list[Segment]:
-    """Make the head of a photo that was no JPEG.
+@dataclass(frozen=True)
+class Own:
+    """What goes from a JPEG into its colored version as it is."""
 
-    Of EXIF the longest values are left out until the rest fits into a segment, and XMP that is too
-    long altogether.
+    quality: int
+    """libjpeg's."""
+    segments: tuple[Segment, ...]
+    """JFIF's, makers' own and comments."""
+    xmp: bytes | None
+    """The whole packet, in the pieces ``xmp_segments``."""
+    xmp_segments: tuple[Segment, ...]
+
+
+def open_file(file: bytes, max_pixels: int) -> PhotoFile:
+    """Open a JPEG; pictures behind the first, such as previews and gain maps, are left out.
+
+    Raises:
+        ImageError: the head is damaged, or there are more than ``max_pixels`` pixels.
     """
-    segments = [] if dpi is None else [jfif_segment(dpi)]
-    if exif:
-        exif = tiff_files.shortened(exif, _LARGEST - len(EXIF_HEAD))
-    for head, data in ((EXIF_HEAD, exif), (XMP_HEAD, xmp)):
-        if data and len(head) + len(data) <= _LARGEST:
-            segments.append(Segment(EXIF_OR_XMP, head + data))
-    return segments + (icc_segments(icc) if icc else [])
+    height, width, space = header_of(file)
+    if height * width > max_pixels:
+        raise ImageError(f"{width}x{height} is more than {max_pixels} pixels")
+
+    def read_page(_: int) -> Page:
+        return _read_page(file, space, max_pixels)
+
+    return PhotoFile(BY_NAME["jpg"], (width, height), read_page)
 
 
-def without_thumbnail(segments: Iterable[Segment]) -> list[Segment]:
-    """Return the segments with EXIF that leads to no thumbnail: it would stay gray."""
-    return [
-        Segment(s.marker, EXIF_HEAD + tiff_files.without_thumbnail(s.data[len(EXIF_HEAD) :]))
-        if s.marker == EXIF_OR_XMP and s.data.startswith(EXIF_HEAD)
-        else s
-        for s in segments
+def _read_page(file: bytes, space: str, max_pixels: int) -> Page:
+    segments = read_segments(file)
+    metadata, own = _metadata_of(segments)
+    turned = exif.orientation_of(metadata.exif)
+    if space in {"YCbCr", "Gray"}:
+        gray, damage = decode_luma(file)
+        profile = read_profile(metadata.icc) if metadata.icc else None
+        photo = in_own_space(gray, None, turned, profile)
+        icc = icc_for_colors(metadata.icc)
+    else:
+        # Colors of other kinds hold no luma: taken as the cleaning takes them, in sRGB and upright.
+        found = plain_jpeg.decode_checked(file, "CMYK" if space in {"CMYK", "YCCK"} else "RGB")
+        damage = f"damaged ({found})" if isinstance(found, str) else ""
+        upright = GrayPhoto(color.luma(open_photo(file, max_pixels).pixels))
+        photo = as_stored(upright, turned)
+        icc = srgb_icc() if metadata.icc else None
+    return Page(photo, replace(metadata, icc=icc), own, damage)
+
+
+def _metadata_of(segments: Sequence[Segment]) -> tuple[Metadata, Own]:
+    """Sort a head into what every format has a place for and what only JPEG has.
+
+    The profile is the file's own here. Left out is what describes the old samples: tables, frame,
+    Adobe's color transform, thumbnails, and what belongs to pictures behind the first.
+    """
+    exif_data: bytes | None = None
+    block = bytearray()
+    own: list[Segment] = []
+    xmp_segments: list[Segment] = []
+    for segment in segments:
+        marker, data = segment.marker, segment.data
+        if marker == EXIF_OR_XMP and data.startswith(exif.HEAD) and exif_data is None:
+            exif_data = exif.without_thumbnail(data[len(exif.HEAD) :])
+        elif marker == EXIF_OR_XMP and data.startswith((XMP_HEAD, XMP_REST_HEAD)):
+            xmp_segments.append(segment)
+        elif marker == PHOTOSHOP and data.startswith(photoshop.HEAD):
+            block += data[len(photoshop.HEAD) :]
+        elif (marker == ICC and data.startswith((ICC_HEAD, *_OF_FURTHER_PICTURES))) or (
+            marker == JFIF and data.startswith(b"JFXX\0")
+        ):
+            continue
+        elif marker == JFIF and data.startswith(b"JFIF\0") and len(data) >= 14:
+            own.append(Segment(JFIF, data[:12] + bytes(2)))
+        elif (JFIF <= marker <= 0xEF and marker != ADOBE) or marker == COMMENT:
+            own.append(segment)
+    packet = _xmp_of(xmp_segments)
+    cleaned = xmp.without_old_pictures(packet) if packet else None
+    iptc, others = photoshop.split(bytes(block))
+    metadata = Metadata(
+        exif_data,
+        cleaned,
+        iptc,
+        others,
+        icc_of(segments),
+        resolution(dpi_of(segments)),
+        next((segment.data for segment in own if segment.marker == COMMENT), None),
+    )
+    untouched = packet if cleaned is packet else None
+    return metadata, Own(quality_of(segments), tuple(own), untouched, tuple(xmp_segments))
+
+
+def _xmp_of(segments: Iterable[Segment]) -> bytes | None:
+    """Return the XMP packet, put together from its segments, or None."""
+    packet: bytes | None = None
+    rest: dict[int, bytes] = {}
+    for segment in segments:
+        if segment.data.startswith(XMP_HEAD) and packet is None:
+            packet = segment.data[len(XMP_HEAD) :]
+        elif segment.data.startswith(XMP_REST_HEAD) and len(segment.data) > 75:
+            # A digest of 32 letters, the length of all, and where this piece belongs.
+            (place,) = struct.unpack_from(">I", segment.data, 71)
+            rest[place] = segment.data[75:]
+    if packet is None or not rest:
+        return packet
+    return xmp.joined(packet, b"".join(rest[place] for place in sorted(rest)))
+
+
+def head_for(metadata: Metadata, own: Own | None) -> list[Segment]:
+    """Make the head of a colored JPEG.
+
+    Of EXIF the longest values are left out until the rest fits into a segment.
+    """
+    segments = [] if own is None else list(own.segments)
+    if own is None and metadata.dpi is not None:
+        segments.append(jfif_segment(metadata.dpi))
+    if own is None and metadata.comment:
+        segments.append(Segment(COMMENT, metadata.comment[:_LARGEST]))
+    described = []
+    if metadata.exif:
+        short = exif.shortened(metadata.exif, _LARGEST - len(exif.HEAD))
+        described.append(Segment(EXIF_OR_XMP, exif.HEAD + short))
+    if own is not None and metadata.xmp is not None and metadata.xmp == own.xmp:
+        described += own.xmp_segments
+    elif metadata.xmp:
+        described += xmp_segments(metadata.xmp)
+    block = photoshop.joined(metadata.iptc, metadata.photoshop)
+    room = _LARGEST - len(photoshop.HEAD)
+    described += [
+        Segment(PHOTOSHOP, photoshop.HEAD + block[start : start + room])
+        for start in range(0, len(block), room)
+    ]
+    described += icc_segments(metadata.icc) if metadata.icc else []
+    head = [segment for segment in segments if segment.marker == JFIF]
+    return head + described + [segment for segment in segments if segment.marker != JFIF]
+
+
+def xmp_segments(packet: bytes) -> list[Segment]:
+    """Cut an XMP packet into segments."""
+    main, digest, rest = xmp.split(packet, _LARGEST - len(XMP_HEAD))
+    room = _LARGEST - len(XMP_REST_HEAD) - 40
+    segments = [Segment(EXIF_OR_XMP, XMP_HEAD + main)] if len(main) <= _LARGEST - 29 else []
+    return segments + [
+        Segment(
+            EXIF_OR_XMP,
+            XMP_REST_HEAD
+            + digest
+            + struct.pack(">II", len(rest), start)
+            + rest[start : start + room],
+        )
+        for start in range(0, len(rest), room)
     ]
 
 
-def kept_segments(segments: Iterable[Segment], icc: bytes | None) -> list[Segment]:
-    """Choose what of a JPEG's head goes into its colored version, with ``icc`` for its profile.
-
-    Kept are resolution, EXIF, XMP, Photoshop's and every maker's segments and comments. Left out is
-    what describes the old samples: tables, frame, Adobe's color transform, and the multi-picture
-    index, whose pictures lie behind the first at offsets that no longer hold.
-    """
-    kept = [
-        segment
-        for segment in segments
-        if (JFIF <= segment.marker <= 0xEF or segment.marker == COMMENT)
-        and segment.marker not in {ICC, ADOBE}
-    ]
-    return [*kept, *icc_segments(icc)] if icc else kept
+def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a JPEG of the one page."""
+    (page, tint), *_ = pages
+    own = page.own if isinstance(page.own, Own) else None
+    gray = np.asarray(page.photo.gray, np.uint8)
+    quality = DEFAULT_QUALITY if own is None else own.quality
+    return encode(gray, tint, quality, head_for(page.metadata, own))
 
 
 def quality_of(segments: Iterable[Segment]) -> int:
@@ -180,13 +297,25 @@ def quality_of(segments: Iterable[Segment]) -> int:
     return next((q for q in range(1, 101) if _luma_sum(q) <= sum(table)), 100)
 
 
-def decode_luma(file: bytes) -> Gray:
+def decode_luma(file: bytes) -> tuple[Gray, str]:
     """Decode the luma plane (H, W) of a JPEG in YCbCr or gray.
 
+    Returns:
+        The plane, and what is damaged in it; nothing if it is whole.
+
     Raises:
-        ImageError: the data are damaged or end early.
+        ImageError: the file ends early, or libjpeg cannot go on.
     """
-    return np.asarray(_without_warnings(simplejpeg.decode_jpeg, file, "GRAY"))[..., 0]
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(file, "GRAY"))[..., 0], ""
+    except ValueError as error:
+        message = str(error)
+    damage = ""
+    if plain_jpeg.is_damage(message, file):
+        if message.startswith("Premature end"):
+            raise ImageError(f"damaged ({message})")
+        damage = f"damaged ({message})"
+    return np.asarray(_without_warnings(simplejpeg.decode_jpeg, file, "GRAY"))[..., 0], damage
 
 
 def header_of(file: bytes) -> tuple[int, int, str]:
@@ -200,17 +329,14 @@ def header_of(file: bytes) -> tuple[int, int, str]:
 
 
 def _without_warnings(read: Callable[..., Any], file: bytes, *arguments: str) -> Any:
-    """Read a JPEG although libjpeg may warn of something that takes nothing from the picture."""
+    """Read a JPEG although libjpeg may warn."""
     try:
         try:
-            return read(file, *arguments)
-        except ValueError as error:
-            if plain_jpeg.is_damage(str(error), file):
-                raise
+            return read(file, *arguments, strict=False)
+        except ValueError:
             # A profile in the wrong order of pieces is no warning but an error. Nobody looks at it
             # here, so it goes by another name.
-            unprofiled = file.replace(ICC_HEAD, ICC_HEAD.lower())
-            return read(unprofiled, *arguments, strict=False)
+            return read(file.replace(ICC_HEAD, ICC_HEAD.lower()), *arguments, strict=False)
     except ValueError as error:
         raise ImageError(f"damaged ({error})") from error
 

@@ -1,4 +1,4 @@
-"""PNG of 8 and 16 bits with everything that stood beside the pixels.
+"""PNG of 8 and 16 bits with everything that stood beside the pixels; APNG, its animations.
 
 Pillow cannot write colors of 16 bits and OpenCV cannot write what is beside the pixels: OpenCV
 compresses, and the chunks of the source go in between. Source: PNG (W3C, third edition).
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import cv2
 
 from pipeline.imaging.color import Samples
-from pipeline.imaging.decode import ImageError
+from pipeline.imaging.errors import ImageError
+from pipeline.imaging.formats import exif, frames, photoshop, pillow_file, xmp
+from pipeline.imaging.formats.page import Colored, Metadata, PhotoFile
+from pipeline.imaging.gray_photo import render
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD_END = len(SIGNATURE) + 25
 """The header's chunk always comes first and has 13 bytes."""
 
-_KEPT = frozenset({b"pHYs", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME"})
+_KEPT = frozenset({b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME"})
 _COLOR_SPACE = frozenset({b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP"})
 _LEVEL = 4
 """zlib's level: half the time of its default 6 at 2% more bytes."""
@@ -27,24 +30,53 @@ _LEVEL = 4
 INCHES_PER_METRE = 39.3701
 _LARGEST = (1 << 31) - 1
 """The largest number that a chunk holds."""
+_XMP_KEY = b"XML:com.adobe.xmp\0"
+_RAW_IPTC = b"Raw profile type iptc\0"
 
 
-def bits_of(file: bytes) -> int:
-    """Return the bits of a sample, from the header."""
-    return file[24] if len(file) > 24 else 8
+def open_file(file: bytes, max_pixels: int) -> PhotoFile:
+    """Open a PNG or an APNG.
+
+    Raises:
+        ImageError: it is damaged or too large.
+    """
+    bits = file[24] if len(file) > 24 else 8
+    return pillow_file.open_file(file, max_pixels, bits=bits, describe=_describe)
 
 
-def kept_chunks(file: bytes, keep_color_space: bool) -> bytes:
-    """Return the chunks beside the pixels that hold for the colored photo too, as bytes.
+def _describe(
+    file: bytes, metadata: Metadata, *, color_space_stays: bool
+) -> tuple[Metadata, bytes]:
+    """Return the metadata, and the chunks beside the pixels that hold for the colored photo too.
 
-    Resolution, EXIF, texts and time; with ``keep_color_space`` also what says how samples are to be
-    seen. Palettes, backgrounds and transparency tables belong to the old samples.
+    Resolution, texts and time; what says how samples are to be seen while it holds. Palettes,
+    backgrounds and transparency tables belong to the old samples.
 
     Raises:
         ImageError: the file ends within a chunk.
     """
-    wanted = _KEPT | _COLOR_SPACE if keep_color_space else _KEPT
-    return b"".join(chunk for name, chunk in _chunks(file) if name in wanted)
+    own = b""
+    exif_data, packet = metadata.exif, metadata.xmp
+    for name, data in _chunks(file):
+        if name == b"eXIf":
+            exif_data = exif.without_thumbnail(data)
+        elif name == b"iTXt" and data.startswith(_XMP_KEY):
+            packet = xmp.without_old_pictures(_text_of(data))
+        elif name in _KEPT or (color_space_stays and name in _COLOR_SPACE):
+            own += chunk(name, data)
+    return (
+        Metadata(
+            exif_data, packet, metadata.iptc, metadata.photoshop, metadata.icc, metadata.dpi, None
+        ),
+        own,
+    )
+
+
+def _text_of(data: bytes) -> bytes:
+    """Return the text of an iTXt chunk: keyword, compressed or not, how, language, translation."""
+    is_compressed = data[len(_XMP_KEY) : len(_XMP_KEY) + 1] == b"\1"
+    text = data[len(_XMP_KEY) + 2 :].split(b"\0", 2)[-1]
+    return zlib.decompressobj().decompress(text, 1 << 26) if is_compressed else text
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -57,20 +89,47 @@ def icc_chunk(icc: bytes) -> bytes:
     return chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
 
 
-def chunks_for(
-    exif: bytes | None, xmp: bytes | None, icc: bytes | None, dpi: tuple[float, float] | None
-) -> bytes:
-    """Make the chunks of a photo that was no PNG; EXIF data begin with their TIFF header."""
-    chunks = icc_chunk(icc) if icc else b""
-    if dpi is not None:
+def chunks_for(metadata: Metadata, own: bytes | None) -> bytes:
+    """Make the chunks beside the pixels; ``own`` are those of a photo that was a PNG before."""
+    chunks = own or b""
+    if metadata.icc and not any(name in chunks for name in (b"iCCP", b"sRGB", b"cICP")):
+        chunks = icc_chunk(metadata.icc) + chunks
+    if own is None and metadata.dpi is not None:
         # Larger ones are no resolution, and do not fit.
-        x, y = (min(round(value * INCHES_PER_METRE), _LARGEST) for value in dpi)
+        x, y = (min(round(value * INCHES_PER_METRE), _LARGEST) for value in metadata.dpi)
         chunks += chunk(b"pHYs", struct.pack(">IIB", x, y, 1))
-    if exif:
-        chunks += chunk(b"eXIf", exif)
-    if xmp:
-        chunks += chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    if own is None and metadata.comment:
+        text = metadata.comment.decode("utf-8", "replace").encode("latin-1", "replace")
+        chunks += chunk(b"tEXt", b"Comment\0" + text.replace(b"\0", b""))
+    if own is None and metadata.iptc:
+        chunks += chunk(b"zTXt", _RAW_IPTC + b"\0" + zlib.compress(_raw_profile(metadata.iptc)))
+    if metadata.exif:
+        chunks += chunk(b"eXIf", metadata.exif)
+    if metadata.xmp:
+        chunks += chunk(b"iTXt", _XMP_KEY + b"\0\0\0\0" + metadata.xmp)
     return chunks
+
+
+def _raw_profile(iptc: bytes) -> bytes:
+    """Write IPTC's records as ImageMagick does, which is how PNG has come to hold them."""
+    block = photoshop.joined(iptc, None)
+    digits = block.hex()
+    lines = "\n".join(digits[start : start + 72] for start in range(0, len(digits), 72))
+    return f"\niptc\n{len(block):8}\n{lines}\n".encode()
+
+
+def write(file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a PNG of the one page, or an APNG of an animation."""
+    if file.is_animated:
+        return frames.write(file, pages, "PNG", chunked=_with_chunks)
+    (page, tint), *_ = pages
+    own = page.own if isinstance(page.own, bytes) else None
+    return encode(render(page.photo, tint, order=(2, 1, 0)), chunks_for(page.metadata, own))
+
+
+def _with_chunks(data: bytes, metadata: Metadata, own: object) -> bytes:
+    chunks = chunks_for(metadata, own if isinstance(own, bytes) else None)
+    return data[:_HEAD_END] + chunks + data[_HEAD_END:]
 
 
 def encode(pixels: Samples, chunks: bytes) -> bytes:
@@ -93,7 +152,7 @@ def _chunks(file: bytes) -> Iterator[tuple[bytes, bytes]]:
         name = file[at + 4 : at + 8]
         if at + 12 + length > len(file):
             raise ImageError("damaged (the file ends within a chunk)")
-        yield name, file[at : at + 12 + length]
+        yield name, file[at + 8 : at + 8 + length]
         if name == b"IEND":
             return
         at += 12 + length

@@ -1,228 +1,358 @@
-"""TIFF of 8 and 16 bits with its tags.
+"""TIFF and BigTIFF of 8 and 16 bits: pages, tags byte for byte, strips or tiles.
 
-Pillow writes no colors of 16 bits, so its directory of tags is filled here and the strips are put
-behind it. Source: TIFF 6.0 (Adobe 1992) and its technical note on Deflate (2002).
+Neither Pillow nor tifffile writes colors of 16 bits with EXIF's directories, and both rewrite tags:
+:mod:`pipeline.imaging.formats.directories` does it here. Pixels are read by Pillow and OpenCV, and
+what libtiff lacks by tifffile. Source: TIFF 6.0 (Adobe 1992) and its technical note on Deflate
+(2002).
 """
 
 from __future__ import annotations
 
 import io
-import operator
 import struct
 import zlib
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
-from PIL import ExifTags, Image, TiffImagePlugin, TiffTags
+from PIL import Image
 
+from pipeline.imaging.codecs import decode_tiff_page, tiff_encoder
 from pipeline.imaging.color import Samples
+from pipeline.imaging.decode import open_image, wide_samples
+from pipeline.imaging.errors import ImageError, decoding
+from pipeline.imaging.formats import exif, photoshop, xmp
+from pipeline.imaging.formats.directories import (
+    LONG,
+    LONG8,
+    SHORT,
+    UNDEFINED,
+    Directory,
+    Entry,
+    Layout,
+    layout_of,
+    picture_places,
+    read_directories,
+    to_exif,
+    write_directory,
+)
+from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile, resolution
+from pipeline.imaging.formats.pillow_file import (
+    UNUSUAL_MODES,
+    bytes_of,
+    photo_in_srgb,
+    with_16_bits,
+)
+from pipeline.imaging.gray_photo import GrayPhoto, as_stored, from_image, of_array, render
+from pipeline.imaging.icc import icc_for_colors, srgb_icc
+from pipeline.imaging.kinds import BY_NAME
 
 _ROWS = 64
 """Rows in a strip."""
-_DEFLATE = 8
-_XMP = 700
+_WIDTH, _LENGTH, _BITS, _COMPRESSION = 256, 257, 258, 259
+_PHOTOMETRIC, _DESCRIPTION, _OFFSETS, _CHANNELS, _STRIP_ROWS, _COUNTS = 262, 270, 273, 277, 278, 279
+_PLANES, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 284, 322, 323, 324, 325
+_EXTRA_SAMPLES, _XMP, _IPTC, _PHOTOSHOP, _ICC = 338, 700, 33723, 34377, 34675
+_NONE, _LZW, _DEFLATE, _OLD_DEFLATE = 1, 5, 8, 32946
 
-# Tags that describe the samples and where they lie: new samples have new ones. 254 and 255 say what
-# kind of picture of a series it is, 32781 and up are what scanners' software points into its file.
+# Tags that describe the samples and where they lie: new samples have new ones. 330 leads to further
+# pictures, 37724 holds Photoshop's layers: they would show the old picture.
 _STRUCTURE = frozenset(
-    {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
-    | {288, 289, 290, 291, 292, 293, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330}
-    | {332, 334, 336, 338, 339, 340, 341, 342, 347, 512, 513, 514, 529, 530, 531, 532}
-    | {int(TiffImagePlugin.ICCPROFILE)}
+    {256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289}
+    | {290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 330}
+    | {332, 334, 336, 338, 339, 340, 341, 342, 343, 344, 345, 346, 347, 351, 400, 401, 402, 403}
+    | {404, 405, 433, 434, 435, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532}
+    | {559, 33421, 33422, 37724, 50674, 50675, 50676}
 )
-EXIF_HEAD = b"Exif\0\0"
-"""What stands before EXIF data in a JPEG, and before those that Pillow writes."""
-
-_NESTED = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-
-
-def load_exif(data: bytes) -> Image.Exif:
-    """Read EXIF data, or the tags of a TIFF's first page, which are the same; damaged, none."""
-    tags = Image.Exif()
-    try:
-        tags.load(data)
-        tags.get_ifd(ExifTags.IFD.Exif)
-    # Damaged data make Pillow raise SyntaxError, struct.error and others.
-    except Exception:  # noqa: BLE001
-        return Image.Exif()
-    return tags
+# DNG's tags that make other programs take a file for sensor data, or hold some (Adobe, DNG 1.7);
+# others of its range, such as the camera's model, tell of the photo.
+_DNG = frozenset(range(50706, 52600)) - {50708, 50709, 50735, 50736, 50827, 50838, 50839}
+_APART = frozenset({_XMP, _IPTC, _PHOTOSHOP, _ICC})
+_IFD_TYPES = frozenset({13, 18})
 
 
-def descriptive_exif(file: bytes) -> bytes | None:
-    """Return a TIFF's tags without those of its samples, as EXIF data, or None if none remain."""
-    tags, nested = _descriptive(load_exif(file))
-    tags = {tag: value for tag, value in tags.items() if tag in ExifTags.TAGS}
-    return _exif_of(tags, nested).tobytes() if tags or nested else None
+@dataclass(frozen=True)
+class Own:
+    """How a TIFF's page was stored."""
+
+    is_big: bool
+    compression: int
+    tile: tuple[int, int] | None
+    """Height and width."""
+    has_iptc_twice: bool
+    """Whether Photoshop's resources hold IPTC's records as well."""
 
 
-def shortened(exif: bytes, most: int) -> bytes:
-    """Leave the longest values out of EXIF data until it has no more than ``most`` bytes.
+def open_file(file: bytes, max_pixels: int) -> PhotoFile:
+    """Open a TIFF.
 
-    Photoshop keeps all sorts of things in the tags of a TIFF, of any length.
+    Copies of a page at a lower resolution and masks, as archives keep them beside a scan, are no
+    pages.
+
+    Raises:
+        ImageError: it is damaged or has more than ``max_pixels`` pixels on a page.
     """
-    if len(exif) <= most:
-        return exif
-    own, nested = _descriptive(load_exif(exif))
-    tags = _exif_of(own, nested)
-    directories = [tags, *(tags.get_ifd(group) for group in nested)]
-    while len(short := tags.tobytes().removeprefix(EXIF_HEAD)) > most:
-        _, tag, directory = max(
-            (
-                (len(value), tag, directory)
-                for directory in directories
-                for tag, value in directory.items()
-                if isinstance(value, bytes | str | tuple)
-            ),
-            key=operator.itemgetter(0),
-        )
-        del directory[tag]
-    return short
+    layout = layout_of(file)
+    directories = read_directories(file)
+    if layout is None or not directories:
+        raise ImageError("damaged (it has no directory of tags)")
+    places = picture_places(file)
+    sizes = [_size_of(directories[place], layout) for place in places]
+    size = max(sizes, key=lambda one: one[0] * one[1])
+    if size[0] * size[1] > max_pixels:
+        raise ImageError(f"{size[0]}x{size[1]} is more than {max_pixels} pixels")
+
+    reader = _Reader(file, directories, layout, max_pixels)
+
+    def read_page(number: int) -> Page:
+        return reader.read(places[number])
+
+    bits = max(directories[0].numbers(_BITS, layout) or (1,))
+    return PhotoFile(BY_NAME["tif"], size, read_page, len(places), bits=bits)
 
 
-def _descriptive(source: Image.Exif) -> tuple[dict[int, Any], dict[int, dict[int, Any]]]:
-    """Return the tags that do not tell of the samples, and those nested in others.
-
-    What a writer has put there in a wrong type is left out: nothing could write it again.
-    """
-    tags = {
-        tag: value
-        for tag, value in source.items()
-        if tag not in _STRUCTURE and tag not in TiffTags.TAGS_V2_GROUPS and _is_writable(tag, value)
-    }
-    nested = {
-        int(group): {
-            tag: value
-            for tag, value in source.get_ifd(group).items()
-            if _is_writable(group, {tag: value})
-        }
-        for group in _NESTED
-    }
-    return tags, {group: values for group, values in nested.items() if values}
+def _size_of(directory: Directory, layout: Layout) -> tuple[int, int]:
+    width, height = (next(iter(directory.numbers(t, layout)), 0) for t in (_WIDTH, _LENGTH))
+    if not width or not height:
+        raise ImageError("damaged (a page has no size)")
+    return width, height
 
 
-def _exif_of(tags: dict[int, Any], nested: dict[int, dict[int, Any]]) -> Image.Exif:
-    exif = Image.Exif()
-    exif.update(tags)
-    for group, values in nested.items():
-        exif.get_ifd(group).update(values)
-    return exif
+class _Reader:
+    """Reads the pages of a file, whose head Pillow reads once as well."""
+
+    def __init__(
+        self, file: bytes, directories: list[Directory], layout: Layout, max_pixels: int
+    ) -> None:
+        self._file = file
+        self._directories = directories
+        self._layout = layout
+        self._max_pixels = max_pixels
+        self._opened: Image.Image | None = None
+
+    def read(self, place: int) -> Page:
+        """Decode the page of the directory number ``place``."""
+        directory = self._directories[place]
+        metadata, own = _describe(directory, self._layout)
+        turned = exif.orientation_of(metadata.exif)
+        icc = icc_for_colors(metadata.icc)
+        dpi = None
+        try:
+            with decoding():
+                image = self._image(place)
+                dpi = resolution(image.info.get("dpi"))
+                image.load()
+                if image.mode in UNUSUAL_MODES:
+                    photo = photo_in_srgb(self._file, self._max_pixels, turned, place)
+                    icc = srgb_icc() if metadata.icc else None
+                else:
+                    # Both decoders turn TIFFs upright, and TIFFs only.
+                    photo = as_stored(self._photo(image, directory, place), turned)
+        except ImageError:
+            if own.compression in _OF_LIBTIFF:
+                raise
+            photo = of_array(decode_tiff_page(self._file, place), turned, metadata.icc)
+        return Page(photo, replace(metadata, icc=icc, dpi=dpi), own)
+
+    def _image(self, place: int) -> Image.Image:
+        if self._opened is None:
+            self._opened = open_image(self._file, self._max_pixels)
+        if place or self._opened.tell():
+            self._opened.seek(place)
+        return self._opened
+
+    def _photo(self, image: Image.Image, directory: Directory, place: int) -> GrayPhoto:
+        photo = from_image(image)
+        bits = directory.numbers(_BITS, self._layout) or (1,)
+        if image.mode not in {"RGB", "RGBA"} or max(bits) != 16:
+            return photo
+        premultiplied = directory.numbers(_EXTRA_SAMPLES, self._layout) == (1,)
+        return with_16_bits(photo, wide_samples(self._file, place), premultiplied=premultiplied)
 
 
-def _is_writable(tag: int, value: object) -> bool:
-    directory = TiffImagePlugin.ImageFileDirectory_v2()
-    try:
-        directory[tag] = value
-        directory.tobytes()
-    # A stranger's value: TypeError, struct.error, AttributeError and more have been seen.
-    except Exception:  # noqa: BLE001
+_OF_LIBTIFF = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
+"""Compressions that every libtiff reads: what fails then is damaged."""
+
+
+def metadata_of(file: bytes) -> Metadata:
+    """Return what the first page's tags tell of the photo."""
+    directory = next(iter(read_directories(file)), Directory())
+    return _describe(directory, layout_of(file) or Layout())[0]
+
+
+def _describe(directory: Directory, layout: Layout) -> tuple[Metadata, Own]:
+    """Sort the tags; the profile is the file's own here."""
+    kept = Directory(tuple(e for e in directory.entries if _is_descriptive(e)))
+    values = {e.tag: e.data for e in reversed(directory.entries) if e.tag in _APART}
+    in_block, others = photoshop.split(values.get(_PHOTOSHOP, b""))
+    packet = values.get(_XMP)
+    metadata = Metadata(
+        exif=to_exif(kept, layout) if kept.entries else None,
+        xmp=xmp.without_old_pictures(packet) if packet else None,
+        iptc=values.get(_IPTC) or in_block,
+        photoshop=others,
+        icc=bytes_of(values.get(_ICC)),
+    )
+    tile = tuple(
+        next(iter(directory.numbers(tag, layout)), 0) for tag in (_TILE_LENGTH, _TILE_WIDTH)
+    )
+    compression = next(iter(directory.numbers(_COMPRESSION, layout)), _NONE)
+    has_tiles = all(side > 0 and side % 16 == 0 for side in tile)
+    own = Own(
+        layout.is_big,
+        compression,
+        (tile[0], tile[1]) if has_tiles else None,
+        has_iptc_twice=in_block is not None and _IPTC in values,
+    )
+    return metadata, own
+
+
+def _is_descriptive(entry: Entry) -> bool:
+    """Whether a tag tells of the photo, and not of its samples or of places in the file."""
+    if entry.tag in _STRUCTURE | _DNG | _APART or entry.kind in _IFD_TYPES:
         return False
-    return True
+    # tifffile notes the shape of the samples here, and believes it.
+    return not (entry.tag == _DESCRIPTION and entry.data.startswith(b'{"shape":'))
 
 
-def without_thumbnail(exif: bytes) -> bytes:
-    """Cut the link to the second directory of EXIF data, which holds the thumbnail.
-
-    Everything else stays byte for byte, since makers point to places that only they know. Damaged
-    data come back as they are.
-    """
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    link = _directory_end(exif, order, 4) if order else None
-    # A writer may have left the link out: then what is there points to no directory.
-    if link is None or _directory_end(exif, str(order), link) is None:
-        return exif
-    return exif[:link] + bytes(4) + exif[link + 4 :]
-
-
-def _directory_end(data: bytes, order: str, link: int) -> int | None:
-    """Return where the directory ends that the offset at ``link`` leads to, if there is one."""
-    (start,) = struct.unpack_from(f"{order}I", data.ljust(link + 4, b"\0"), link)
-    if not 8 <= start <= len(data) - 2:
-        return None
-    (count,) = struct.unpack_from(f"{order}H", data, start)
-    end = int(start + 2 + 12 * count)
-    return end if count and end + 4 <= len(data) else None
-
-
-def pages_of(image: TiffImagePlugin.TiffImageFile) -> int:
-    """Count the pages of a loaded TIFF.
-
-    Copies of a page at a lower resolution and masks, as archives keep them beside a scan, are none.
-    """
-    pages = 1
-    try:
-        for number in range(1, image.n_frames):
-            image.seek(number)
-            pages += not int(image.tag_v2.get(_KIND, 0)) & (_REDUCED | _MASK)
-    finally:
-        image.seek(0)
-        image.load()
-    return pages
-
-
-# TIFF 6.0, section 8, NewSubfileType.
-_KIND, _REDUCED, _MASK = 254, 1, 4
-
-
-def is_premultiplied(image: Image.Image) -> bool:
-    """Whether colors are stored multiplied by their alpha (TIFF 6.0, section 18)."""
-    return tuple(getattr(image, "tag_v2", {}).get(TiffImagePlugin.EXTRASAMPLES, ())) == (1,)
-
-
-def encode(
-    pixels: Samples,
-    exif: bytes | None,
-    icc: bytes | None,
-    dpi: tuple[float, float] | None,
-    xmp: bytes | None = None,
-) -> bytes:
-    """Encode ``pixels`` (H, W, 3 or 4), red first, uint8 or uint16, losslessly compressed."""
-    height, width, channels = pixels.shape
-    strips = [
-        zlib.compress(np.ascontiguousarray(pixels[top : top + _ROWS]).astype("<u2").tobytes())
-        if pixels.dtype == np.uint16
-        else zlib.compress(np.ascontiguousarray(pixels[top : top + _ROWS]).tobytes())
-        for top in range(0, height, _ROWS)
-    ]
-    ends = np.cumsum([len(strip) for strip in strips]).tolist()
-    tags = _tags_of(exif)
-    if dpi is not None and not {
-        TiffImagePlugin.X_RESOLUTION,
-        TiffImagePlugin.Y_RESOLUTION,
-    } <= set(tags):
-        tags[TiffImagePlugin.X_RESOLUTION] = dpi[0]
-        tags[TiffImagePlugin.Y_RESOLUTION] = dpi[1]
-        tags[TiffImagePlugin.RESOLUTION_UNIT] = 2
-    if icc:
-        tags[TiffImagePlugin.ICCPROFILE] = icc
-    if xmp:
-        tags.tagtype[_XMP] = TiffTags.BYTE
-        tags[_XMP] = xmp
-    tags[TiffImagePlugin.IMAGEWIDTH] = width
-    tags[TiffImagePlugin.IMAGELENGTH] = height
-    tags[TiffImagePlugin.BITSPERSAMPLE] = (pixels.itemsize * 8,) * channels
-    tags[TiffImagePlugin.COMPRESSION] = _DEFLATE
-    tags[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] = 2
-    tags[TiffImagePlugin.SAMPLESPERPIXEL] = channels
-    tags[TiffImagePlugin.ROWSPERSTRIP] = _ROWS
-    tags[TiffImagePlugin.PLANAR_CONFIGURATION] = 1
-    if channels == 4:
-        tags[TiffImagePlugin.EXTRASAMPLES] = 2
-    for tag, values in (
-        (TiffImagePlugin.STRIPOFFSETS, (0, *ends[:-1])),
-        (TiffImagePlugin.STRIPBYTECOUNTS, tuple(len(strip) for strip in strips)),
-    ):
-        tags.tagtype[tag] = TiffTags.LONG
-        tags[tag] = values
+def write(file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a TIFF of the pages, losslessly, big and tiled if it was so before."""
     stream = io.BytesIO()
-    tags.save(stream)  # moves the offsets of the strips behind the directory
-    return stream.getvalue() + b"".join(strips)
+    layout: Layout | None = None
+    link = 0
+    for page, tint in pages:
+        if layout is None:
+            layout = _layout_for(file, page)
+            stream.write(layout.head)
+            link = stream.tell()
+            stream.write(bytes(layout.word))
+        pixels = render(page.photo, tint)
+        own = page.own if isinstance(page.own, Own) else Own(False, _DEFLATE, None, False)
+        places = _write_samples(stream, pixels, own, layout)
+        directory = _directory_for(page, layout).plus(*_structure(pixels, own, layout, *places))
+        start = stream.seek(0, io.SEEK_END)
+        table, next_link = write_directory(directory, layout, start)
+        stream.write(table)
+        stream.seek(link)
+        stream.write(struct.pack(layout.offset, start))
+        link = start + next_link
+        stream.seek(0, io.SEEK_END)
+    return stream.getvalue()
 
 
-def _tags_of(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    if exif is None:
-        return tags
-    own, nested = _descriptive(load_exif(exif))
-    for tag, value in {**own, **nested}.items():
-        tags[tag] = value
-    return tags
+def encode(pixels: Samples) -> bytes:
+    """Encode ``pixels`` (H, W, 3 or 4), red first, uint8 or uint16, without any metadata."""
+    layout, own, stream = Layout(), Own(False, _DEFLATE, None, False), io.BytesIO()
+    stream.write(layout.head + bytes(layout.word))
+    places = _write_samples(stream, pixels, own, layout)
+    start = stream.tell()
+    directory = Directory().plus(*_structure(pixels, own, layout, *places))
+    stream.write(write_directory(directory, layout, start)[0])
+    stream.seek(len(layout.head))
+    stream.write(struct.pack(layout.offset, start))
+    return stream.getvalue()
+
+
+def _layout_for(file: PhotoFile, page: Page) -> Layout:
+    own = layout_of(page.metadata.exif) if page.metadata.exif else None
+    bytes_of_all = file.count * file.size[0] * file.size[1] * 4 * (file.bits // 8 or 1)
+    was_big = isinstance(page.own, Own) and page.own.is_big
+    return replace(own or Layout(), is_big=was_big or bytes_of_all > _MOST_CLASSIC)
+
+
+_MOST_CLASSIC = 4_000_000_000
+"""Bytes of samples that surely leave room for the rest in a TIFF with offsets of 32 bits."""
+
+
+def _directory_for(page: Page, layout: Layout) -> Directory:
+    """Return the tags that tell of the photo."""
+    metadata = page.metadata
+    directory = Directory()
+    if metadata.exif:
+        own = layout_of(metadata.exif)
+        first = next(iter(read_directories(metadata.exif)), Directory())
+        # Values have the byte order of their file: those of another stay out, but there are none
+        # unless pages differ.
+        if own is not None and own.order == layout.order:
+            directory = Directory(tuple(entry for entry in first.entries if _is_descriptive(entry)))
+    tags = {entry.tag for entry in directory.entries}
+    if metadata.dpi is not None and not {exif.X_RESOLUTION, exif.Y_RESOLUTION} <= tags:
+        directory = directory.plus(*exif.resolution_entries(metadata.dpi, layout).entries)
+    twice = isinstance(page.own, Own) and page.own.has_iptc_twice
+    block = photoshop.joined(metadata.iptc if twice else None, metadata.photoshop)
+    return directory.plus(
+        *(
+            layout.entry(tag, kind, value)
+            for tag, kind, value in (
+                (_XMP, 1, metadata.xmp),
+                (_IPTC, UNDEFINED, metadata.iptc),
+                (_PHOTOSHOP, 1, block),
+                (_ICC, UNDEFINED, metadata.icc),
+            )
+            if value
+        )
+    )
+
+
+def _structure(
+    pixels: Samples, own: Own, layout: Layout, offsets: list[int], counts: list[int]
+) -> list[Entry]:
+    height, width, channels = pixels.shape
+    word = LONG8 if layout.is_big else LONG
+    entries = [
+        layout.entry(_WIDTH, LONG, (width,)),
+        layout.entry(_LENGTH, LONG, (height,)),
+        layout.entry(_BITS, SHORT, (pixels.itemsize * 8,) * channels),
+        layout.entry(_COMPRESSION, SHORT, (_encoder(own.compression)[0],)),
+        layout.entry(_PHOTOMETRIC, SHORT, (2,)),
+        layout.entry(_CHANNELS, SHORT, (channels,)),
+        layout.entry(_PLANES, SHORT, (1,)),
+        layout.entry(_TILE_OFFSETS if own.tile else _OFFSETS, word, offsets),
+        layout.entry(_TILE_COUNTS if own.tile else _COUNTS, word, counts),
+    ]
+    if own.tile:
+        entries.append(layout.entry(_TILE_LENGTH, LONG, (own.tile[0],)))
+        entries.append(layout.entry(_TILE_WIDTH, LONG, (own.tile[1],)))
+    else:
+        entries.append(layout.entry(_STRIP_ROWS, LONG, (_ROWS,)))
+    if channels == 4:
+        entries.append(layout.entry(_EXTRA_SAMPLES, SHORT, (2,)))
+    return entries
+
+
+def _write_samples(
+    stream: io.BytesIO, pixels: Samples, own: Own, layout: Layout
+) -> tuple[list[int], list[int]]:
+    """Write strips or tiles; return the places and lengths of all."""
+    _, compress = _encoder(own.compression)
+    offsets: list[int] = []
+    counts: list[int] = []
+    for part in _tiles(pixels, own.tile) if own.tile else _strips(pixels):
+        data = compress(part.astype(f"{layout.order}u{pixels.itemsize}", copy=False).tobytes())
+        offsets.append(stream.tell())
+        counts.append(len(data))
+        stream.write(data + bytes(len(data) % 2))
+    return offsets, counts
+
+
+def _strips(pixels: Samples) -> Iterator[Samples]:
+    for top in range(0, pixels.shape[0], _ROWS):
+        yield pixels[top : top + _ROWS]
+
+
+def _tiles(pixels: Samples, tile: tuple[int, int]) -> Iterator[Samples]:
+    for top in range(0, pixels.shape[0], tile[0]):
+        for left in range(0, pixels.shape[1], tile[1]):
+            part = pixels[top : top + tile[0], left : left + tile[1]]
+            missing = [(0, tile[axis] - part.shape[axis]) for axis in (0, 1)]
+            yield cast(Samples, np.pad(part, [*missing, (0, 0)], mode="edge"))
+
+
+def _encoder(compression: int) -> tuple[int, Callable[[bytes], bytes]]:
+    """Return the number and function of a lossless compression: the same, or else Deflate."""
+    if compression == _NONE:
+        return _NONE, bytes
+    if compression not in {_DEFLATE, _OLD_DEFLATE} and (encode := tiff_encoder(compression)):
+        return compression, encode
+    return _DEFLATE, zlib.compress

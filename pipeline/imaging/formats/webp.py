@@ -7,14 +7,37 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterable
 
+import numpy as np
 from PIL import Image
 
-from pipeline.imaging.color import Samples
+from pipeline.imaging.formats import frames, pillow_file
+from pipeline.imaging.formats.exif import HEAD
+from pipeline.imaging.formats.page import Colored, Metadata, PhotoFile
+from pipeline.imaging.gray_photo import render
 
 _QUALITY = 90
 _HEAD_END = 12
 """The first chunk comes behind ``RIFF``, the file's length and ``WEBP``."""
+
+
+def open_file(file: bytes, max_pixels: int) -> PhotoFile:
+    """Open a WebP photo or animation.
+
+    Raises:
+        ImageError: it is damaged or too large.
+    """
+    return pillow_file.open_file(file, max_pixels, bits=8, describe=_describe)
+
+
+def _describe(
+    file: bytes,
+    metadata: Metadata,
+    *,
+    color_space_stays: bool,  # noqa: ARG001 - WebP has no other place for it than the profile
+) -> tuple[Metadata, bool]:
+    return metadata, is_lossless(file)
 
 
 def is_lossless(file: bytes) -> bool:
@@ -28,18 +51,22 @@ def is_lossless(file: bytes) -> bool:
     return False
 
 
-def encode(pixels: Samples, lossless: bool, exif: bytes, xmp: bytes, icc: bytes) -> bytes:
-    """Encode ``pixels`` (H, W, 3 or 4), red first, uint8; what is empty of the rest is left out."""
+def write(file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a photo or an animation; what was no WebP before becomes a lossless one."""
+    if file.is_animated:
+        return frames.write(file, pages, "WEBP")
+    (page, tint), *_ = pages
+    metadata, lossless = page.metadata, page.own is not False
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(
+    Image.fromarray(np.asarray(render(page.photo, tint), np.uint8)).save(
         stream,
         "WEBP",
         lossless=lossless,
         # Lossless, it is how hard to try; 4 is the default, and slow enough.
         quality=20 if lossless else _QUALITY,
         exact=True,
-        exif=exif,
-        xmp=xmp,
-        icc_profile=icc,
+        exif=HEAD + metadata.exif if metadata.exif else b"",
+        xmp=metadata.xmp or b"",
+        icc_profile=metadata.icc or b"",
     )
     return stream.getvalue()

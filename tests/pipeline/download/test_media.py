@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-import io
-
-import numpy as np
 import pytest
-from PIL import Image
 
-from pipeline.download.media import describe, sniff
-from pipeline.imaging.decode import EXTENSIONS
+from pipeline.download.media import MEDIA_TYPES, describe
+from pipeline.imaging.kinds import sniff
 
 
-@pytest.mark.parametrize("format_", EXTENSIONS)
-def test_every_format_is_recognized_by_its_signature(format_: str) -> None:
-    stream = io.BytesIO()
-    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(stream, format_)
-    media = sniff(stream.getvalue())
-    assert media is not None
-    assert media.extension == EXTENSIONS[format_]
-    assert media.type == f"image/{format_.lower()}"
+def test_the_media_types_of_common_photos_are_known() -> None:
+    assert {"image/jpeg", "image/png", "image/tiff", "image/heic", "image/avif"} <= set(MEDIA_TYPES)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +17,6 @@ def test_every_format_is_recognized_by_its_signature(format_: str) -> None:
         (b"\n <!DOCTYPE html><title>", "an HTML page"),
         (b"<svg xmlns=", "SVG or other XML"),
         (b'{"error": 1}', "JSON"),
-        (b"\x00\x00\x00\x20ftypavif\x00", "AVIF or HEIC"),
         (b"BMW is a company, which makes cars", "unknown bytes"),
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", "unknown bytes"),
     ],

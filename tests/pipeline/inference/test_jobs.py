@@ -11,7 +11,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.inference.jobs import Job, find_jobs
 
 
-@pytest.mark.parametrize("name", ["new.heic", "new.jp2", "results.v2"])
+@pytest.mark.parametrize("name", ["new.dng", "new.psd", "results.v2"])
 def test_a_name_like_a_file_s_that_is_not_written_makes_no_folder(
     tmp_path: Path, name: str
 ) -> None:

@@ -16,12 +16,12 @@ from predictors import Rainbow
 
 from pipeline.errors import Failure, StoppedError
 from pipeline.imaging.color import Float
-from pipeline.imaging.formats import photo_file as photo_files
-from pipeline.imaging.formats.photo_file import PhotoFile
+from pipeline.imaging.formats import photo_file
+from pipeline.imaging.formats.page import PhotoFile
 from pipeline.inference import streaming
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import Job
-from pipeline.inference.streaming import colorize_files
+from pipeline.inference.streaming import Settings, colorize_files
 
 
 def jobs_for(folder: Path, sizes: list[tuple[int, int]]) -> list[Job | Failure]:
@@ -50,7 +50,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     jobs = jobs_for(tmp_path, [(30 + n, 40) for n in range(9)])
     list(colorize_files(Colorizer(Rainbow()), jobs, workers=1))
     one = [(tmp_path / "out" / f"{n}.png").read_bytes() for n in range(9)]
-    list(colorize_files(Colorizer(Rainbow()), jobs, workers=4, existing="overwrite"))
+    list(colorize_files(Colorizer(Rainbow()), jobs, workers=4, settings=Settings("overwrite")))
     assert [(tmp_path / "out" / f"{n}.png").read_bytes() for n in range(9)] == one
 
 
@@ -96,7 +96,7 @@ def test_a_large_network_has_fewer_pictures_under_way_and_more_threads_for_each(
         monkeypatch.setattr(streaming, "ThreadPoolExecutor", Pool)
         network = Rainbow()
         outcomes = colorize_files(
-            Colorizer(network, size=size), jobs, workers=8, existing="overwrite"
+            Colorizer(network, size=size), jobs, Settings("overwrite"), workers=8
         )
         assert {outcome.status for outcome in outcomes} == {"colorized"}
         return pools[0], network.threads
@@ -140,23 +140,23 @@ def test_what_the_network_cannot_do_is_that_photo_s_failure(
     ]
 
 
-@pytest.mark.parametrize("step", ["read", "encode"])
+@pytest.mark.parametrize("step", ["open_file", "encode"])
 def test_an_error_that_nobody_thought_of_is_that_photo_s_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     jobs = jobs_for(tmp_path, [(9, 9)] * 2 + [(11, 9)] + [(9, 9)] * 2)
-    done = getattr(photo_files, step)
+    done = getattr(photo_file, step)
 
     def broken(what: Path | PhotoFile, *arguments: Any) -> PhotoFile | bytes:
-        wide = isinstance(what, PhotoFile) and what.photo.gray.shape == (9, 11)
+        wide = isinstance(what, PhotoFile) and what.size == (11, 9)
         if wide or what == tmp_path / "2.png":
             raise ValueError("no such word")
         return done(what, *arguments)
 
-    monkeypatch.setattr(photo_files, step, broken)
+    monkeypatch.setattr(photo_file, step, broken)
     outcomes = list(colorize_files(Colorizer(Rainbow()), jobs))
     failed = {outcome.name: outcome.reason for outcome in outcomes if outcome.status == "failed"}
-    undone = "read" if step == "read" else "written"
+    undone = "read" if step == "open_file" else "written"
     assert failed == {"2.png": f"could not be {undone} (ValueError: no such word)"}
     assert len(list((tmp_path / "out").iterdir())) == 4
 

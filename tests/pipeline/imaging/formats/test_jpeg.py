@@ -9,8 +9,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from pipeline.imaging.decode import ImageError
-from pipeline.imaging.formats import jpeg as jpeg_files
+from pipeline.imaging.errors import ImageError
+from pipeline.imaging.formats import jpeg, photo_file, photoshop
 from pipeline.imaging.gray_photo import Tint, shrink
 
 GRAY = skimage.data.camera()
@@ -30,23 +30,23 @@ def saved(**options: object) -> bytes:
 
 @pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 90, 95, 100])
 def test_the_quality_of_libjpegs_own_tables_is_found_again(quality: int) -> None:
-    segments = jpeg_files.read_segments(saved(quality=quality))
-    assert jpeg_files.quality_of(segments) == quality
+    segments = jpeg.read_segments(saved(quality=quality))
+    assert jpeg.quality_of(segments) == quality
 
 
 def test_strange_tables_get_a_quality_as_fine() -> None:
-    segments = jpeg_files.read_segments(saved(qtables=[[7] * 64]))
-    quality = jpeg_files.quality_of(segments)
-    coarser = jpeg_files.read_segments(saved(quality=quality - 1))
-    assert quality == jpeg_files.quality_of(jpeg_files.read_segments(saved(quality=quality)))
+    segments = jpeg.read_segments(saved(qtables=[[7] * 64]))
+    quality = jpeg.quality_of(segments)
+    coarser = jpeg.read_segments(saved(quality=quality - 1))
+    assert quality == jpeg.quality_of(jpeg.read_segments(saved(quality=quality)))
     assert sum(Image.open(io.BytesIO(saved(quality=quality - 1))).quantization[0]) > 7 * 64
-    assert jpeg_files.quality_of(coarser) == quality - 1
+    assert jpeg.quality_of(coarser) == quality - 1
 
 
 def test_a_jpegs_luma_plane_goes_through_unchanged_but_for_rounding() -> None:
     file = saved(quality=80)
-    gray = jpeg_files.decode_luma(file)
-    again = jpeg_files.decode_luma(jpeg_files.encode(gray, tint((20, -20), gray), 80, []))
+    gray, _ = jpeg.decode_luma(file)
+    again, _ = jpeg.decode_luma(jpeg.encode(gray, tint((20, -20), gray), 80, []))
     assert np.abs(again.astype(int) - gray).mean() < 0.2
 
 
@@ -58,7 +58,7 @@ def test_odd_sizes_are_encoded_whole_and_the_same_every_time(shape: tuple[int, i
         # Other bytes in freed memory: what the encoder must not read.
         rubbish = [np.full(2000 + 3000 * count, 40 * count, np.uint8) for _ in range(50)]
         del rubbish
-        files.add(jpeg_files.encode(gray.copy(), tint((20, -20)), 100, []))
+        files.add(jpeg.encode(gray.copy(), tint((20, -20)), 100, []))
     assert len(files) == 1
     decoded = np.asarray(Image.open(io.BytesIO(files.pop())).convert("L"))
     assert decoded.shape == shape
@@ -67,7 +67,7 @@ def test_odd_sizes_are_encoded_whole_and_the_same_every_time(shape: tuple[int, i
 
 def test_chroma_planes_hold_the_colors() -> None:
     gray = np.full((60, 81), 128, np.uint8)
-    cb, cr = jpeg_files.chroma_planes(gray, tint((14.02, -17.72), gray))
+    cb, cr = jpeg.chroma_planes(gray, tint((14.02, -17.72), gray))
     assert cb.shape == cr.shape == (30, 41)
     assert np.all(cb == 118)
     assert np.all(cr == 138)
@@ -77,34 +77,46 @@ def test_a_decoder_clips_nothing_even_at_hard_edges() -> None:
     gray = np.zeros((64, 64), np.uint8)
     gray[:, 31:] = 255
     gray[20:40, 10:50] = 128
-    file = jpeg_files.encode(gray, tint((120, 120), gray), 100, [])
+    file = jpeg.encode(gray, tint((120, 120), gray), 100, [])
     tones = np.asarray(Image.open(io.BytesIO(file)).convert("L")).astype(int)
     assert np.abs(tones - gray).max() <= 4
 
 
 def test_a_long_profile_is_cut_and_put_together_again() -> None:
     icc = bytes(range(256)) * 700
-    segments = jpeg_files.icc_segments(icc)
+    segments = jpeg.icc_segments(icc)
     assert len(segments) == 3
-    assert jpeg_files.icc_of(segments) == icc
-    assert jpeg_files.icc_of(segments[:2]) == icc[: 2 * 65_519]  # numbers complete, total ignored
-    assert jpeg_files.icc_of(segments[1:]) is None
+    assert jpeg.icc_of(segments) == icc
+    assert jpeg.icc_of(segments[:2]) == icc[: 2 * 65_519]  # numbers complete, total ignored
+    assert jpeg.icc_of(segments[1:]) is None
 
 
-def test_the_head_keeps_what_describes_the_photo_and_leaves_what_describes_its_samples() -> None:
-    segments = [
-        jpeg_files.Segment(0xE1, b"Exif\0\0data"),
-        jpeg_files.Segment(0xE2, b"MPF\0index"),
-        jpeg_files.Segment(0xED, b"Photoshop 3.0\0"),
-        jpeg_files.Segment(0xEE, b"Adobe\0"),
-        jpeg_files.Segment(0xFE, b"a comment"),
-        jpeg_files.Segment(0xDB, b"a table"),
+def test_the_head_keeps_what_tells_of_the_photo_alone() -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+    block = photoshop.joined(b"\x1c\x02\x78\0\1a", None)
+    head = [
+        jpeg.Segment(0xE0, b"JFXX\0\x10a thumbnail"),
+        jpeg.Segment(0xE1, b"Exif\0\0data"),
+        jpeg.Segment(0xE1, jpeg.XMP_HEAD + xmp),
+        jpeg.Segment(0xE2, b"MPF\0index"),
+        jpeg.Segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0a gain map's"),
+        jpeg.Segment(0xED, photoshop.HEAD + block),
+        jpeg.Segment(0xEE, b"Adobe\0"),
+        jpeg.Segment(0xFE, b"a comment"),
+        jpeg.Segment(0xEB, b"a maker's own"),
     ]
-    kept = jpeg_files.kept_segments(segments, None)
-    assert [segment.marker for segment in kept] == [0xE1, 0xED, 0xFE]
+    plain = saved()
+    joined = b"".join(
+        b"\xff" + bytes([one.marker]) + (len(one.data) + 2).to_bytes(2, "big") + one.data
+        for one in head
+    )
+    page = photo_file.open_file(plain[:2] + joined + plain[2:]).read_page(0)
+    kept = jpeg.head_for(page.metadata, page.own)
+    assert [one for one in kept if one.marker != 0xE0] == [head[n] for n in (1, 2, 5, 7, 8)]
+    assert page.metadata.iptc == b"\x1c\x02\x78\0\1a"
 
 
 @pytest.mark.parametrize("file", [b"", b"\xff\xd8", b"\xff\xd8\xff\xe0\xff\xff", b"\xff\xd8abcd"])
 def test_a_head_cut_off_is_an_error(file: bytes) -> None:
     with pytest.raises(ImageError):
-        jpeg_files.read_segments(file)
+        jpeg.read_segments(file)

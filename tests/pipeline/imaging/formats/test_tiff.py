@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import pytest
 from files import DEEP, GRAY, colorized, deep_pixels, opened, saved, tiff, tones
 from PIL import Image
 from predictors import Rainbow
 
 from pipeline.imaging import color
-from pipeline.imaging.decode import ImageError
-from pipeline.imaging.formats import photo_file as photo_files
+from pipeline.imaging.formats import photo_file
 from pipeline.inference.colorizer import Colorizer
 
 
@@ -57,8 +55,7 @@ def test_a_scan_with_a_small_copy_of_itself_is_no_document() -> None:
     stream = io.BytesIO()
     GRAY.save(stream, "TIFF", save_all=True, append_images=[GRAY.resize((100, 75))])
     document = bytearray(stream.getvalue())
-    with pytest.raises(ImageError, match="a document of 2 pages"):
-        photo_files.read(bytes(document))
+    assert photo_file.open_file(bytes(document)).count == 2
     small = GRAY.resize((100, 75))
     small.encoderinfo = {"tiffinfo": {254: 1}}
     stream = io.BytesIO()

@@ -8,8 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from pipeline.imaging.formats import photo_file as photo_files
-from pipeline.imaging.formats import webp as webp_files
+from pipeline.imaging.formats import photo_file, webp
 
 COFFEE = Image.fromarray(skimage.data.coffee()[:61, :83])
 
@@ -25,10 +24,10 @@ def saved(**options: object) -> bytes:
 def test_the_codec_is_told_behind_a_profile_of_any_size(lossless: bool, length: int) -> None:
     other = b"VP8 " if lossless else b"VP8L"
     file = saved(lossless=lossless, icc_profile=(other * 2251)[:length])
-    assert webp_files.is_lossless(file) is lossless
-    assert photo_files.read(file).lossless is lossless
+    assert webp.is_lossless(file) is lossless
+    assert photo_file.open_file(file).read_page(0).own is lossless
 
 
 @pytest.mark.parametrize("file", [b"", b"RIFF", saved()[:14]])
 def test_a_file_without_a_picture_is_not_lossless(file: bytes) -> None:
-    assert not webp_files.is_lossless(file)
+    assert not webp.is_lossless(file)

@@ -1,0 +1,204 @@
+"""Decoders and encoders beyond Pillow and OpenCV, which come with the extra ``formats``.
+
+Without the extra a photo that needs it fails with a sentence that names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pipeline.imaging.color import Samples
+from pipeline.imaging.errors import ImageError, decoding
+from pipeline.imaging.formats import boxes, jxl_head
+from pipeline.imaging.kinds import Kind
+
+
+def library(name: str, label: str) -> ModuleType:
+    """Import a library of the extra.
+
+    Raises:
+        ImageError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImageError(
+            f"{label} needs the extra 'formats'; install it with: pip install 'colorpipe[formats]'"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a codec makes of a file, or of one of its pages."""
+
+    pixels: Samples
+    """(H, W) or (H, W, 2 to 4): gray, or R, G and B; the last of an even number is alpha."""
+    orientation: int = 1
+    """EXIF's number for how ``pixels`` are turned."""
+    icc: bytes | None = None
+    pages: int = 1
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    bits: int = 8
+    """Of a sample as stored; ``pixels`` are scaled to 8 or 16."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file of which the head is read."""
+
+    size: tuple[int, int]
+    """Width and height of the largest page."""
+    pages: int
+    bits: int
+    decode: Callable[[int], Decoded]
+    """Decodes a page."""
+
+
+def decode(data: bytes, kind: Kind, max_pixels: int, page: int = 0) -> Decoded:
+    """Decode a file of a kind that Pillow does not read.
+
+    Raises:
+        ImageError: it is damaged or too large, or the extra is not installed.
+    """
+    return open_with_codec(data, kind, max_pixels).decode(page)
+
+
+def open_with_codec(data: bytes, kind: Kind, max_pixels: int) -> Opened:
+    """Read the head of a file of a kind that Pillow does not read.
+
+    Raises:
+        ImageError: it is damaged or too large, or the extra is not installed.
+    """
+    opened = {"heic": _open_heic, "jxl": _open_jxl, "dng": _open_dng}[kind.name](data)
+    width, height = opened.size
+    if width * height > max_pixels:
+        raise ImageError(f"{width}x{height} is more than {max_pixels} pixels")
+    return opened
+
+
+def _open_heic(data: bytes) -> Opened:
+    """HEIC: rotations and crops are applied by libheif, so that pictures come upright."""
+    heif = library("pillow_heif", "HEIC")
+    with decoding():
+        file = heif.open_heif(data, convert_hdr_to_8bit=False)
+        sizes = [image.size for image in file]
+        bits = max(int(image.info.get("bit_depth", 8)) for image in file)
+
+    def decode(page: int) -> Decoded:
+        with decoding():
+            image = file[page]
+            pixels = checked(np.asarray(image))
+            return Decoded(
+                pixels,
+                1,
+                image.info.get("icc_profile") or None,
+                len(sizes),
+                image.info.get("exif") or None,
+                image.info.get("xmp") or None,
+                int(image.info.get("bit_depth", 8)),
+            )
+
+    return Opened(max(sizes, key=lambda size: size[0] * size[1]), len(sizes), bits, decode)
+
+
+def _open_jxl(data: bytes) -> Opened:
+    """JPEG XL: libjxl turns pictures upright; of an animation the first frame is taken."""
+    imagecodecs = library("imagecodecs", "JPEG XL")
+    with decoding():
+        size, bits = jxl_head.read(boxes.jxl_codestream(data))
+
+    def decode(_: int) -> Decoded:
+        with decoding():
+            pixels = imagecodecs.jpegxl_decode(data)
+            if pixels.ndim == 4:
+                pixels = pixels[0]
+            if pixels.dtype.kind == "f":
+                pixels = np.rint(np.clip(pixels.astype(np.float32), 0, 1) * 65_535)
+                pixels = pixels.astype(np.uint16)
+            return Decoded(checked(pixels), bits=bits)
+
+    return Opened(size, 1, bits, decode)
+
+
+def _open_dng(data: bytes) -> Opened:
+    """DNG: developed as the camera says, without brightening; scanners' linear gray as well."""
+    rawpy = library("rawpy", "DNG")
+    with decoding():
+        raw = rawpy.imread(io.BytesIO(data))
+        size = (int(raw.sizes.width), int(raw.sizes.height))
+
+    def decode(_: int) -> Decoded:
+        with decoding():
+            pixels = raw.postprocess(
+                output_bps=16,
+                no_auto_bright=True,
+                use_camera_wb=True,
+                user_flip=0,
+                # IEC 61966-2-1: sRGB's exponent, and its slope near black.
+                gamma=(2.4, 12.92),
+            )
+            return Decoded(checked(np.squeeze(pixels)), bits=16)
+
+    return Opened(size, 1, 16, decode)
+
+
+def decode_tiff_page(file: bytes, place: int) -> Samples:
+    """Decode a page of a TIFF whose compression libtiff does not know.
+
+    Returns:
+        (H, W) or (H, W, 3 or 4), uint8 or uint16.
+
+    Raises:
+        ImageError: the extra is not installed, or this compression is not known there either.
+    """
+    library("imagecodecs", "this TIFF's compression")
+    tifffile = library("tifffile", "this TIFF's compression")
+    with decoding(), tifffile.TiffFile(io.BytesIO(file)) as opened:
+        page = opened.pages[place]
+        compression = getattr(page.compression, "name", page.compression)
+        try:
+            pixels: Any = page.asarray()
+        except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+            raise ImageError(
+                f"its compression {compression} could not be read ({error})"
+            ) from error
+        photometric = getattr(page.photometric, "name", "")
+    if photometric == "MINISWHITE":
+        pixels = np.invert(pixels)
+    elif photometric not in {"MINISBLACK", "RGB", "YCBCR"}:
+        raise ImageError(f"its compression {compression} is not read with colors of {photometric}")
+    return checked(np.squeeze(pixels))
+
+
+def checked(pixels: Any) -> Samples:
+    """Return samples of 8 or 16 bits, and refuse others.
+
+    Raises:
+        ImageError: there are other samples or channels.
+    """
+    array = np.asarray(pixels)
+    if array.dtype not in (np.uint8, np.uint16) or not (
+        array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {1, 2, 3, 4})
+    ):
+        raise ImageError(f"samples of {array.dtype} in {array.shape} are not read")
+    return np.ascontiguousarray(array)
+
+
+def tiff_encoder(compression: int) -> Callable[[bytes], bytes] | None:
+    """Return what compresses strips losslessly by a TIFF's number; None if nothing here does."""
+    name = {5: "lzw_encode", 50000: "zstd_encode", 34925: "lzma_encode"}.get(compression)
+    if name is None:
+        return None
+    try:
+        encode = getattr(importlib.import_module("imagecodecs"), name)
+    except ImportError:
+        return None
+    return lambda data: bytes(encode(data))

@@ -1,0 +1,46 @@
+"""What is wrong with a photo's file, as phrases that fit behind a colon."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+from PIL import UnidentifiedImageError
+
+
+class ImageError(Exception):
+    """Why a file is not a usable photo, as a phrase that fits behind a colon."""
+
+
+class AccessError(ImageError):
+    """Why a file could not be read, whatever it holds."""
+
+
+OUT_OF_MEMORY = "memory ran out while it was decoded; close other programs"
+NO_FILE = "no regular file but a folder, a pipe or a device"
+UNKNOWN = "not an image of a known format"
+
+
+@contextlib.contextmanager
+def decoding() -> Iterator[None]:
+    """Turn every error of a decoder into :class:`ImageError`, and keep its warnings silent."""
+    try:
+        with warnings.catch_warnings():
+            # Of odd metadata, for example: what is wrong with a photo is said by an error.
+            warnings.simplefilter("ignore")
+            yield
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError(OUT_OF_MEMORY) from error
+    except FileNotFoundError as error:
+        raise AccessError("the file is not there") from error
+    except PermissionError as error:
+        raise AccessError("the file may not be read") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(UNKNOWN) from error
+    # Decoders raise whatever untrusted bytes drive them to: SyntaxError, struct.error, IndexError,
+    # zlib.error and more have been seen.
+    except Exception as error:
+        raise ImageError(f"damaged ({error})") from error

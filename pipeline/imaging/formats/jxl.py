@@ -1,0 +1,73 @@
+"""JPEG XL of 8 and 16 bits, without loss; EXIF and XMP in boxes.
+
+libjxl reads and writes it (imagecodecs, of the extra ``formats``). Source: ISO/IEC 18181-2,
+annex A.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from pipeline.imaging.codecs import library, open_with_codec
+from pipeline.imaging.formats import boxes, exif, xmp
+from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
+from pipeline.imaging.gray_photo import of_array, render
+from pipeline.imaging.kinds import BY_NAME
+from pipeline.imaging.orientation import turned_upright
+
+
+def open_file(file: bytes, max_pixels: int) -> PhotoFile:
+    """Open a JPEG XL.
+
+    Raises:
+        ImageError: it is damaged or too large, or the extra is not installed.
+    """
+    kind = BY_NAME["jxl"]
+    opened = open_with_codec(file, kind, max_pixels)
+    metadata, own = _describe(file)
+
+    def read_page(number: int) -> Page:
+        # The codestream says how it is turned, and libjxl has turned it: EXIF says it only again.
+        return Page(of_array(opened.decode(number).pixels), metadata, own)
+
+    return PhotoFile(kind, opened.size, read_page, bits=opened.bits)
+
+
+def _describe(file: bytes) -> tuple[Metadata, tuple[boxes.Box, ...]]:
+    exif_data = packet = None
+    own: list[boxes.Box] = []
+    for name, content in boxes.read(file) if file.startswith(boxes.JXL_SIGNATURE) else ():
+        if name == b"Exif" and len(content) > 4:
+            # Behind the place where the TIFF header begins.
+            (start,) = struct.unpack_from(">I", content)
+            exif_data = exif.without_thumbnail(content[4 + start :])
+        elif name == b"xml ":
+            packet = xmp.without_old_pictures(content)
+        elif name == b"jumb":
+            own.append((name, content))
+    return Metadata(exif=exif_data, xmp=packet), tuple(own)
+
+
+def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a JPEG XL.
+
+    Raises:
+        ImageError: the extra is not installed.
+    """
+    imagecodecs = library("imagecodecs", "JPEG XL")
+    (page, tint), *_ = pages
+    # Programs take the codestream's word for how it is turned, not EXIF's.
+    pixels = turned_upright(render(page.photo, tint), page.photo.orientation)
+    encoded = bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, usecontainer=True))
+    metadata = page.metadata
+    parts: list[boxes.Box] = []
+    if metadata.exif:
+        parts.append((b"Exif", bytes(4) + exif.upright(metadata.exif)))
+    if metadata.xmp:
+        parts.append((b"xml ", metadata.xmp))
+    parts += page.own if isinstance(page.own, tuple) else ()
+    # The encoder's own boxes tell the file's type and, for 16 bits, the level that a decoder needs.
+    own = list(boxes.read(encoded))
+    place = next(n for n, (name, _) in enumerate(own) if name in {b"jxlc", b"jxlp"})
+    return boxes.write([*own[:place], *parts, *own[place:]])

@@ -1,0 +1,118 @@
+"""Formats that hold pixels and little else: BMP, TGA, PCX, and the PNM family (PGM becomes PPM).
+
+They hold neither profile nor, but for TGA, orientation: photos come upright and in sRGB.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from pipeline.imaging import color
+from pipeline.imaging.color import Samples
+from pipeline.imaging.errors import ImageError, decoding
+from pipeline.imaging.formats import pillow_file
+from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
+from pipeline.imaging.gray_photo import GrayPhoto, displayed, render
+from pipeline.imaging.kinds import BY_NAME
+from pipeline.imaging.orientation import turned_upright
+
+open_file = functools.partial(pillow_file.open_file)
+"""Open a BMP, TGA or PCX file."""
+
+
+def open_pnm(file: bytes, max_pixels: int) -> PhotoFile:
+    """Open a PGM, PPM or PBM file; comments in its head are kept.
+
+    Pillow reads samples of 16 bits in gray, but scales those of colors to 8: these are read here
+    (netpbm's ppm(5): blank-separated head, most significant byte first).
+
+    Raises:
+        ImageError: it is damaged or too large.
+    """
+    with decoding():
+        words, comments, start = _pnm_head(file)
+    kind, width, height, most = words
+    opened = pillow_file.open_file(file, max_pixels, bits=16 if most > 255 else 8)
+
+    def read_page(number: int) -> Page:
+        page = opened.read_page(number)
+        if kind == 6 and most > 255:
+            samples = np.frombuffer(file, ">u2", width * height * 3, start)
+            scaled = (samples.astype(np.uint32) * 65_535 + most // 2) // most
+            pixels = np.minimum(scaled, 65_535).astype(np.uint16).reshape(height, width, 3)
+            page = Page(GrayPhoto(color.luma(pixels)))
+        return Page(page.photo, Metadata(comment=comments or None))
+
+    return PhotoFile(BY_NAME["ppm"], opened.size, read_page, bits=opened.bits)
+
+
+def _pnm_head(file: bytes) -> tuple[tuple[int, int, int, int], bytes, int]:
+    """Return number of the kind, width, height and largest sample; comments; where pixels start."""
+    kind = int(file[1:2])
+    wanted = 2 if kind in {1, 4} else 3
+    words: list[int] = []
+    comments: list[bytes] = []
+    at = 2
+    while len(words) < wanted:
+        byte = file[at : at + 1]
+        if byte == b"#":
+            end = file.index(b"\n", at)
+            comments.append(file[at + 1 : end].strip())
+            at = end + 1
+        elif byte.isspace():
+            at += 1
+        elif byte.isdigit():
+            end = at
+            while file[end : end + 1].isdigit():
+                end += 1
+            words.append(int(file[at:end]))
+            at = end
+        else:
+            raise ImageError("damaged (its head holds no numbers)")
+    most = words[2] if wanted == 3 else 1
+    return (kind, words[0], words[1], most), b"\n".join(comments), at + 1
+
+
+def write_pnm(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a PPM of 8 or 16 bits."""
+    (page, tint), *_ = pages
+    photo = page.photo
+    pixels: Samples
+    if photo.gray.dtype == np.uint16 and photo.profile is None:
+        pixels = turned_upright(render(photo, tint), photo.orientation)
+    else:
+        pixels = displayed(photo, tint)
+    most = int(np.iinfo(pixels.dtype).max)
+    comment = page.metadata.comment or b""
+    lines = b"".join(b"# " + line + b"\n" for line in comment.splitlines())
+    head = b"P6\n%s%d %d\n%d\n" % (lines, pixels.shape[1], pixels.shape[0], most)
+    return head + pixels.astype(f">u{pixels.itemsize}").tobytes()
+
+
+def write_bmp(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a BMP."""
+    (page, tint), *_ = pages
+    return _saved(displayed(page.photo, tint), "BMP", dpi=page.metadata.dpi or (96, 96))
+
+
+def write_tga(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a TGA, compressed by run lengths."""
+    (page, tint), *_ = pages
+    return _saved(displayed(page.photo, tint), "TGA", compression="tga_rle")
+
+
+def write_pcx(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a PCX."""
+    (page, tint), *_ = pages
+    return _saved(displayed(page.photo, tint), "PCX", dpi=page.metadata.dpi or (0, 0))
+
+
+def _saved(pixels: Samples, format_: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format_, **options)
+    return stream.getvalue()
