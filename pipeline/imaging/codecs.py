@@ -5,11 +5,10 @@ Without the extra a photo that needs it fails with a sentence that names it.
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,17 +19,22 @@ from pipeline.imaging.formats import boxes, jxl_head
 from pipeline.imaging.kinds import Kind
 
 
-def library(name: str, label: str) -> ModuleType:
-    """Import a library of the extra.
+@contextlib.contextmanager
+def needs_formats(label: str) -> Iterator[None]:
+    """Name the extra if a module that the block imports is not there.
+
+    Args:
+        label: what needs it, as the subject of a sentence.
 
     Raises:
-        ImageError: it is not installed.
+        ImageError: a module is not installed.
     """
     try:
-        return importlib.import_module(name)
-    except ImportError as error:
+        yield
+    except ModuleNotFoundError as error:
         raise ImageError(
-            f"{label} needs the extra 'formats'; install it with: pip install 'colorpipe[formats]'"
+            f"{label} needs {error.name}, which is not installed; install it with: pip install"
+            " 'colorpipe[formats]'"
         ) from error
 
 
@@ -86,9 +90,10 @@ def open_with_codec(data: bytes, kind: Kind, max_pixels: int) -> Opened:
 
 def _open_heic(data: bytes) -> Opened:
     """HEIC: rotations and crops are applied by libheif, so that pictures come upright."""
-    heif = library("pillow_heif", "HEIC")
+    with needs_formats("HEIC"):
+        import pillow_heif
     with decoding():
-        file = heif.open_heif(data, convert_hdr_to_8bit=False)
+        file: Any = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
         sizes = [image.size for image in file]
         bits = max(int(image.info.get("bit_depth", 8)) for image in file)
 
@@ -111,7 +116,8 @@ def _open_heic(data: bytes) -> Opened:
 
 def _open_jxl(data: bytes) -> Opened:
     """JPEG XL: libjxl turns pictures upright; of an animation the first frame is taken."""
-    imagecodecs = library("imagecodecs", "JPEG XL")
+    with needs_formats("JPEG XL"):
+        import imagecodecs
     with decoding():
         size, bits = jxl_head.read(boxes.jxl_codestream(data))
 
@@ -130,7 +136,8 @@ def _open_jxl(data: bytes) -> Opened:
 
 def _open_dng(data: bytes) -> Opened:
     """DNG: developed as the camera says, without brightening; scanners' linear gray as well."""
-    rawpy = library("rawpy", "DNG")
+    with needs_formats("DNG"):
+        import rawpy
     with decoding():
         raw = rawpy.imread(io.BytesIO(data))
         size = (int(raw.sizes.width), int(raw.sizes.height))
@@ -159,8 +166,9 @@ def decode_tiff_page(file: bytes, place: int) -> Samples:
     Raises:
         ImageError: the extra is not installed, or this compression is not known there either.
     """
-    library("imagecodecs", "this TIFF's compression")
-    tifffile = library("tifffile", "this TIFF's compression")
+    with needs_formats("its compression"):
+        import imagecodecs as _  # noqa: F401
+        import tifffile
     with decoding(), tifffile.TiffFile(io.BytesIO(file)) as opened:
         page = opened.pages[place]
         compression = getattr(page.compression, "name", page.compression)
@@ -198,7 +206,8 @@ def tiff_encoder(compression: int) -> Callable[[bytes], bytes] | None:
     if name is None:
         return None
     try:
-        encode = getattr(importlib.import_module("imagecodecs"), name)
-    except ImportError:
+        import imagecodecs
+    except ModuleNotFoundError:
         return None
+    encode = getattr(imagecodecs, name)
     return lambda data: bytes(encode(data))

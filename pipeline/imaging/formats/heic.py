@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from pipeline.imaging.codecs import library, open_with_codec
+from pipeline.imaging.codecs import needs_formats, open_with_codec
 from pipeline.imaging.formats import exif, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
 from pipeline.imaging.gray_photo import as_stored, of_array, render
@@ -52,8 +52,9 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     Raises:
         ImageError: the extra is not installed.
     """
-    heif = library("pillow_heif", "HEIC")
-    images: Any = heif.HeifFile()
+    with needs_formats("HEIC"):
+        import pillow_heif
+    images: Any = cast(Any, pillow_heif).HeifFile()
     first = Metadata()
     for number, (page, tint) in enumerate(pages):
         pixels = render(page.photo, tint)

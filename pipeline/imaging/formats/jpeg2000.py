@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from pipeline.imaging.codecs import checked, library
+from pipeline.imaging.codecs import checked, needs_formats
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import boxes, exif, pillow_file, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
@@ -57,7 +57,8 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
 
     def read_page(number: int) -> Page:
         if bits > 8 and (channels > 1 or bits < 16):
-            imagecodecs = library("imagecodecs", "JPEG 2000 with colors of 16 bits")
+            with needs_formats("JPEG 2000 of such samples"):
+                import imagecodecs
             with decoding():
                 pixels = checked(imagecodecs.jpeg2k_decode(file))
             white = (1 << bits) - 1
@@ -132,7 +133,8 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     # Programs do not look for how it is turned in EXIF's box.
     pixels = turned_upright(render(page.photo, tint), page.photo.orientation)
     if pixels.dtype == np.uint16:
-        imagecodecs = library("imagecodecs", "JPEG 2000 with colors of 16 bits")
+        with needs_formats("JPEG 2000 with colors of 16 bits"):
+            import imagecodecs
         # The level 0 and the reversible transform are what keeps every bit.
         data = bytes(imagecodecs.jpeg2k_encode(pixels, level=0, reversible=True, codecformat="jp2"))
     else:

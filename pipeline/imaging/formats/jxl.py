@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from pipeline.imaging.codecs import library, open_with_codec
+from pipeline.imaging.codecs import needs_formats, open_with_codec
 from pipeline.imaging.formats import boxes, exif, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
 from pipeline.imaging.gray_photo import of_array, render
@@ -55,7 +55,8 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     Raises:
         ImageError: the extra is not installed.
     """
-    imagecodecs = library("imagecodecs", "JPEG XL")
+    with needs_formats("JPEG XL"):
+        import imagecodecs
     (page, tint), *_ = pages
     # Programs take the codestream's word for how it is turned, not EXIF's.
     pixels = turned_upright(render(page.photo, tint), page.photo.orientation)
