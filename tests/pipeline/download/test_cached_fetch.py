@@ -65,12 +65,11 @@ def test_a_rejection_is_remembered_if_it_would_last(tmp_path: Path) -> None:
 
 def test_other_terms_do_not_use_the_cache(tmp_path: Path) -> None:
     with BingServer({"sea": [PHOTO]}) as server:
-        url = f"http://{server.host}/bad/robots"
-        [kept] = photos(server, tmp_path, url, robots=False)
-        assert kept.sha256
-        [rejected] = photos(server, tmp_path, url)
+        urls = [f"http://{server.host}/bad/robots?{n}" for n in range(2)]
+        assert all(kept.sha256 for kept in photos(server, tmp_path, *urls, robots=False))
+        [rejected] = photos(server, tmp_path, urls[0])
         assert rejected.reason == rejections.ROBOTS
-        [rejected] = photos(server, tmp_path, url, robots=False, max_bytes=5)
+        [rejected] = photos(server, tmp_path, urls[1], robots=False, max_bytes=5)
         assert rejected.reason == rejections.TOO_LARGE
 
 
