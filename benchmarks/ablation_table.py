@@ -1,4 +1,4 @@
-"""The tables of ``ablations.py``: all figures as CSV, and what a person reads as Markdown."""
+"""The tables of ``ablations.py``: all figures as CSV, and a digest as Markdown."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ablation_judging import Figures
+from ablation_evaluation import Figures
 
 from pipeline.evaluation.tables import write_series
 from pipeline.files.outputs import new_file
 
 OWN, EQUAL = "own", "equal"
-"""Colors as the variant gives them; and with their chroma brought to the common ratio."""
+"""Colors as the variant predicts them, and with chroma scaled to the common colorfulness ratio."""
 
 CSV, MARKDOWN = "table.csv", "table.md"
 
@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 Row = Mapping[str, str]
-"""A variant on one set of photos, by the names of :data:`COLUMNS`; what it has not is empty."""
+"""A variant on one set of photos, by the names of :data:`COLUMNS`; missing values are empty."""
 
 
 def rows_of(facts: Row, figures: Sequence[Figures]) -> list[Row]:
@@ -58,8 +58,8 @@ def write_rows(
     """Write ``folder/table.csv`` and ``folder/table.md``, each whole or not at all.
 
     Args:
-        folder: where.
-        rows: all of them.
+        folder: the folder of both tables.
+        rows: all rows.
         ratio: the common colorfulness ratio.
         sentences: what each variant changes, in the order of the tables.
     """
@@ -69,11 +69,11 @@ def write_rows(
     lines = [
         "Each cell: CIEDE2000 / PSNR in dB / colorfulness ratio / Lab layout distance.",
         "",
-        "As vivid as each variant is:",
+        "With the vividness of each variant:",
         "",
         *_table(rows, OWN),
         "",
-        f"With chroma brought to a colorfulness ratio of {ratio:g} over all photos:",
+        f"With chroma scaled to a colorfulness ratio of {ratio:g} over all photos:",
         "",
         *_table(rows, EQUAL),
         "",

@@ -1,4 +1,4 @@
-"""Variants of the recipe ``colorpipe`` for ``ablations.py``: one change each, and why one might."""
+"""Variants of the recipe ``colorpipe`` for ``ablations.py``, with one change each."""
 
 from __future__ import annotations
 
@@ -36,49 +36,50 @@ COMMON: Mapping[str, Any] = {
     "vividness": 1.2,
     "weight_decay": 0.01,
 }
-"""What all variants share besides the recipe's own settings: those with which the weights that ship
-were begun, from nothing too (``models/colorpipe-first.yaml``), but regression only, so that each
-has the whole budget for what it changes. What the recipe has come to since is a variant, too."""
+"""What all variants share in place of the recipe's own settings: those by which the pretrained
+weights were first trained from scratch (``models/colorpipe-first.yaml``), but with regression only,
+so that each variant has the whole budget for its change. Later changes of the recipe are variants
+too."""
 
 BIN = 10.0
 """Side of a class in units of a* and b* (Zhang et al. 2016, section 2.1)."""
 NEAREST, SPREAD = 5, 5.0
-"""A color is shared out to so many classes, by a Gaussian of this standard deviation."""
+"""A color is assigned to this many classes, by a Gaussian with this standard deviation."""
 TEMPERATURE = 0.38
-"""Between the mean of the likely colors, 1, and the likeliest, 0 (section 2.3)."""
+"""Of the annealed mean (section 2.3): 1 gives the mean of the classes, 0 the likeliest."""
 
 
 class SmoothL1(Colorpipe):
     """Smooth L1 of a* and b* as they are, quadratic below 1 unit (as in Zhang et al. 2017)."""
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take the recipe's input, and a* and b* without compression."""
+        """Encode the recipe's input, and a* and b* without compression."""
         return replace(super().encode(rgb), y=color.tensor_rgb_to_lab(rgb)[:, 1:] / SCALE)
 
     def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
-        """Return the sum of a*'s loss and b*'s, as a distance has both."""
+        """Return the sum of the losses of a* and b*, as in a distance."""
         del networks
         return 2 * functional.smooth_l1_loss(fake, batch.y, beta=SMOOTH)
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
-        """Predict a* and b* as the recipe does, with nothing to expand."""
+        """Predict a* and b*, which need no expansion here."""
         ab: torch.Tensor = generator(lab.lightness(luma)).float() * SCALE
         return self.vivid(ab)
 
 
 class Classes(Colorpipe):
-    """Colors as classes, rare ones weighing more, and back as an annealed mean.
+    """Colors as classes, with more weight on rare ones; predictions are annealed means.
 
     Zhang et al. (2016), "Colorful image colorization", section 2, on the recipe's own network.
     """
 
     def generator(self) -> CompactUNet:
-        """Build the recipe's U-Net with a class a channel."""
+        """Build the recipe's U-Net with a channel for each class."""
         return ClassUNet(self.widths, len(self.centers))
 
     @cached_property
     def centers(self) -> torch.Tensor:
-        """The classes' a* and b* (classes, 2): the cells of a grid that sRGB has colors in."""
+        """The classes' a* and b* (classes, 2): the cells of a grid that hold colors of sRGB."""
         levels = torch.linspace(0, 1, 65)
         cube = torch.stack(torch.meshgrid(levels, levels, levels, indexing="ij"))
         ab = color.tensor_rgb_to_lab(cube.flatten(2)[None])[0, 1:].flatten(1)
@@ -87,7 +88,7 @@ class Classes(Colorpipe):
 
     @cached_property
     def shares(self) -> torch.Tensor:
-        """For each whole a* and b* from -128 on (65536,) its shares of the classes."""
+        """The classes' shares (65536, classes) in each pair of integer a* and b*, from -128 on."""
         whole = torch.arange(-128.0, 128.0)
         nearest = torch.cdist(torch.cartesian_prod(whole, whole), self.centers).topk(
             NEAREST, largest=False
@@ -103,8 +104,9 @@ class Classes(Colorpipe):
         seen = networks[GENERATOR].get_buffer("seen")
         with torch.no_grad():
             seen += wanted.mean((0, 1, 2))
-        # Section 2.2: the inverse of a half-and-half mixture of the classes' shares with equal
-        # ones, 1 in the mean. The shares are those seen so far, not those of a pass before.
+        # Section 2.2: the inverse of the mean of the classes' frequencies and a uniform
+        # distribution, scaled to 1 on average. The frequencies are those seen so far, whereas the
+        # paper counts them beforehand.
         prior = seen / seen.sum()
         weights = 1 / (prior + 1 / len(prior))
         weights = weights / (prior * weights).sum()
@@ -125,40 +127,41 @@ class ClassUNet(CompactUNet):
 
     def __init__(self, widths: list[int], classes: int) -> None:
         super().__init__(widths=widths)
-        # The U-Net brings what its head gives up to full size: features, which are fewer.
+        # The U-Net enlarges what its head gives. Features are enlarged here, which are fewer than
+        # the classes.
         self.add_module("head", nn.Identity())
         self.logits = nn.Conv2d(widths[0], classes, 1)
         self.register_buffer("seen", torch.full((classes,), 1e-6))
 
     def forward(self, x: torch.Tensor, *, with_features: bool = False) -> Any:
-        """Map lightness to logits, with the innermost features if they are asked for."""
+        """Map lightness to logits, and to the innermost features if ``with_features``."""
         outer, features = super().forward(x, with_features=True)
         logits = self.logits(functional.avg_pool2d(outer, 2))
         return (logits, features) if with_features else logits
 
 
 class NoContext(Colorpipe):
-    """The U-Net without what the picture as a whole adds to every position."""
+    """The U-Net without the global context that is added at every position."""
 
     def generator(self) -> CompactUNet:
-        """Build the U-Net and take the context out."""
+        """Build the U-Net and remove the context."""
         network = super().generator()
         network.add_module("context", nn.Identity())
         return network
 
 
 class WideCrops(Colorpipe):
-    """Squares from about a third of a photo's shorter side to all of it."""
+    """Crops from about a third of a photo's shorter side to all of it."""
 
     augmentation: ClassVar[Augmentation | None] = Augmentation(0.35, 1.0)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """Draw at twice the size: the sampler shrinks no more than its smallest squares allow."""
+        """Sample at twice the size: the sampler would shrink large crops without antialiasing."""
         return tuple(replace(phase, size=2 * self.settings.size) for phase in super().phases)
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Bring the squares to size with antialiasing first."""
+        """Shrink the crops to the training size with antialiasing first."""
         return super().encode(resized(rgb, self.settings.size))
 
 
@@ -174,33 +177,35 @@ class Variant:
     recipe: type[Colorpipe] = Colorpipe
     seed: int = 0
     near_gray: bool = False
-    """Whether it learns from the split in which near-gray photos were left."""
+    """Whether it is trained on the split that still has near-gray photos."""
 
 
 VARIANTS = (
-    Variant("recipe", "The recipe as it was at first, regression only."),
-    Variant("seed 1", "The same with another seed: differences up to this are noise.", seed=1),
-    Variant("smooth L1", "Smooth L1 of a*, b* for the compressed distance.", recipe=SmoothL1),
-    Variant("no categories", "The photo's category is not guessed.", {"lambda_category": 0.0}),
-    Variant("balance 0", "Categories are drawn as they come.", {"balance": 0.0}),
-    Variant("balance 0.6", "Categories are drawn more evenly.", {"balance": 0.6}),
-    Variant("no aged photos", "No gray photo is made to look old.", {"aged": 0.0}),
+    Variant("recipe", "The recipe as it first was, with regression only."),
+    Variant("seed 1", "Another seed: smaller differences than this are noise.", seed=1),
+    Variant(
+        "smooth L1", "Smooth L1 of a* and b* instead of the compressed distance.", recipe=SmoothL1
+    ),
+    Variant("no categories", "The photo's category is not predicted.", {"lambda_category": 0.0}),
+    Variant("balance 0", "Categories are not balanced.", {"balance": 0.0}),
+    Variant("balance 0.6", "Categories are balanced more.", {"balance": 0.6}),
+    Variant("no aged photos", "No training photo is aged.", {"aged": 0.0}),
     Variant("no context", "The U-Net has no global context.", recipe=NoContext),
     Variant("no average", "The last weights instead of averaged ones.", {"ema": 0.0}),
-    Variant("own lightness", "Half get their colors' own L* as input.", {"luminance": 0.5}),
+    Variant("own lightness", "Half of the inputs are the colors' own L*.", {"luminance": 0.5}),
     Variant("exponent 1.5", "The distance to the power of 1.5.", {"exponent": 1.5}),
     Variant("exponent 2", "The square of the distance.", {"exponent": 2.0}),
-    Variant("dropout", "0.3 of the innermost channels are left out.", {"dropout": 0.3}),
-    Variant("weight decay", "1 for 0.01.", {"weight_decay": 1.0}),
+    Variant("dropout", "0.3 of the innermost channels are dropped.", {"dropout": 0.3}),
+    Variant("weight decay", "1 instead of 0.01.", {"weight_decay": 1.0}),
     Variant("faint colors fade", "Predicted chroma below 10 fades.", {"faint": 10.0}),
-    Variant("near-gray photos", "Cleaning leaves gray and tinted photos in.", near_gray=True),
+    Variant("near-gray photos", "Cleaning keeps gray and tinted photos.", near_gray=True),
     Variant("wide crops", "Crops of 0.35 to 1 of the shorter side.", recipe=WideCrops),
     Variant(
         "adversarial",
-        "The last 15 % are adversarial, as the recipe has it.",
+        "The last 15 % are adversarial, as in the recipe.",
         {"adversarial_share": 0.15},
     ),
-    # Zhang's colors are shown as they are; cross-entropy is several times the distance.
+    # The paper does not scale its colors. Cross-entropy is several times as large as the distance.
     Variant(
         "classes",
         "Cross-entropy over classes of a*, b*, rebalanced; annealed mean.",

@@ -1,16 +1,17 @@
 """What each part of the recipe ``colorpipe`` is worth: variants with one change, trained alike.
 
     python benchmarks/ablations.py --split data/split --test held-out --out ablations
-    python benchmarks/ablations.py ... --gray-split SPLIT      also with near-gray photos left in
-    python benchmarks/ablations.py ... "smooth L1" "seed 1"    some of the variants
+    python benchmarks/ablations.py ... --gray-split SPLIT      also a variant with near-gray photos
+    python benchmarks/ablations.py ... "smooth L1" "seed 1"    only these variants
 
-Each variant starts from nothing and sees as many images as every other. It is judged on held-out
-photos, folders with ``test_x`` and ``test_y`` as `colorpipe split` makes them: as vivid as it is,
-and with its chroma brought to where all photos together have one colorfulness ratio. For a raw
-comparison rewards timid colors: brown is off by less than a wrong red, and no better a guess.
+Each variant is trained from scratch on the same number of images. It is evaluated on held-out
+photos, in folders with ``test_x`` and ``test_y`` as `colorpipe split` makes them: once with its own
+vividness, and once with its chroma scaled so that all photos together have a common colorfulness
+ratio. Without that, timid colors win: brown has a smaller error than a wrong red, but is no better
+a guess.
 
-``OUT/table.csv`` has a row for each variant, set and vividness, ``OUT/table.md`` the same to be
-read. What stands in the table is not done again; a run that was stopped goes on.
+``OUT/table.csv`` has a row for each variant, set and vividness, and ``OUT/table.md`` a digest.
+Variants that are in the table are not trained again, and a run that was stopped resumes.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from typing import Any
 
 import ablation_variants
 import torch
-from ablation_judging import (
+from ablation_evaluation import (
     HeldOut,
     as_old_prints,
     common_strength,
-    judge,
-    judge_gray,
+    evaluate,
+    evaluate_gray,
     read_held_out,
 )
 from ablation_table import EQUAL, OWN, Row, read_rows, rows_of, write_rows
@@ -59,34 +60,40 @@ DONE, NOTHING_DONE, STOPPED = 0, 2, 130
 SETTINGS = "settings.json"
 
 EPOCHS = 20
-"""So many stretches of a run count as its epochs at least, each a draw of its own from all photos:
-a schedule's shares of the epochs then hold however short the run is."""
+"""At least so many epochs, each a new sample of the photos: a schedule in parts of the epochs then
+works for short runs too."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A variant at the end of its training, and what that took."""
+    """A trained variant, and what the training took."""
 
     recipe: Colorpipe
     generator: torch.nn.Module
     images: int
     images_per_second: float
-    """Of processor time on a CPU, where other work would distort the clock; else of the clock."""
+    """By processor time on a CPU, where other work would distort it, and by the clock elsewhere."""
     checkpoint: Checkpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train and judge what is not in the table yet, and return the exit code."""
+    """Train and evaluate the variants that are not in the table yet; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("variants", nargs="*", help="their names; all if there is none")
-    parser.add_argument("--split", type=Path, required=True, help="photos to learn from: train_y")
-    parser.add_argument("--gray-split", type=Path, help="the same, cleaned with --no-drop-gray")
+    parser.add_argument("variants", nargs="*", help="names of variants; default: all")
+    parser.add_argument("--split", type=Path, required=True, help="training photos: train_y")
+    parser.add_argument(
+        "--gray-split", type=Path, help="the same, cleaned without min_chroma_spread"
+    )
     parser.add_argument("--test", type=Path, action="append", required=True, help="held-out photos")
     parser.add_argument("--out", type=Path, required=True, help="the folder of the table")
-    parser.add_argument("--images", type=count, default=30_000, help="that each variant sees")
-    parser.add_argument("--size", type=count, default=64, help="side of the pictures in pixels")
+    parser.add_argument(
+        "--images", type=count, default=30_000, help="that each variant is trained on"
+    )
+    parser.add_argument(
+        "--size", type=count, default=64, help="side of the training crops in pixels"
+    )
     parser.add_argument("--batch", type=count, default=32)
-    parser.add_argument("--photos", type=count, default=200, help="of a set to judge, at most")
+    parser.add_argument("--photos", type=count, default=200, help="evaluated in each set, at most")
     parser.add_argument("--ratio", type=float, default=0.8, help="the common colorfulness ratio")
     try:
         run(parser.parse_args(arguments))
@@ -105,26 +112,26 @@ def count(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Bring the table up to date, a variant at a time.
+    """Add the missing variants to the table, one at a time.
 
     Raises:
-        ColorpipeError: a name, a folder or a photo is wrong, or the table is of other settings.
+        ColorpipeError: a name, a folder or a photo is wrong, or the table has other settings.
         StoppedError: the user stopped it.
     """
     chosen = choose(options.variants, with_gray=options.gray_split is not None)
     keep_freed_memory()
     sets = [read_held_out(folder, options.photos) for folder in options.test]
-    judged = [*sets, as_old_prints(sets)]
-    names = [photos.name for photos in judged]
+    evaluated = [*sets, as_old_prints(sets)]
+    names = [photos.name for photos in evaluated]
     if len(set(names)) < len(names):
         raise ColorpipeError(
-            f"Two sets of photos to judge on are called {max(names, key=names.count)}; give the"
-            " folders names of their own."
+            f"Two sets of held-out photos are called {max(names, key=names.count)}; give the"
+            " folders different names."
         )
     photos = read_photos(options.split, "train")
     settings = _settings(options, photos, sets)
     rows = read_rows(options.out) or rows_of(
-        {"variant": GRAY, "colors": OWN, "vividness": "0"}, judge_gray(judged)
+        {"variant": GRAY, "colors": OWN, "vividness": "0"}, evaluate_gray(evaluated)
     )
     sentences = {GRAY: "", **{variant.name: variant.sentence for variant in VARIANTS}}
     for variant in chosen:
@@ -134,14 +141,14 @@ def run(options: argparse.Namespace) -> None:
         _check_held_out(own, sets)
         print(f"{variant.name}: {variant.sentence}", flush=True)
         trained = train(variant, own, options)
-        rows += score(variant, trained, sets, judged, options.ratio)
+        rows += score(variant, trained, sets, evaluated, options.ratio)
         write_metrics(options.out / SETTINGS, settings)
         write_rows(options.out, rows, options.ratio, sentences)
         trained.checkpoint.remove()
 
 
 def choose(names: Sequence[str], *, with_gray: bool) -> list[Variant]:
-    """Return the variants called ``names``, or all that there are photos for.
+    """Return the variants called ``names``, or all for which there is a split.
 
     Raises:
         ColorpipeError: there is no such variant, or it needs the split with near-gray photos.
@@ -152,17 +159,18 @@ def choose(names: Sequence[str], *, with_gray: bool) -> list[Variant]:
     chosen = [known[name] for name in names]
     if not with_gray and (lacking := [each.name for each in chosen if each.near_gray]):
         raise ColorpipeError(
-            f"The variant '{lacking[0]}' needs a split made with `colorpipe clean --no-drop-gray`;"
-            " name it with --gray-split."
+            f"The variant '{lacking[0]}' needs a split that was cleaned without the check"
+            " min_chroma_spread; name it with --gray-split."
         )
     return chosen or [variant for variant in VARIANTS if with_gray or not variant.near_gray]
 
 
 def train(variant: Variant, photos: PhotoSet, options: argparse.Namespace) -> Trained:
-    """Train ``variant`` on ``photos`` from nothing, for ``options.images`` or a few more.
+    """Train ``variant`` on ``photos`` from scratch, for ``options.images`` or a few more.
 
     Raises:
-        ColorpipeError: a setting is not allowed, the photos fill no batch, or training diverged.
+        ColorpipeError: a setting is not allowed, a batch has more photos than there are, or
+            training diverged.
         StoppedError: the user stopped it; the state is saved.
     """
     epochs, steps = schedule(options.images, options.batch, len(photos))
@@ -192,7 +200,7 @@ def train(variant: Variant, photos: PhotoSet, options: argparse.Namespace) -> Tr
 
 
 def schedule(images: int, batch: int, photos: int) -> tuple[int, int]:
-    """Return how many epochs of how many steps show ``images`` of so many photos, or few more."""
+    """Return the epochs, and the steps of each, that show ``images`` or a few more."""
     filled = max(photos // batch, 1) * batch
     epochs = max(EPOCHS, math.ceil(images / filled))
     return epochs, math.ceil(images / (epochs * batch))
@@ -202,12 +210,12 @@ def score(
     variant: Variant,
     trained: Trained,
     sets: Sequence[HeldOut],
-    judged: Sequence[HeldOut],
+    evaluated: Sequence[HeldOut],
     ratio: float,
 ) -> list[Row]:
-    """Judge a variant on ``judged`` as it is, and as vivid as ``ratio`` over ``sets`` asks."""
+    """Evaluate a variant as it is, and scaled to the colorfulness ``ratio`` over ``sets``."""
     recipe = trained.recipe
-    # Prediction folds batch norm and changes the type of the weights.
+    # The predictor folds batch norm and changes the type of the weights.
     module = copy.deepcopy(trained.generator)
     colorizer = Colorizer(TorchPredictor(Generator(module, recipe, recipe.settings.size, {})))
     facts = {
@@ -220,7 +228,7 @@ def score(
     def rows(colors: str, strength: float) -> list[Row]:
         vividness = f"{recipe.settings.vividness * strength:.3f}"
         own = {**facts, "colors": colors, "vividness": vividness}
-        return rows_of(own, judge(colorizer, strength, judged))
+        return rows_of(own, evaluate(colorizer, strength, evaluated))
 
     strength = common_strength(colorizer, sets, ratio)
     return rows(OWN, 1.0) + (rows(EQUAL, strength) if strength is not None else [])
@@ -229,19 +237,22 @@ def score(
 def _settings(
     options: argparse.Namespace, photos: PhotoSet, sets: Sequence[HeldOut]
 ) -> dict[str, Any]:
-    """Return what all rows of a table have in common, and refuse a table of anything else."""
+    """Return what all rows of a table have in common.
+
+    Raises:
+        ColorpipeError: the rows of the table in ``options.out`` have something else in common.
+    """
     facts: dict[str, Any] = {
         name: getattr(options, name) for name in ("images", "size", "batch", "ratio")
     }
     facts["recipe"] = ColorpipeSettings(**COMMON).model_dump(mode="json")
     facts["trained_on"] = photos.fingerprint
-    facts["judged_on"] = {photos.name: photos.fingerprint for photos in sets}
+    facts["evaluated_on"] = {photos.name: photos.fingerprint for photos in sets}
     path = options.out / SETTINGS
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != facts:
         raise ColorpipeError(
-            f"{path} tells of other settings or photos than are given now, or is of an earlier"
-            " version, which did not tell photos apart; name another folder with --out, or delete"
-            " this one."
+            f"{path} is from a run with other settings or photos; name another folder with --out,"
+            " or delete this one."
         )
     return facts
 
@@ -250,8 +261,8 @@ def _check_held_out(photos: PhotoSet, sets: Sequence[HeldOut]) -> None:
     for held_out in sets:
         if seen := sorted(set(photos.names) & set(held_out.photos)):
             raise ColorpipeError(
-                f"{held_out.name}/{seen[0]} is learned from as well; judge on photos that the split"
-                " has not in its training part."
+                f"{held_out.name}/{seen[0]} is also a training photo; evaluate on photos that are"
+                " not in the training part of the split."
             )
 
 

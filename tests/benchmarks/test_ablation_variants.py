@@ -40,7 +40,7 @@ def ab_of(rgb: torch.Tensor) -> torch.Tensor:
 
 
 class Always(nn.Module):
-    """A generator that gives what it is told to."""
+    """A generator with a fixed output."""
 
     def __init__(self, output: torch.Tensor) -> None:
         super().__init__()
@@ -57,19 +57,19 @@ def losses_of(
     return {name: value.item() for name, value in update.losses.items()}
 
 
-def test_smooth_l1_learns_plain_colors(rgb: torch.Tensor) -> None:
+def test_smooth_l1_predicts_uncompressed_colors(rgb: torch.Tensor) -> None:
     recipe = SmoothL1(settings())
     batch = recipe.encode(rgb)
     assert torch.equal(batch.x, Colorpipe(settings()).encode(rgb).x)
     ab = recipe.predict_ab(Always(batch.y), color.tensor_luma(rgb))
     torch.testing.assert_close(ab, ab_of(rgb), atol=1e-3, rtol=1e-4)
-    # 40 units too much of a*: linear but for half of the unit within which it is quadratic.
+    # An error of 40 units: the loss is linear beyond 1 unit, and half as much below.
     off = batch.y + torch.tensor([2.0, 0.0])[None, :, None, None]
     loss = recipe.regression(off, batch, {})
     assert loss.item() * 20 == pytest.approx(39.5, abs=0.01)
 
 
-def test_classes_are_the_cells_that_srgb_has_colors_in(rgb: torch.Tensor) -> None:
+def test_classes_are_the_cells_with_colors_of_srgb(rgb: torch.Tensor) -> None:
     centers = Classes(settings()).centers
     assert centers.shape == (261, 2)
     assert len(torch.unique(centers, dim=0)) == len(centers)
@@ -78,7 +78,7 @@ def test_classes_are_the_cells_that_srgb_has_colors_in(rgb: torch.Tensor) -> Non
     assert nearest.max() < 5.1
 
 
-def test_a_color_s_shares_of_the_classes_lead_back_to_it(rgb: torch.Tensor) -> None:
+def test_the_shares_of_classes_in_a_color_give_it_back(rgb: torch.Tensor) -> None:
     recipe = Classes(settings())
     torch.testing.assert_close(recipe.shares.sum(1), torch.ones(256 * 256))
     ab = ab_of(rgb)[:, :, ::8, ::8]
@@ -89,7 +89,7 @@ def test_a_color_s_shares_of_the_classes_lead_back_to_it(rgb: torch.Tensor) -> N
     assert (found - ab).square().sum(1).sqrt().max() < 6
 
 
-def test_the_annealed_mean_lies_between_the_likeliest_class_and_the_mean() -> None:
+def test_the_annealed_mean_prefers_the_likeliest_class() -> None:
     recipe = Classes(settings(vividness=2.0))
     logits = torch.full((1, 261, 2, 2), -30.0)
     logits[:, 7], logits[:, 250] = 0.0, -1.0
@@ -100,7 +100,7 @@ def test_the_annealed_mean_lies_between_the_likeliest_class_and_the_mean() -> No
     torch.testing.assert_close(found[0, :, 1, 2], wanted.float(), atol=1e-3, rtol=1e-4)
 
 
-def test_rare_classes_weigh_more(rgb: torch.Tensor) -> None:
+def test_rare_classes_have_more_weight(rgb: torch.Tensor) -> None:
     recipe = Classes(settings())
     network = recipe.generator()
     assert isinstance(network, ClassUNet)
@@ -112,14 +112,14 @@ def test_rare_classes_weigh_more(rgb: torch.Tensor) -> None:
     pull = logits.grad.abs().sum(1)[0]
     assert pull[0, 0] > 50 * pull[8, 8]
     assert network.get_buffer("seen").sum().item() == pytest.approx(1, abs=0.01)
-    # Weights are about 1 in the mean over photos: so is the loss of equal logits about log 261.
+    # The weights are 1 on average, so the loss of uniform logits is about log 261.
     network = recipe.generator()
     equal = torch.zeros(len(rgb), 261, 16, 16)
     loss = recipe.regression(equal, recipe.encode(rgb), {GENERATOR: network})
     assert loss.item() == pytest.approx(np.log(261), rel=0.2)
 
 
-def test_classes_are_predicted_at_half_the_size_and_brought_up(rgb: torch.Tensor) -> None:
+def test_classes_are_predicted_at_half_size_and_enlarged(rgb: torch.Tensor) -> None:
     recipe = Classes(settings())
     network = recipe.generator().eval()
     logits, features = network(recipe.encode(rgb).x, with_features=True)
@@ -129,20 +129,20 @@ def test_classes_are_predicted_at_half_the_size_and_brought_up(rgb: torch.Tensor
     assert recipe.predict_ab(network, color.tensor_luma(rgb)).shape == (8, 2, 32, 32)
 
 
-def test_without_context_a_place_knows_nothing_of_what_is_far_away(rgb: torch.Tensor) -> None:
-    """The receptive field at 32 px spans the picture, so that a larger one is needed."""
+def test_without_context_distant_parts_do_not_interact(rgb: torch.Tensor) -> None:
+    # At 32 px the receptive field would cover the whole picture.
     x = torch.zeros(1, 1, 640, 64)
     changed = x.clone()
     changed[:, :, :64] = 1.0
-    for kind, knows in ((Colorpipe, True), (NoContext, False)):
+    for kind, interacts in ((Colorpipe, True), (NoContext, False)):
         torch.manual_seed(0)
         network = kind(settings()).generator().eval()
         with torch.no_grad():
             far = network(x)[..., -32:, :]
-            assert torch.equal(network(changed)[..., -32:, :], far) != knows, kind
+            assert torch.equal(network(changed)[..., -32:, :], far) != interacts, kind
 
 
-def test_wide_crops_are_drawn_large_and_learned_from_at_the_training_size(
+def test_wide_crops_are_sampled_large_and_then_shrunk(
     rgb: torch.Tensor,
 ) -> None:
     recipe = WideCrops(settings(epochs=20, adversarial_share=0.25))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import signal
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from ablation_variants import COMMON, VARIANTS
 from PIL import Image
 from splits import make_split
 
-from pipeline.files.interruptions import StopRequest
+from pipeline.recipes.colorpipe import Colorpipe
 from pipeline.training.trainer import Trainer
 
 SMALL = ("--images", "40", "--size", "32", "--batch", "4", "--photos", "3")
@@ -23,8 +25,8 @@ SMALL = ("--images", "40", "--size", "32", "--batch", "4", "--photos", "3")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A split whose categories are of different sizes, one with more photos, and photos to judge
-    on; networks are small."""
+    """A folder with a split of unequal categories, one with more photos, and held-out photos;
+    networks are small."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ablations, "COMMON", {**COMMON, "width": 4})
     make_split(tmp_path / "split", train=20, val=0, test=1)
@@ -67,7 +69,7 @@ def watch_training(monkeypatch: pytest.MonkeyPatch) -> dict[str, Trainer]:
     return found
 
 
-def test_every_variant_sees_as_many_images_and_learns_something_else(
+def test_every_variant_sees_as_many_images_and_differs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainers = watch_training(monkeypatch)
@@ -79,7 +81,7 @@ def test_every_variant_sees_as_many_images_and_learns_something_else(
         weights = next(iter(trainer.average.parameters()))
         assert weights.isfinite().all(), name
         learned[weights.detach().numpy().tobytes()].append(name)
-    # What fades does so when it is shown.
+    # Fading happens only in prediction.
     alike = [names for names in learned.values() if len(names) > 1]
     assert alike == [["recipe", "faint colors fade"]]
     assert len(trainers["near-gray photos"].sampler.photos) == 24
@@ -98,7 +100,7 @@ def test_every_variant_sees_as_many_images_and_learns_something_else(
         assert float(own[0]["images_per_second"]) > 0
 
 
-def test_a_variant_is_judged_as_vivid_as_it_is_and_as_vivid_as_all(folder: Path) -> None:
+def test_a_variant_is_evaluated_at_two_levels_of_vividness(folder: Path) -> None:
     assert ablate("recipe", "no average", "--ratio", "0.3") == 0
     rows = read(folder)
     gray, *others = [row for row in rows if row["set"] == "held-out"]
@@ -122,14 +124,14 @@ def test_a_variant_is_judged_as_vivid_as_it_is_and_as_vivid_as_all(folder: Path)
     assert "- no average: The last weights instead of averaged ones." in second
 
 
-def test_colors_that_reach_the_common_vividness_at_no_strength_have_no_row_for_it(
+def test_an_unreachable_ratio_has_no_row(
     folder: Path,
 ) -> None:
     assert ablate("recipe", "--ratio", "50") == 0
     assert {row["colors"] for row in read(folder)} == {"own"}
 
 
-def test_what_stands_in_the_table_is_not_done_again(
+def test_variants_in_the_table_are_not_trained_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ablate("recipe") == 0
@@ -139,14 +141,14 @@ def test_what_stands_in_the_table_is_not_done_again(
     assert list(trainers) == ["no average", "seed 1"]
     after = read(folder)
     assert after[: len(before)] == before
-    # In the order of the variants, whichever came first.
+    # Rows are in the order of VARIANTS.
     assert list(dict.fromkeys(row["variant"] for row in after[len(before) :])) == [
         "seed 1",
         "no average",
     ]
 
 
-def test_a_variant_that_was_stopped_goes_on_to_the_same_figures(
+def test_a_stopped_variant_resumes_to_the_same_figures(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def figures() -> list[dict[str, str]]:
@@ -162,7 +164,7 @@ def test_a_variant_that_was_stopped_goes_on_to_the_same_figures(
     assert figures() == whole
 
 
-def test_a_variant_that_was_stopped_begins_anew_under_other_code(
+def test_a_stopped_variant_starts_over_if_its_code_changed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stop_in_the_middle(monkeypatch)
@@ -174,25 +176,17 @@ def test_a_variant_that_was_stopped_begins_anew_under_other_code(
 
 
 def stop_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the variant "recipe" after its step 13 of 20."""
-    step = Trainer._train_step
+    """Stop the variant "recipe" in its 13th of 20 steps, as Ctrl-C does."""
+    updates = Colorpipe.updates
+    calls = itertools.count(1)
 
-    def stopping(self: Trainer, phase: Any, where: str) -> None:
-        step(self, phase, where)
-        if self.step == 12:
-            request.requested = True
+    def interrupted(self: Colorpipe, *given: Any) -> Any:
+        if next(calls) == 13:
+            signal.raise_signal(signal.SIGINT)
+        return updates(self, *given)
 
-    loop = Trainer._loop
-
-    def watched(self: Trainer, stop: StopRequest, report: Any) -> None:
-        nonlocal request
-        request = stop
-        loop(self, stop, report)
-
-    request = StopRequest()
-    with monkeypatch.context() as interrupted:
-        interrupted.setattr(Trainer, "_loop", watched)
-        interrupted.setattr(Trainer, "_train_step", stopping)
+    with monkeypatch.context() as patched:
+        patched.setattr(Colorpipe, "updates", interrupted)
         assert ablate("recipe") == 130
 
 
@@ -200,14 +194,14 @@ def stop_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "sentence"),
     [
         (("smooth L2",), "no variant 'smooth L2'; there are recipe, seed 1,"),
-        (("near-gray photos",), "needs a split made with `colorpipe clean --no-drop-gray`"),
+        (("near-gray photos",), "needs a split that was cleaned without the check"),
         (("--test", "nowhere"), "The folder nowhere/test_x is missing"),
-        (("--test", "gray/../held-out"), "Two sets of photos to judge on are called held-out"),
-        (("--test", "seen"), "seen/astronaut-000.png is learned from as well"),
+        (("--test", "gray/../held-out"), "Two sets of held-out photos are called held-out"),
+        (("--test", "seen"), "seen/astronaut-000.png is also a training photo"),
         (("--batch", "50"), "A batch of 50 cannot be drawn from 14 training photos"),
     ],
 )
-def test_mistakes_are_said(
+def test_mistakes_are_errors(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
 ) -> None:
     (folder / "seen").mkdir()
@@ -227,33 +221,38 @@ def test_numbers_are_at_least_one(
     assert f"argument {option}: 0 is less than 1" in capsys.readouterr().err
 
 
-def test_rows_of_other_settings_are_kept_out_of_a_table(
+def test_a_table_does_not_mix_settings(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ablate("recipe") == 0
     before = read(folder)
     assert ablate("no average", "--ratio", "0.7") == 2
-    assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
+    assert (
+        "out/settings.json is from a run with other settings or photos" in capsys.readouterr().err
+    )
     monkeypatch.setattr(ablations, "COMMON", {**ablations.COMMON, "lambda_regression": 5.0})
     assert ablate("no average") == 2
-    assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
+    assert (
+        "out/settings.json is from a run with other settings or photos" in capsys.readouterr().err
+    )
     assert read(folder) == before
 
 
-def test_rows_of_other_photos_of_the_same_name_are_kept_out_of_a_table(
+def test_a_table_does_not_mix_photos_of_the_same_names(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ablate("recipe") == 0
     before = read(folder)
-    # Others, but as many and of the same names.
     for path in (folder / "held-out").rglob("*.png"):
         Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
     assert ablate("no average") == 2
-    assert "out/settings.json tells of other settings or photos" in capsys.readouterr().err
+    assert (
+        "out/settings.json is from a run with other settings or photos" in capsys.readouterr().err
+    )
     assert read(folder) == before
 
 
-def test_epochs_are_short_enough_for_the_shares_of_a_schedule() -> None:
+def test_there_are_enough_epochs_for_the_parts_of_a_schedule() -> None:
     assert ablations.schedule(30_000, 32, 14_711) == (20, 47)
     assert ablations.schedule(1_000_000, 32, 14_711) == (69, 453)
     assert ablations.schedule(40, 4, 14) == (20, 1)
@@ -262,7 +261,7 @@ def test_epochs_are_short_enough_for_the_shares_of_a_schedule() -> None:
     assert 2_000 <= epochs * steps * 4 < 2_000 + epochs * 4
 
 
-def test_judging_leaves_the_trained_weights_as_they_are(
+def test_the_evaluation_does_not_change_the_weights(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score = ablations.score

@@ -1,4 +1,4 @@
-"""How ``ablations.py`` judges a colorizer: on held-out photos, and at a common vividness too."""
+"""How ``ablations.py`` evaluates a colorizer on held-out photos, also at equal colorfulness."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.recipes.shared.aging import aged
 
 OLD = "old prints"
-"""The test photos made to look old, as a set of its own."""
+"""The name of a set that is made of test photos, aged."""
 STRONGEST = 8.0
-"""Colors that are too weak even this many times as strong have no common ratio."""
+"""The largest factor on chroma that is tried to reach the common colorfulness ratio."""
 
 _BATCH = 16
 _CLOSE = 0.003
@@ -32,18 +32,18 @@ _RESULT = "result"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Gray photos and their truths, in the order of their names."""
+    """Gray photos and their ground truth, in the order of their names."""
 
     name: str
     photos: tuple[str, ...]
     grays: list[Gray]
-    truths: list[RGB]
+    originals: list[RGB]
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the names and the pixels of all pairs."""
+        """A hash of the names and the pixels of all pairs."""
         digest = hashlib.sha256()
-        for name, *pair in zip(self.photos, self.grays, self.truths, strict=True):
+        for name, *pair in zip(self.photos, self.grays, self.originals, strict=True):
             digest.update(f"{name} {pair[0].shape}".encode())
             for pixels in pair:
                 digest.update(hashlib.sha256(pixels.tobytes()).digest())
@@ -52,7 +52,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a result comes to on one set of photos, in the units of ``pipeline.evaluation``."""
+    """The metrics of colorized photos on one set, in the units of ``pipeline.evaluation``."""
 
     set: str
     photos: int
@@ -60,7 +60,7 @@ class Figures:
     psnr: float
     colorfulness_ratio: float
     layout_distance: float | None
-    """None for fewer than two photos; it compares only on the same photos."""
+    """None for fewer than two photos; comparable only on the same photos."""
 
 
 def read_held_out(split: Path, most: int) -> HeldOut:
@@ -72,63 +72,62 @@ def read_held_out(split: Path, most: int) -> HeldOut:
     names = list_pairs(split, "test")
     count = min(len(names), most)
     chosen = [names[place * len(names) // count] for place in range(count)]
-    grays, truths = [], []
+    grays, originals = [], []
     for name in chosen:
         x, y = split / "test_x" / name, split / "test_y" / name
         try:
-            gray, truth = luma_of(open_photo(x).image), open_photo(y).pixels
+            gray, original = luma_of(open_photo(x).image), open_photo(y).pixels
         except ImageError as error:
-            raise ColorpipeError(f"{x} or its truth cannot be read: {error}.") from error
-        if gray.shape != truth.shape[:2]:
+            raise ColorpipeError(f"{x} or {y} cannot be read: {error}.") from error
+        if gray.shape != original.shape[:2]:
             raise ColorpipeError(f"{x} and {y} differ in size; run `colorpipe split` again.")
         grays.append(gray)
-        truths.append(truth)
-    return HeldOut(split.name, tuple(chosen), grays, truths)
+        originals.append(original)
+    return HeldOut(split.name, tuple(chosen), grays, originals)
 
 
 def as_old_prints(sets: Sequence[HeldOut], every: int = 3) -> HeldOut:
-    """Age every third photo of ``sets``; the truth is its own colors over the aged tones."""
-    names, grays, truths = [], [], []
+    """Age one in ``every`` photos; the ground truth is its own colors over the aged gray."""
+    names, grays, originals = [], [], []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for photos in sets:
-            pairs = zip(photos.photos, photos.grays, photos.truths, strict=True)
-            for name, gray, truth in list(pairs)[::every]:
+            pairs = zip(photos.photos, photos.grays, photos.originals, strict=True)
+            for name, gray, original in list(pairs)[::every]:
                 luma = torch.from_numpy(gray.astype(np.float32) / 255)[None, None]
                 old = (aged(luma, 1.0)[0, 0] * 255).round().byte().numpy()
                 names.append(name)
                 grays.append(old)
-                truths.append(color.chroma_over(old, color.rgb_to_lab(truth)[..., 1:]))
-    return HeldOut(OLD, tuple(names), grays, truths)
+                originals.append(color.chroma_over(old, color.rgb_to_lab(original)[..., 1:]))
+    return HeldOut(OLD, tuple(names), grays, originals)
 
 
 def common_strength(colorizer: Colorizer, sets: Sequence[HeldOut], ratio: float) -> float | None:
-    """Return the factor on chroma at which all photos together have the colorfulness ``ratio``.
+    """Return the factor on chroma that gives all photos together the colorfulness ``ratio``.
 
-    None where colors are too weak for any factor up to :data:`STRONGEST`. The colorizer is left
-    with the strength 1.
+    None if even :data:`STRONGEST` is too little. The colorizer is left with the strength 1.
     """
-    wanted = ratio * sum(colorfulness(truth) for photos in sets for truth in photos.truths)
+    wanted = ratio * sum(colorfulness(original) for photos in sets for original in photos.originals)
 
-    def off(strength: float) -> float:
-        """The ratio grows with the strength, ever more slowly as the gamut ends."""
+    def excess(strength: float) -> float:
         colorizer.strength = strength
         made = (result for photos in sets for result in _colorized(colorizer, photos.grays))
         return sum(colorfulness(result) for result in made) / wanted * ratio - ratio
 
     try:
         low, below = 0.0, -ratio
-        high, above = 1.0, off(1.0)
+        high, above = 1.0, excess(1.0)
         while above < 0:
             if high >= STRONGEST:
                 return None
             low, below = high, above
             high = min(high * 2, STRONGEST)
-            above = off(high)
-        # The chord of a curve that bends down lies below it: its zero is always too high.
+            above = excess(high)
+        # The ratio grows with the strength, but ever more slowly, since the gamut ends. A chord of
+        # such a curve lies below it, so its zero is always too high.
         while above > _CLOSE and high - low > 1e-3:
             middle = low + (high - low) * below / (below - above)
-            here = off(middle)
+            here = excess(middle)
             if here < 0:
                 low, below = middle, here
             else:
@@ -138,14 +137,14 @@ def common_strength(colorizer: Colorizer, sets: Sequence[HeldOut], ratio: float)
         colorizer.strength = 1.0
 
 
-def judge(colorizer: Colorizer, strength: float, sets: Sequence[HeldOut]) -> list[Figures]:
-    """Colorize all photos with ``strength`` and measure how far they are from the truth."""
+def evaluate(colorizer: Colorizer, strength: float, sets: Sequence[HeldOut]) -> list[Figures]:
+    """Colorize all photos with ``strength`` and compare them with the ground truth."""
     colorizer.strength = strength
     return [_figures(photos, _colorized(colorizer, photos.grays)) for photos in sets]
 
 
-def judge_gray(sets: Sequence[HeldOut]) -> list[Figures]:
-    """Measure the gray photos as they are, the baseline of doing nothing."""
+def evaluate_gray(sets: Sequence[HeldOut]) -> list[Figures]:
+    """Compare the gray photos, which are the baseline, with the ground truth."""
     return [
         _figures(photos, (np.repeat(gray[..., None], 3, axis=2) for gray in photos.grays))
         for photos in sets
@@ -160,8 +159,8 @@ def _colorized(colorizer: Colorizer, grays: Sequence[Gray]) -> Iterator[RGB]:
 
 def _figures(photos: HeldOut, results: Iterator[RGB]) -> Figures:
     scores = Scores([_RESULT])
-    for name, truth, result in zip(photos.photos, photos.truths, results, strict=True):
-        scores.add(name, photos.name, truth, {_RESULT: result})
+    for name, original, result in zip(photos.photos, photos.originals, results, strict=True):
+        scores.add(name, photos.name, original, {_RESULT: result})
     summary = scores.summary(resamples=1, seed=0)
     found = {metric.name: summary.estimate(metric, _RESULT) for metric in PHOTO_METRICS}
     values = {name: estimate.value for name, estimate in found.items() if estimate}
