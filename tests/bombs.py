@@ -1,4 +1,4 @@
-"""A file that crashes what decodes it, as a fault in a decoder's C code would."""
+"""A file that crashes the process that decodes it, as a fault in a decoder's C code would."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BOMB = b"bomb"
 
 
 def open_or_crash(data: bytes, *args: object, **values: object) -> Photo:
-    """Open a photo; of :data:`BOMB`, this process dies."""
+    """Open a photo, but kill this process if it is :data:`BOMB`."""
     if data == BOMB:
         os.kill(os.getpid(), signal.SIGKILL)
     return open_photo(data, *args, **values)

@@ -1,4 +1,4 @@
-"""Real photos for the tests, and small pictures made of nothing."""
+"""Real photos for the tests, and small generated ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SHARED = Path(__file__).parents[2] / "shared/photos"
-"""A folder of photos beside the repository; tests do without where it is not."""
+"""A folder of photos beside the repository; without it, tests use scikit-image's photos."""
 
 
 def real_photos(n: int) -> list[Path]:
@@ -40,7 +40,7 @@ def _tiles() -> list[Path]:
                 path = folder / f"{name}{top:03}{left:03}.jpg"
                 Image.fromarray(photo[top : top + 128, left : left + 128]).save(path, quality=95)
                 paths.append(path)
-    # Neighboring tiles overlap; every fifth is far enough from the one before.
+    # Neighboring tiles overlap, but not every fifth one.
     colorful = [path for path in paths if _is_colorful(path)]
     return colorful[::5] + colorful[2::5]
 
@@ -52,7 +52,7 @@ def pixels_of(path: Path) -> NDArray[np.uint8]:
 
 
 def scene(seed: int, height: int = 120, width: int = 160) -> NDArray[np.uint8]:
-    """A picture like no other, with the colors, detail and noise of a photo: (H, W, 3)."""
+    """A random picture (H, W, 3) with the colors, detail and noise of a photo."""
     draw = np.random.default_rng(seed)
     coarse = draw.integers(20, 236, (6, 8, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))

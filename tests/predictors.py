@@ -1,4 +1,4 @@
-"""A network's stand-in whose colors are known."""
+"""A predictor with known colors, in place of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scratch checkouts of this project, in which tests run dvc as a user does."""
+"""Copies of this project in which tests run DVC as a user does."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Scratch:
         }
         self.environment = {
             **inherited,
-            # `python -m pipeline` has to find the python that runs the tests.
+            # `python -m pipeline` must run with the Python that runs the tests.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            # Nothing of the user's own settings: a machine without any has to do.
+            # The settings of whoever runs the tests must not matter.
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             "DVC_GLOBAL_CONFIG_DIR": str(aside / "dvc-global"),
@@ -42,7 +42,7 @@ class Scratch:
         }
 
     def run(self, *command: str | Path) -> str:
-        """Run a command and return its standard output; one that fails is shown with its output."""
+        """Run a command and return its standard output; if it fails, show everything it printed."""
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -63,7 +63,7 @@ class Scratch:
         return self.run(sys.executable, "-m", "dvc", *arguments)
 
     def json(self, *arguments: str) -> Any:
-        """The answer of a dvc command that is asked for JSON."""
+        """The parsed output of a dvc command with ``--json``."""
         return json.loads(self.dvc(*arguments, "--json"))
 
     def repro(self, *arguments: str) -> list[str]:
@@ -71,7 +71,7 @@ class Scratch:
         return stages_run(self.dvc("repro", *arguments))
 
     def changed(self) -> set[str]:
-        """The stages that `dvc status` finds out of date, because of their own dependencies."""
+        """The stages that `dvc status` reports as changed, by their own dependencies."""
         return set(self.json("status"))
 
     def params(self) -> dict[str, dict[str, Any]]:
@@ -91,7 +91,7 @@ class Scratch:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def copy(self, folder: Path) -> Scratch:
-        """Another repository in the same state, cache included."""
+        """Copy the repository with its DVC cache."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Scratch(folder)
 
@@ -101,7 +101,7 @@ def stages_run(output: str) -> list[str]:
 
 
 def check_out(folder: Path) -> Scratch:
-    """Copy what git tracks of the project, or would track, and commit it in a new repository."""
+    """Copy the files of the project that git does not ignore into a new repository."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=PROJECT,

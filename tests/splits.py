@@ -1,4 +1,4 @@
-"""Small splits of real photos, for the tests of what comes behind the split; and what is split."""
+"""Small splits of real photos for the tests of later stages, and folders of photos to split."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def put(folder: Path, name: str, pixels: np.ndarray) -> None:
 
 
 def fill(resized: Path, category: str, seeds: range) -> None:
-    """Write a made photo for each seed, under a name that says it."""
+    """Write a generated photo for each seed, named after the seed."""
     for seed in seeds:
         put(resized, f"{category}/{seed:04}.png", scene(seed, 48, 48))
