@@ -246,6 +246,8 @@ RecipeName = Literal[
     "cgan-pretrained",
     "dcgan",
 ]
+"""What can be trained. Each name is that of a module in :mod:`pipeline.recipes`. It is listed here
+so that ``--help`` need not import torch."""
 PresetName = Literal["from-scratch", "fine-tune"]
 MetricName = Literal[
     "balanced",

@@ -1,8 +1,8 @@
 """The systems that can be trained, by name. Importing this module does not import torch.
 
-Each recipe has a module of its name, dashes included, so that ``dvc.yaml`` can name it with
-``${train.recipe}``: editing one recipe does not retrain the others. For the same reason no recipe
-imports another, and what several share stands in the folder ``shared``.
+Each recipe of :data:`pipeline.params.RecipeName` has a module of its name, dashes included, so that
+``dvc.yaml`` can depend on ``${train.recipe}.py``: editing one recipe does not retrain the others.
+For the same reason no recipe imports another; what several share is in the folder ``shared``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pipeline.errors import ColorpipeError
 from pipeline.params import RecipeName, validate
@@ -18,19 +18,7 @@ from pipeline.params import RecipeName, validate
 if TYPE_CHECKING:
     from pipeline.recipes.shared.base import Recipe
 
-RECIPES: Mapping[RecipeName, str] = {
-    "colorpipe": "Colorpipe",
-    "landscape-rgb": "LandscapeRgb",
-    "dilated-unet": "DilatedUNetRecipe",
-    "heartbeat": "Heartbeat",
-    "pix2pix": "Pix2Pix",
-    "cyclegan": "CycleGAN",
-    "unet": "UNet",
-    "cgan": "Cgan",
-    "cgan-pretrained": "PretrainedCgan",
-    "dcgan": "Dcgan",
-}
-"""Every recipe with its class, which stands in the module of the recipe's name."""
+RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
 
 
 def recipe_class(name: str) -> type[Recipe]:
@@ -39,13 +27,13 @@ def recipe_class(name: str) -> type[Recipe]:
     Raises:
         ColorpipeError: there is no such recipe.
     """
-    for known, class_name in RECIPES.items():
-        if name == known:
-            found: type[Recipe] = getattr(import_module(f"{__name__}.{name}"), class_name)
-            return found
-    guess = difflib.get_close_matches(name, RECIPES, n=1)
-    hint = f" Did you mean '{guess[0]}'?" if guess else ""
-    raise ColorpipeError(f"There is no recipe '{name}'; there are {', '.join(RECIPES)}.{hint}")
+    if name not in RECIPES:
+        guess = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f" Did you mean '{guess[0]}'?" if guess else ""
+        raise ColorpipeError(f"There is no recipe '{name}'; there are {', '.join(RECIPES)}.{hint}")
+    classes = vars(import_module(f"{__name__}.{name}")).values()
+    found: type[Recipe] = next(each for each in classes if getattr(each, "name", None) == name)
+    return found
 
 
 def get_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
