@@ -20,7 +20,6 @@ from pipeline.dataset.manifest import (
 )
 from pipeline.download import rejections
 from pipeline.download.cache import DOWNLOADS
-from pipeline.download.media import describe
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.csv_tables import cell, read_table, write_table
 from pipeline.files.outputs import check_replaceable, new_folder
@@ -115,7 +114,7 @@ class Collector:
         digest = hashlib.sha256(photo.data).hexdigest()
         origin = (photo.page, photo.query)
         if kind is None:
-            reason, detail = rejections.NOT_AN_IMAGE, describe(photo.data)
+            reason, detail = rejections.NOT_AN_IMAGE, rejections.describe(photo.data)
             self._reject(RejectedPhoto(photo.category, photo.url, reason, detail, *origin))
         elif digest in kept:
             reason, detail = rejections.DUPLICATE, f"same bytes as {kept[digest].name}"

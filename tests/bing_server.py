@@ -98,6 +98,8 @@ class BingServer:
         self.searches: list[dict[str, str]] = []
         """The form fields of each search."""
         self.agents: set[str] = set()
+        self.accepted: dict[str, str] = {}
+        """The header Accept of the last request for each path."""
         self.most_at_once = 0
         """The largest number of photos served at one time."""
         self.at_once = 0
@@ -182,6 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         with owner.lock:
             owner.requests[self.path] += 1
             owner.agents.add(self.headers["User-Agent"])
+            owner.accepted[self.path] = self.headers["Accept"]
         try:
             if path == "/images/async":
                 self._search(dict(urllib.parse.parse_qsl(query, keep_blank_values=True)))

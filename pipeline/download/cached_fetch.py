@@ -10,7 +10,6 @@ from types import TracebackType
 from pipeline.download import rejections
 from pipeline.download.cache import DamagedError, Download, DownloadCache
 from pipeline.download.fetch import Fetcher, cancel_all
-from pipeline.download.media import describe
 from pipeline.download.rejections import FetchError
 from pipeline.download.robots import product_token
 from pipeline.errors import ColorpipeError
@@ -82,7 +81,7 @@ class CachedFetcher:
                 return self._cache.reject(url, error.reason, error.detail, self._terms)
             return Download(reason=error.reason, detail=error.detail)
         if sniff(body) is None:
-            reason, detail = rejections.NOT_AN_IMAGE, describe(body)
+            reason, detail = rejections.NOT_AN_IMAGE, rejections.describe(body)
             return self._cache.reject(url, reason, detail, self._terms)
         return self._cache.keep(url, body, self._politeness)
 

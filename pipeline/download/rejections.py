@@ -45,3 +45,17 @@ class FetchError(Exception):
         """Whether another run would probably meet the same."""
         self.status = status
         """The HTTP status, if that is the reason."""
+
+
+def describe(data: bytes) -> str:
+    """Say in a few words what bytes look like that are no photo."""
+    start = data[:512].lstrip().lower()
+    if not data:
+        return "no bytes"
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<script", b"<body")):
+        return "an HTML page"
+    if start.startswith((b"<svg", b"<?xml")):
+        return "SVG or other XML"
+    if start.startswith((b"{", b"[")):
+        return "JSON"
+    return "unknown bytes"

@@ -59,6 +59,14 @@ def test_requests_carry_the_user_agent(server: BingServer) -> None:
     assert server.agents == {"colorpipe/test"}
 
 
+def test_hosts_are_not_asked_for_smaller_copies(server: BingServer) -> None:
+    get(settings(server), server.url_of("sea", 0))
+    accepted = server.accepted["/photo/sea/0.jpg"]
+    assert accepted.startswith("image/jpeg, image/png, ")
+    for kind in ("avif", "heic", "jxl", "image/*"):
+        assert kind not in accepted
+
+
 @pytest.mark.parametrize(
     ("kind", "reason", "detail", "lasting"),
     [
