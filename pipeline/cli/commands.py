@@ -16,7 +16,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.cli.exits import errors_as_sentences
-from pipeline.cli.stage_options import stage_command
+from pipeline.cli.stage_options import completion, stage_command
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.imaging.kinds import WRITTEN
 from pipeline.params import (
@@ -199,6 +199,7 @@ def colorize(
         typer.Option(
             help=f"The file format to write: {', '.join(WRITTEN)}. The default is that of the"
             " photo.",
+            autocompletion=completion(WRITTEN),
             show_default=False,
         ),
     ] = None,

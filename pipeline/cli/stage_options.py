@@ -143,14 +143,16 @@ def _option(key: str, field: FieldInfo) -> Any:
         declaration,
         help=description,
         metavar=metavar,
-        autocompletion=_completion(choices) if choices else None,
+        autocompletion=completion(choices) if choices else None,
         show_default=False,
         rich_help_panel=_PANEL,
     )
     return Annotated[kind | None, option]
 
 
-def _completion(choices: Sequence[str]) -> Callable[[str], list[str]]:
+def completion(choices: Sequence[str]) -> Callable[[str], list[str]]:
+    """Return what Typer asks for the choices that begin with what was typed."""
+
     def complete(incomplete: str) -> list[str]:
         return [choice for choice in choices if choice.startswith(incomplete)]
 
