@@ -1,6 +1,6 @@
 """``python -m comparison check | split | train RUN | evaluate | table``, in the project's folder.
 
-What ``comparison/dvc.yaml`` runs; ``dvc repro`` in ``comparison`` runs what is out of date.
+The commands of ``comparison/dvc.yaml``; ``dvc repro`` in ``comparison`` runs what is out of date.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from comparison.photos import check_photos, make_split
-from comparison.settings import MODELS, REPORTS, SPLIT, read_comparison
+from comparison.settings import Comparison, read_comparison
 from comparison.table import write_table
 from comparison.training import train_run
 from pipeline.errors import ColorpipeError, Failure, StoppedError
@@ -22,19 +23,9 @@ DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step of the comparison and return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m comparison", description="Train all systems alike, and compare them."
-    )
-    steps = parser.add_subparsers(dest="step", required=True)
-    steps.add_parser("check", help="say whether the photos are there")
-    steps.add_parser("split", help="the photos that all learn from and are judged on")
-    training = steps.add_parser("train", help="train one run with the budget of all")
-    training.add_argument("run", help="its name in comparison/params.yaml")
-    steps.add_parser("evaluate", help="judge all runs on the same test photos")
-    steps.add_parser("table", help="write the table and the answers")
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
-        failures = _carry_out(given.step, getattr(given, "run", ""))
+        failures = _carry_out(given, read_comparison())
     except (ColorpipeError, OSError, KeyboardInterrupt) as error:
         print(f"comparison: {str(error) or 'Stopped.'}", file=sys.stderr)
         stopped = isinstance(error, StoppedError | KeyboardInterrupt)
@@ -44,20 +35,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return SOME_FAILED if failures else DONE
 
 
-def _carry_out(step: str, run: str) -> Sequence[Failure]:
-    comparison = read_comparison()
-    if step == "check":
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m comparison", description="Train all systems alike, and compare them."
+    )
+    steps = parser.add_subparsers(dest="step", required=True)
+    steps.add_parser("check", help="check the settings, and that the photos are there")
+    split = steps.add_parser("split", help="split the photos that all runs share")
+    _add_paths(split, split="where the folders of pairs go")
+    train = steps.add_parser("train", help="train one run with the budget of all")
+    train.add_argument("run", help="its name in comparison/params.yaml")
+    _add_paths(
+        train,
+        split="the split photos",
+        model="where the weights go",
+        curves="the folder for the curves of the losses",
+        costs="where it is written what training took",
+    )
+    evaluating = steps.add_parser("evaluate", help="evaluate all runs on the same test photos")
+    _add_paths(
+        evaluating,
+        split="the split photos",
+        models="the folder of the weights",
+        reports="the folder for metrics and pictures",
+    )
+    table = steps.add_parser("table", help="write the table and the answers")
+    _add_paths(
+        table,
+        costs="the folder of what the runs took",
+        reports="the folder of metrics",
+        table="the table, as CSV",
+        results="the table and the answers, as Markdown",
+    )
+    return parser
+
+
+def _add_paths(parser: argparse.ArgumentParser, **about: str) -> None:
+    for name, text in about.items():
+        parser.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", help=text)
+
+
+def _carry_out(given: argparse.Namespace, comparison: Comparison) -> Sequence[Failure]:
+    if given.step == "check":
         check_photos(comparison)
         return ()
-    if step == "split":
-        return make_split(comparison)
-    if step == "train":
-        train_run(comparison, run)
-    elif step == "evaluate":
-        models = [MODELS / f"{run}.safetensors" for run in comparison.runs]
-        evaluate(SPLIT, models, REPORTS, comparison.evaluate)
+    if given.step == "split":
+        return make_split(comparison, given.split)
+    if given.step == "train":
+        train_run(
+            comparison,
+            given.run,
+            given.split,
+            model=given.model,
+            curves=given.curves,
+            costs=given.costs,
+        )
+    elif given.step == "evaluate":
+        models = [given.models / f"{run}.safetensors" for run in comparison.runs]
+        evaluate(given.split, models, given.reports, comparison.evaluate)
     else:
-        write_table(comparison)
+        write_table(comparison, given.costs, given.reports, given.table, given.results)
     return ()
 
 

@@ -1,11 +1,11 @@
-"""The photos that all runs learn from and are judged on: the chain's own stages, once for all."""
+"""The photos that all runs are trained and evaluated on, by the chain's own stages."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
-from comparison.settings import HERE, SPLIT, Comparison
+from comparison.settings import HERE, Comparison
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.params import override
 from stages.clean import clean
@@ -15,26 +15,26 @@ from stages.split import split
 
 
 def check_photos(comparison: Comparison) -> None:
-    """Say before anything runs, and in the place of DVC, that there are no photos to compare with.
+    """Make sure that there are photos, before DVC reports a missing dependency.
 
     Raises:
-        ColorpipeError: the folder or file that the section ``scrape`` names is not there.
+        ColorpipeError: the folder or file that the section ``scrape`` names does not exist.
     """
     path = HERE / comparison.scrape.path
     if not path.exists():
         raise ColorpipeError(
-            f"{path} is not there; put a folder of category folders there, or name another one as"
+            f"{path} does not exist; put a folder of category folders there, or name another one as"
             " scrape.path in comparison/params.yaml."
         )
 
 
-def make_split(comparison: Comparison, out: Path = SPLIT) -> list[Failure]:
-    """Find, clean, resize and split the photos that ``comparison`` names, and keep the split.
+def make_split(comparison: Comparison, out: Path) -> list[Failure]:
+    """Find, clean, resize and split the photos that ``comparison`` names; ``out`` is the split.
 
-    A path in its section ``scrape`` starts from the folder of ``comparison/params.yaml``.
+    ``scrape.path`` is relative to the folder of ``comparison/params.yaml``.
 
     Returns:
-        A failure for each category or photo that could not be had.
+        A failure for each category or photo that could not be read.
 
     Raises:
         ColorpipeError: as the four stages do.

@@ -1,4 +1,4 @@
-"""The typed form of ``comparison/params.yaml``, and where things are."""
+"""The typed form of ``comparison/params.yaml``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,6 @@ from pipeline.params import (
 
 HERE = Path("comparison")
 """Its folder, from the project's: commands run there, where the packages are."""
-SPLIT = HERE / "data" / "split"
-MODELS, COSTS, CURVES = (HERE / name for name in ("models", "costs", "curves"))
-REPORTS = HERE / "reports"
-TABLE, RESULTS = HERE / "table.csv", HERE / "results.md"
 
 
 class Budget(Section):
@@ -38,7 +34,7 @@ class Budget(Section):
 
 
 class Question(Section):
-    """What the authors of a system found or left open, as one run being better than another."""
+    """What the authors of a system found or left open, as a comparison of two runs."""
 
     text: str = Field(description="Their finding, or the question.")
     better: str = Field(description="The run that should be better.")
@@ -56,23 +52,24 @@ class Comparison(Section):
     train: dict[str, Any] = Field(
         description="Keys of the section train, for every run; of options, each one by itself."
     )
-    runs: tuple[str, ...] = Field(min_length=2, description="What is compared, in order.")
-    overrides: dict[str, dict[str, Any]] = Field(
-        description="Keys of the section train for each run; an empty mapping for none."
+    runs: dict[str, dict[str, Any]] = Field(
+        min_length=2,
+        description="What is compared, in order: of each run, keys of the section train that win"
+        " over those for every run; at least the recipe.",
     )
     evaluate: EvaluateParams
     questions: tuple[Question, ...] = ()
 
     def params(self, run: str) -> TrainParams:
-        """Return what a run is trained with; its recipe is its name unless it says otherwise.
+        """Return what a run is trained with.
 
         Raises:
             ColorpipeError: there is no such run, or a key or value of it is not allowed.
         """
         if run not in self.runs:
             raise ColorpipeError(f"There is no run '{run}'; there are {', '.join(self.runs)}.")
-        own = self.overrides[run]
-        values = {"recipe": run, **self.train, **own}
+        own = self.runs[run]
+        values = {**self.train, **own}
         common, given = self.train.get("options"), own.get("options")
         # What is no mapping is refused below.
         if isinstance(common, dict) and isinstance(given, dict):
@@ -84,8 +81,8 @@ def read_comparison(path: Path = HERE / "params.yaml") -> Comparison:
     """Read the file.
 
     Raises:
-        ColorpipeError: it is missing, no YAML, a key or value is not allowed, or runs, overrides
-            and questions do not fit together.
+        ColorpipeError: it is missing, no YAML, a key or value is not allowed, a run names no
+            recipe, or a question is about a run that is not there.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -94,13 +91,11 @@ def read_comparison(path: Path = HERE / "params.yaml") -> Comparison:
             f"{path} could not be read ({error}); run this in the project's folder."
         ) from error
     comparison = validate(Comparison, content, str(path))
-    if set(comparison.overrides) != set(comparison.runs):
-        # dvc tracks the overrides of each run by their key.
-        odd = sorted(set(comparison.overrides) ^ set(comparison.runs))
-        raise ColorpipeError(
-            f"{path}: '{odd[0]}' stands in one of runs and overrides only; every run has its key"
-            " in overrides, with {} for none."
-        )
+    for run, own in comparison.runs.items():
+        # dvc.yaml depends on the recipe that is named here.
+        if "recipe" not in own:
+            raise ColorpipeError(f"{path}: the run '{run}' names no recipe; add the key 'recipe'.")
+        comparison.params(run)
     asked = {run for question in comparison.questions for run in (question.better, question.than)}
     if unknown := sorted(asked - set(comparison.runs)):
         raise ColorpipeError(f"{path}: a question is about '{unknown[0]}', which is no run.")

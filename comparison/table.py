@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.settings import COSTS, REPORTS, RESULTS, TABLE, Comparison, Question
+from comparison.settings import Comparison, Question
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.metric_table import PHOTO_METRICS
 from pipeline.evaluation.report import EVERYTHING
@@ -17,45 +17,56 @@ from pipeline.evaluation.tables import write_series
 from pipeline.files.outputs import new_file
 
 SPENT = ("parameters", "epochs", "images", "seconds", "images_per_second", "peak_memory_gb")
-"""What a run took, as ``comparison/costs`` names it."""
+"""What a run took, as its file of costs names it."""
 
 Row = Mapping[str, str]
 
 
-def write_table(comparison: Comparison) -> None:
-    """Write ``comparison/table.csv`` and, with intervals and answers, ``comparison/results.md``.
+def write_table(
+    comparison: Comparison, costs: Path, reports: Path, table: Path, results: Path
+) -> None:
+    """Write what all runs took and how they did.
+
+    Args:
+        comparison: the settings.
+        costs: the folder of ``RUN.json``, what each run took.
+        reports: the folder that the evaluation of all runs wrote.
+        table: the file to write, a row a run (CSV).
+        results: the file to write with intervals and answers (Markdown).
 
     Raises:
-        ColorpipeError: a run has not been trained, or the runs have not been judged.
+        ColorpipeError: a run has not been trained, or the runs have not been evaluated.
     """
-    categories = _read_csv(REPORTS / "categories.csv")
+    categories = _read_csv(reports / "categories.csv")
     overall = {row["result"]: row for row in categories if row["category"] == EVERYTHING}
-    rows = [_row(run, _costs(run), overall) for run in comparison.runs]
-    rows.append(_row(GRAY, dict.fromkeys(SPENT, ""), overall))
-    differences = _read_csv(REPORTS / "comparison.csv")
-    write_series(TABLE, list(rows[0]), (list(row.values()) for row in rows))
-    with new_file(RESULTS) as temporary:
+    if missing := [run for run in (*comparison.runs, GRAY) if run not in overall]:
+        raise ColorpipeError(
+            f"{reports} has no metrics of {missing[0]}; run `dvc repro evaluate` in comparison."
+        )
+    rows = [_row(run, _costs(costs, run), overall[run]) for run in comparison.runs]
+    rows.append(_row(GRAY, dict.fromkeys(SPENT, ""), overall[GRAY]))
+    differences = _read_csv(reports / "comparison.csv")
+    write_series(table, list(rows[0]), (list(row.values()) for row in rows))
+    with new_file(results) as temporary:
         temporary.write_text(markdown(comparison, rows, differences), encoding="utf-8")
 
 
-def _row(run: str, costs: Mapping[str, Any], overall: Mapping[str, Row]) -> dict[str, str]:
-    if run not in overall:
-        raise ColorpipeError(f"{REPORTS} does not tell about {run}; run `dvc repro evaluate`.")
+def _row(run: str, costs: Mapping[str, Any], metrics: Row) -> dict[str, str]:
     row = {"run": run} | {name: str(costs[name]) for name in SPENT}
-    row["test_photos"] = overall[run]["photos"]
+    row["test_photos"] = metrics["photos"]
     for metric in PHOTO_METRICS:
         for name in (metric.name, f"{metric.name}_low", f"{metric.name}_high"):
-            row[name] = overall[run][name]
+            row[name] = metrics[name]
     return row
 
 
-def _costs(run: str) -> dict[str, Any]:
-    path = COSTS / f"{run}.json"
+def _costs(folder: Path, run: str) -> dict[str, Any]:
+    path = folder / f"{run}.json"
     try:
         costs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ColorpipeError(
-            f"{path} cannot be read ({error}); run `dvc repro train@{run}`."
+            f"{path} cannot be read ({error}); run `dvc repro train@{run}` in comparison."
         ) from error
     return costs
 
@@ -66,7 +77,7 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(stream))
     except OSError as error:
         raise ColorpipeError(
-            f"{path} cannot be read ({error}); run `dvc repro evaluate`."
+            f"{path} cannot be read ({error}); run `dvc repro evaluate` in comparison."
         ) from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from comparison.settings import COSTS, CURVES, MODELS, SPLIT, Budget, Comparison
+from comparison.settings import Budget, Comparison
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.tables import write_metrics
 from pipeline.files.outputs import new_file
@@ -25,17 +25,27 @@ from pipeline.training.trainer import Trainer
 from stages.train import train
 
 NOTES = Path(".colorpipe/comparison")
-"""What runs that are under way have to remember."""
+"""Where unfinished runs keep the number of their epochs."""
 
 _TIMED = 5.0
-"""Seconds of training that tell a phase's speed, at least; its first step, which is slower, does
-not count."""
+"""At least so many seconds of training measure a phase's speed; its first step, which is slower,
+does not count."""
 
 
-def train_run(comparison: Comparison, run: str) -> None:
-    """Train ``run`` with its budget: weights, curves, and what it took.
+def train_run(
+    comparison: Comparison, run: str, split: Path, *, model: Path, curves: Path, costs: Path
+) -> None:
+    """Train a run with the budget of all.
 
-    Killed at any moment, it goes on from its checkpoint when it is called again.
+    Killed at any moment, it resumes from its checkpoint when it is called again.
+
+    Args:
+        comparison: the settings.
+        run: its name there.
+        split: the folder of ``train_*`` and ``val_*``.
+        model: the weights to write.
+        curves: the folder to write, as :func:`stages.train.train` does.
+        costs: the file to write: parameters, epochs, images, seconds and memory (JSON).
 
     Raises:
         ColorpipeError: there is no such run, or training it failed.
@@ -43,17 +53,15 @@ def train_run(comparison: Comparison, run: str) -> None:
     """
     keep_freed_memory()
     params = comparison.params(run)
-    photos = read_photos(SPLIT, "train")
+    photos = read_photos(split, "train")
     facts = [params.model_dump(mode="json"), comparison.budget.model_dump(), photos.fingerprint]
     note = NOTES / f"{run_key({'run': facts, 'code': code_digest(params.recipe)})}.json"
     epochs = epochs_for(comparison.budget, params, photos, note)
-    effort = train(
-        SPLIT, MODELS / f"{run}.safetensors", CURVES / run, override(params, {"epochs": epochs})
-    )
+    effort = train(split, model, curves, override(params, {"epochs": epochs}))
     with torch.device("meta"):
         weights = sum(w.numel() for w in recipe_of(params).generator().parameters())
     write_metrics(
-        COSTS / f"{run}.json",
+        costs,
         {
             "parameters": weights,
             "epochs": effort.epochs,
@@ -69,8 +77,8 @@ def train_run(comparison: Comparison, run: str) -> None:
 def epochs_for(budget: Budget, params: TrainParams, photos: PhotoSet, note: Path) -> int:
     """Return how many epochs the budget allows, at least one.
 
-    For a budget in seconds the speed is measured and the answer kept in ``note``, so that a run
-    that goes on after a kill has the epochs it began with.
+    For a budget in seconds the speed is measured, and the answer kept in ``note``: a resumed run
+    has the epochs that it began with.
 
     Raises:
         ColorpipeError: a batch is larger than the photos are many.

@@ -1,6 +1,6 @@
 """Run a published experiment: its data set, sizes and recipe, as one ``dvc exp run``.
 
-    python experiments/run.py                          which there are
+    python experiments/run.py                          lists them
     python experiments/run.py pix2pix -S scrape.path=landscapes.zip
     python experiments/run.py dcgan-cifar10 --queue
 
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the experiment that comes first, or list all; return the exit code."""
+    """Run the experiment that is named, or list all; return the exit code."""
     if not arguments or arguments[0].startswith("-"):
         for path in files():
             print(f"{path.stem:18} {about(path)}")
@@ -45,12 +45,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def files() -> list[Path]:
-    """Return the experiments, by name."""
+    """Return the files of the experiments, sorted by name."""
     return sorted(HERE.glob("*.yaml"), key=lambda path: path.stem)
 
 
 def about(path: Path) -> str:
-    """Return the first sentence of the comment that a file begins with."""
+    """Return the first sentence of the comment at the beginning of a file."""
     lines = path.read_text(encoding="utf-8").splitlines()
     comment = takewhile(lambda line: line.startswith("#"), lines)
     text = " ".join(line.lstrip("# ") for line in comment)
@@ -58,7 +58,7 @@ def about(path: Path) -> str:
 
 
 def options(path: Path) -> list[str]:
-    """Return the options of ``dvc exp run`` that stand for a file's keys.
+    """Return the options of ``dvc exp run`` that set a file's keys.
 
     Raises:
         ColorpipeError: there is no such file, or a key, a value or a setting of the recipe in it is
@@ -74,13 +74,13 @@ def options(path: Path) -> list[str]:
 
 
 def flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every key with those above it, and its value."""
+    """Yield every key, after those above it as in ``train.epochs``, and its value."""
     for key, value in content.items():
         name = f"{above}{key}"
         if isinstance(value, Mapping):
             yield from flat(value, f"{name}.")
         else:
-            # "++": params.yaml has the keys of train.options only where one is set.
+            # "++" adds a key: in params.yaml train.options has none.
             yield ("++" if name.startswith("train.options.") else "") + name, value
 
 

@@ -13,9 +13,12 @@ from imports import rooms
 from photos import real_photos
 from scratch import PROJECT, Scratch
 
-STAGES: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "comparison/dvc.yaml").read_text())[
-    "stages"
-]
+STAGES: dict[str, dict[str, Any]] = {
+    name: stage.get("do", stage)
+    for name, stage in yaml.safe_load((PROJECT / "comparison/dvc.yaml").read_text())[
+        "stages"
+    ].items()
+}
 MODULES = {
     "split": "comparison/photos.py",
     "train": "comparison/training.py",
@@ -66,8 +69,10 @@ def compared(project: Scratch, tmp_path: Path) -> Scratch:
     content["split"] = {"test_per_category": 2, "val_fraction": 0}
     content["budget"] = {"unit": "images", "amount": 8}
     content["train"] |= {"batch_size": 4, "size": 32}
-    content["runs"] = ["unet", "slim"]
-    content["overrides"] = {"unet": UNET, "slim": {"recipe": "pix2pix", **UNET}}
+    content["runs"] = {
+        "unet": {"recipe": "unet", **UNET},
+        "slim": {"recipe": "pix2pix", **UNET},
+    }
     content["evaluate"] |= {"gallery": 2, "resamples": 100}
     content["questions"] = [{"text": "Is one better?", "better": "slim", "than": "unet"}]
     settings.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -95,6 +100,11 @@ def test_one_command_rebuilds_it_and_git_gets_no_photos(compared: Scratch) -> No
     assert "comparison/params.yaml" in changed
     assert not [name for name in compared.changed() if "comparison" in name]
     assert repro(compared) == []
+    byte_code = compared.path("pipeline/imaging/__pycache__/color.cpython-313.pyc")
+    byte_code.parent.mkdir(exist_ok=True)
+    byte_code.touch()
+    compared.path("pipeline/recipes/new.py").write_text("# Trains no run again.\n")
+    assert repro(compared) == ["evaluate"]
 
     settings = compared.path("comparison/params.yaml")
     settings.write_text(settings.read_text().replace("Is one better?", "Which is better?"))

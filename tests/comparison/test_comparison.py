@@ -16,7 +16,7 @@ from splits import make_split
 
 from comparison import training
 from comparison.__main__ import main
-from comparison.settings import SPLIT, Budget, read_comparison
+from comparison.settings import Budget, read_comparison
 from comparison.table import answers
 from pipeline.files.interruptions import StopRequest
 from pipeline.models.weights import load_generator
@@ -27,6 +27,7 @@ from pipeline.training.plan import recipe_of
 from pipeline.training.trainer import Trainer
 
 COMPARISON = Path(__file__).parents[2] / "comparison"
+SPLIT = Path("comparison/data/split")
 UNET = {"options": {"halvings": 5, "width": 4}}
 SMALL: dict[str, Any] = {
     "scrape": {"source": "folder", "path": "../photos"},
@@ -35,8 +36,11 @@ SMALL: dict[str, Any] = {
     "split": {"test_per_category": 2, "val_fraction": 0.2},
     "budget": {"unit": "images", "amount": 16},
     "train": {"batch_size": 4, "size": 32, "device": "cpu", "precision": "float32"},
-    "runs": ["heartbeat", "unet", "slim"],
-    "overrides": {"heartbeat": {}, "unet": UNET, "slim": {"recipe": "pix2pix", **UNET}},
+    "runs": {
+        "heartbeat": {"recipe": "heartbeat"},
+        "unet": {"recipe": "unet", **UNET},
+        "slim": {"recipe": "pix2pix", **UNET},
+    },
     "evaluate": {"gallery": 2, "resamples": 100},
     "questions": [{"text": "Is one better?", "better": "heartbeat", "than": "unet"}],
 }
@@ -60,13 +64,20 @@ def split(project: Path) -> Path:
     return make_split(project.parent / SPLIT, train=8, val=2, test=4)
 
 
+def step(name: str, run: str = "") -> int:
+    """Run a step as dvc.yaml does."""
+    stage = yaml.safe_load((COMPARISON / "dvc.yaml").read_text())["stages"][name]
+    command = stage["do"]["cmd"].replace("${key}", run) if run else stage["cmd"]
+    return main(command.partition("python -m comparison ")[2].split())
+
+
 def read(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Press Ctrl-C when a run has come so far."""
+    """Press Ctrl-C after so many steps of training."""
     loop = Trainer._loop
 
     def stopped(self: Trainer, stop: StopRequest, report: Any) -> None:
@@ -122,23 +133,23 @@ def test_photos_are_split_by_the_chain_s_own_stages(project: Path) -> None:
         category = project.parent / "photos" / ("even" if index % 2 else "odd")
         category.mkdir(parents=True, exist_ok=True)
         (category / f"{index}{photo.suffix}").write_bytes(photo.read_bytes())
-    assert main(["split"]) == 0
+    assert step("split") == 0
     names = {path.name for path in (project / "data/split/test_y").iterdir()}
     assert len(names) == 4
     assert {name.partition("-")[0] for name in names} == {"even", "odd"}
     assert Image.open(project / "data/split/test_y" / min(names)).size == (64, 64)
     before = {path: path.read_bytes() for path in (project / "data").rglob("*.png")}
-    assert main(["split"]) == 0
+    assert step("split") == 0
     assert {path: path.read_bytes() for path in (project / "data").rglob("*.png")} == before
 
 
-def test_runs_are_trained_judged_and_put_in_one_table(project: Path, split: Path) -> None:
+def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: Path) -> None:
     for run in SMALL["runs"]:
-        assert main(["train", run]) == 0
+        assert step("train", run) == 0
     assert load_generator(project / "models/slim.safetensors").recipe.name == "pix2pix"
     assert (project / "curves/unet/losses.tsv").is_file()
-    assert main(["evaluate"]) == 0
-    assert main(["table"]) == 0
+    assert step("evaluate") == 0
+    assert step("table") == 0
     rows = read(project / "table.csv")
     assert [row["run"] for row in rows] == ["heartbeat", "unet", "slim", "gray"]
     assert [row["images"] for row in rows] == ["16", "16", "16", ""]
@@ -155,7 +166,7 @@ def test_runs_are_trained_judged_and_put_in_one_table(project: Path, split: Path
     assert "## Is one better?" in text
     assert "| heartbeat minus unet |" in text
     sheet = Image.open(project / "reports/gallery.png")
-    assert sheet.width > 5 * 200  # Gray, three runs and the truth.
+    assert sheet.width > 5 * 200  # Gray, three runs and the ground truth.
 
 
 # Budgets and interruptions
@@ -169,7 +180,7 @@ def test_a_budget_in_images_is_rounded_to_epochs(project: Path, split: Path) -> 
     assert not Path("note").exists()
 
 
-def test_a_budget_in_seconds_goes_by_the_speed_and_is_not_measured_twice(
+def test_a_budget_in_seconds_is_measured_once(
     project: Path, split: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params, photos = read_comparison().params("unet"), read_photos(split, "train")
@@ -225,26 +236,26 @@ def test_the_memory_is_that_of_the_device_that_trains(
     # A machine with a GPU of which nothing is in use, as training is on the CPU.
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 0)
-    assert main(["train", "unet"]) == 0
+    assert step("train", "unet") == 0
     costs = json.loads((project / "costs/unet.json").read_text())
     assert costs["peak_memory_gb"] > 0.1
     assert training._peak_memory("cuda") == 0
 
 
 @pytest.mark.parametrize("unit", ["images", "seconds"])
-def test_a_run_that_is_stopped_goes_on_to_the_very_same_weights(
+def test_a_stopped_run_resumes_to_the_same_weights(
     project: Path, split: Path, monkeypatch: pytest.MonkeyPatch, unit: str
 ) -> None:
     write_params(budget={"unit": unit, "amount": 24})
     monkeypatch.setattr(training, "speed", lambda *_: 1.0)
-    assert main(["train", "slim"]) == 0
+    assert step("train", "slim") == 0
     whole = (project / "models/slim.safetensors").read_bytes()
     with monkeypatch.context() as interrupted:
         stop_after(interrupted, 4)
-        assert main(["train", "slim"]) == 130
+        assert step("train", "slim") == 130
     # The machine is another by now, but the run is not.
     monkeypatch.setattr(training, "speed", lambda *_: 100.0)
-    assert main(["train", "slim"]) == 0
+    assert step("train", "slim") == 0
     assert (project / "models/slim.safetensors").read_bytes() == whole
     costs = json.loads((project / "costs/slim.json").read_text())
     assert (costs["epochs"], costs["images"]) == (3, 24)
@@ -256,13 +267,13 @@ def test_what_a_run_took_is_counted_over_all_its_parts(
 ) -> None:
     with monkeypatch.context() as interrupted:
         stop_after(interrupted, 3)
-        assert main(["train", "unet"]) == 130
+        assert step("train", "unet") == 130
     (checkpoint,) = Path(".colorpipe/training").glob("*/last.pt")
     state = torch.load(checkpoint, weights_only=True)
     assert state["seconds"] > 0
     # A millisecond more, and it is rounded up to 1000.1.
     torch.save({**state, "seconds": 1000.0499}, checkpoint)
-    assert main(["train", "unet"]) == 0
+    assert step("train", "unet") == 0
     costs = json.loads((project / "costs/unet.json").read_text())
     assert costs["seconds"] > 1000
     assert costs["images_per_second"] == pytest.approx(16 / costs["seconds"], abs=0.01)
@@ -271,7 +282,7 @@ def test_what_a_run_took_is_counted_over_all_its_parts(
 # Answers and mistakes
 
 
-def test_the_difference_is_of_the_first_minus_the_second_whichever_way_it_was_computed() -> None:
+def test_a_difference_is_of_the_first_minus_the_second() -> None:
     row = {"result": "b", "baseline": "a", "better": "b"}
     numbers = {"difference": "1.5", "low": "1.0", "high": "2.5"}
     rows = [
@@ -289,12 +300,12 @@ def test_the_difference_is_of_the_first_minus_the_second_whichever_way_it_was_co
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"overrides": {"unet": UNET}}, "'heartbeat' stands in one of runs and overrides only"),
+        ({"runs": {**SMALL["runs"], "slim": UNET}}, "the run 'slim' names no recipe; add the key"),
         ({"questions": [{"text": "?", "better": "unet", "than": "x"}]}, "about 'x', which is no"),
         ({"budget": {"unit": "hours", "amount": 1}}, "'budget.unit' is 'hours', but must be"),
         ({"resize": {"sise": 3}}, "'resize.sise' is not a known key"),
         (
-            {"overrides": {**SMALL["overrides"], "unet": {"sise": 3}}},
+            {"runs": {**SMALL["runs"], "unet": {"recipe": "unet", "sise": 3}}},
             "run unet: 'sise' is not a known key",
         ),
         ({"train": {"batch_size": 9, "size": 32}}, "A batch of 9 cannot be drawn from 8"),
@@ -304,24 +315,24 @@ def test_mistakes_in_the_settings_are_said(
     project: Path, split: Path, capsys: pytest.CaptureFixture[str], changes: Any, sentence: str
 ) -> None:
     write_params(**changes)
-    assert main(["train", "unet"]) == 2
+    assert step("train", "unet") == 2
     assert sentence in capsys.readouterr().err
     assert not (project / "models").exists()
 
 
-def test_what_is_missing_is_named_with_the_step_that_makes_it(
+def test_what_is_missing_is_named_with_what_makes_it(
     project: Path, split: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check"]) == 2
     assert "put a folder of category folders there" in capsys.readouterr().err
     (project.parent / "photos").mkdir()
     assert main(["check"]) == 0
-    assert main(["train", "pix3pix"]) == 2
+    assert step("train", "pix3pix") == 2
     assert "no run 'pix3pix'; there are heartbeat, unet, slim" in capsys.readouterr().err
-    assert main(["evaluate"]) == 2
+    assert step("evaluate") == 2
     assert "comparison/models/heartbeat.safetensors" in capsys.readouterr().err
-    assert main(["table"]) == 2
+    assert step("table") == 2
     assert "run `dvc repro evaluate`" in capsys.readouterr().err
     (project / "params.yaml").unlink()
-    assert main(["table"]) == 2
+    assert step("table") == 2
     assert "run this in the project's folder" in capsys.readouterr().err
