@@ -28,12 +28,22 @@ MODULES = {
 UNET = {"options": {"halvings": 5, "width": 4}}
 
 
+def code(stage: str) -> list[Path]:
+    """The code that a stage depends on, from the project's folder; of recipes unet stands for all."""
+    names = (name.replace("${item.recipe}", "unet") for name in STAGES[stage]["deps"])
+    return [Path(name.removeprefix("code/")) for name in names if name.startswith("code/")]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_the_rooms_that_it_imports(stage: str) -> None:
-    deps = [Path(name) for name in STAGES[stage]["deps"]]
-    found = {path.parts[2] for path in deps if path.parts[:2] == ("code", "pipeline")}
+    found = {path.parts[1] for path in code(stage) if path.parts[0] == "pipeline"}
     assert found - {"params.py"} == rooms(Path(MODULES[stage]))
-    assert all((PROJECT / "comparison" / path).exists() for path in deps if path.parts[0] == "code")
+    assert all((PROJECT / path).exists() for path in code(stage))
+
+
+def test_a_run_depends_on_its_own_recipe_only() -> None:
+    recipes = {path for path in code("train") if "recipes" in path.parts}
+    assert recipes == {Path("pipeline/recipes/unet.py"), Path("pipeline/recipes/shared")}
 
 
 def test_links_bring_the_code_inside_the_project() -> None:
