@@ -157,6 +157,13 @@ def _open_dng(data: bytes) -> Opened:
     return Opened(size, 1, 16, decode)
 
 
+def scaled_to_16_bits(pixels: Samples, bits: int) -> Samples:
+    """Scale samples of ``bits`` bits to 16."""
+    white = (1 << bits) - 1
+    wide = np.minimum(pixels, white).astype(np.uint32)
+    return ((wide * 65_535 + white // 2) // white).astype(np.uint16)
+
+
 def decode_tiff_page(file: bytes, place: int) -> Samples:
     """Decode a page of a TIFF whose compression libtiff does not know.
 

@@ -12,12 +12,11 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from pipeline.imaging import color
 from pipeline.imaging.color import Samples
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import pillow_file
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
-from pipeline.imaging.gray_photo import GrayPhoto, displayed, render
+from pipeline.imaging.gray_photo import displayed, of_array, render
 from pipeline.imaging.kinds import BY_NAME
 from pipeline.imaging.orientation import turned_upright
 
@@ -28,7 +27,7 @@ open_file = functools.partial(pillow_file.open_file)
 def open_pnm(file: bytes, max_pixels: int) -> PhotoFile:
     """Open a PGM, PPM or PBM file; comments in its head are kept.
 
-    Pillow reads samples of 16 bits in gray, but scales those of colors to 8: these are read here
+    Pillow scales some samples of 16 bits to 8: binary ones are read here
     (netpbm's ppm(5): blank-separated head, most significant byte first).
 
     Raises:
@@ -40,13 +39,16 @@ def open_pnm(file: bytes, max_pixels: int) -> PhotoFile:
     opened = pillow_file.open_file(file, max_pixels, bits=16 if most > 255 else 8)
 
     def read_page(number: int) -> Page:
-        page = opened.read_page(number)
-        if kind == 6 and most > 255:
-            samples = np.frombuffer(file, ">u2", width * height * 3, start)
-            scaled = (samples.astype(np.uint32) * 65_535 + most // 2) // most
-            pixels = np.minimum(scaled, 65_535).astype(np.uint16).reshape(height, width, 3)
-            page = Page(GrayPhoto(color.luma(pixels)))
-        return Page(page.photo, Metadata(comment=comments or None))
+        if kind in {5, 6} and most > 255:
+            with decoding():
+                channels = 3 if kind == 6 else 1
+                samples = np.frombuffer(file, ">u2", width * height * channels, start)
+                scaled = (samples.astype(np.uint32) * 65_535 + most // 2) // most
+                pixels = np.minimum(scaled, 65_535).astype(np.uint16)
+                photo = of_array(pixels.reshape(height, width, channels))
+        else:
+            photo = opened.read_page(number).photo
+        return Page(photo, Metadata(comment=comments or None))
 
     return PhotoFile(BY_NAME["ppm"], opened.size, read_page, bits=opened.bits)
 

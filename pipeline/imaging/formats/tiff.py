@@ -141,7 +141,9 @@ class _Reader:
         try:
             with decoding():
                 image = self._image(place)
-                dpi = resolution(image.info.get("dpi"))
+                # Pillow makes one up where there is none.
+                if directory.get(exif.X_RESOLUTION):
+                    dpi = resolution(image.info.get("dpi"))
                 image.load()
                 if image.mode in UNUSUAL_MODES:
                     photo = photo_in_srgb(self._file, self._max_pixels, turned, place)
