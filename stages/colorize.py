@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -17,8 +18,9 @@ from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
 from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
 from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import READ, find_jobs, format_to_write
-from pipeline.inference.streaming import Existing, Outcome, Settings, colorize_files
+from pipeline.inference.streaming import Existing, Outcome, Settings
 from pipeline.models.resolve import described
 from pipeline.params import ColorizeParams
 
@@ -73,7 +75,8 @@ def colorize(
     jobs = list(find_jobs(source, out, format, passed_over))
     if not jobs:
         raise ColorpipeError(f"There are no photos in {source}: no name there ends in {READ}.")
-    colorizer = Colorizer.load(
+    load = functools.partial(
+        Colorizer.load,
         model,
         params.device,
         strength=params.strength,
@@ -81,37 +84,39 @@ def colorize(
         tta=params.tta,
         runtime=params.runtime,
     )
-    weights = colorizer.weights
-    if weights is not None:
-        print(f"Colorizing with {described(weights, colorizer.predictor.recipe)}.", file=sys.stderr)
-    settings = Settings(
-        existing,
-        format,
-        keep_names,
-        _label_of(weights) if label and weights is not None else None,
-    )
-    if passed_over:
-        count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
-        print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
-    failures = []
-    done = 0
-    with interruptions() as stop, ProgressReport("Colorizing", len(jobs)) as progress:
-        # Photos under way are finished: what is written stands in the report.
-        outcomes = colorize_files(colorizer, jobs, settings, stopped=lambda: stop.requested)
-        if report is not None:
-            outcomes = _reported(outcomes, report, out)
-        for outcome in outcomes:
-            done += 1
-            if outcome.status == "failed":
-                failures.append(Failure(outcome.name, outcome.reason))
-            elif outcome.status == "damaged":
-                failures.append(Failure(outcome.name, f"colorized, but {outcome.reason}"))
-            progress.advance(detail=f"{len(failures)} failed" if failures else None)
-    if done < len(jobs) and stop.requested:
-        raise StoppedError(
-            f"Stopped after {done} of {len(jobs)} photos; the same command with --skip-existing"
-            " goes on from there."
+    with IsolatedColorizer(load) as colorizer:
+        weights = colorizer.loaded.weights
+        if weights is not None:
+            recipe = colorizer.loaded.recipe
+            print(f"Colorizing with {described(weights, recipe)}.", file=sys.stderr)
+        settings = Settings(
+            existing,
+            format,
+            keep_names,
+            _label_of(weights) if label and weights is not None else None,
         )
+        if passed_over:
+            count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
+            print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
+        failures = []
+        done = 0
+        with interruptions() as stop, ProgressReport("Colorizing", len(jobs)) as progress:
+            # Photos under way are finished: what is written stands in the report.
+            outcomes = colorizer.colorize_files(jobs, settings, lambda: stop.requested)
+            if report is not None:
+                outcomes = _reported(outcomes, report, out)
+            for outcome in outcomes:
+                done += 1
+                if outcome.status == "failed":
+                    failures.append(Failure(outcome.name, outcome.reason))
+                elif outcome.status == "damaged":
+                    failures.append(Failure(outcome.name, f"colorized, but {outcome.reason}"))
+                progress.advance(detail=f"{len(failures)} failed" if failures else None)
+        if done < len(jobs) and stop.requested:
+            raise StoppedError(
+                f"Stopped after {done} of {len(jobs)} photos; the same command with --skip-existing"
+                " goes on from there."
+            )
     return failures
 
 

@@ -163,18 +163,18 @@ def _start_pool(workers: int) -> ProcessPoolExecutor:
     """Start workers: forked on Linux, where that takes milliseconds; elsewhere it is unsafe."""
     if sys.platform != "linux":
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(workers, context, initializer=_start_worker)
+        return ProcessPoolExecutor(workers, context, initializer=become_worker)
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("fork"), initializer=_start_worker
+        workers, multiprocessing.get_context("fork"), initializer=become_worker
     )
-    with _no_threads_of_opencv():
+    with no_threads_of_opencv():
         # The first task forks all workers.
         pool.submit(os.getpid).result()
     return pool
 
 
 @contextlib.contextmanager
-def _no_threads_of_opencv() -> Iterator[None]:
+def no_threads_of_opencv() -> Iterator[None]:
     """End OpenCV's threads for the length of the block: a fork would wait for them forever."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -184,11 +184,15 @@ def _no_threads_of_opencv() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _start_worker() -> None:
+def become_worker() -> None:
+    """Make this process one that works for its parent, ends with it and is silent."""
     # A worker a core is all the parallelism there is to have.
     cv2.setNumThreads(1)
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Decoders write there what they make of untrusted files, past Python.
+    with open(os.devnull, "w") as nothing:  # noqa: PTH123 - it is no file
+        os.dup2(nothing.fileno(), 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -102,6 +102,7 @@ def colorize_files(
     *,
     workers: int | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    planned: set[Path] | None = None,
 ) -> Iterator[Outcome]:
     """Colorize files and yield what became of each, in the order of ``jobs``.
 
@@ -111,6 +112,8 @@ def colorize_files(
         settings: how files are written.
         workers: processors to use, a thread each as far as memory goes; None is all.
         stopped: asked before each photo: once it says so, no further one is taken up.
+        planned: where other photos go, so that none gets the place of another; None is the targets
+            of ``jobs``.
     """
     settings = settings or Settings()
     workers = workers or cores()
@@ -127,7 +130,10 @@ def colorize_files(
 
     try:
         with colorizer.predictor.in_threads(workers // threads):
-            opened = takewhile(lambda _: not stopped(), _opened(jobs, settings))
+            if planned is None:
+                planned = {job.target for job in jobs if isinstance(job, Job)}
+            going_on = takewhile(lambda _: not stopped(), jobs)
+            opened = _opened(going_on, settings, planned)
             for group in _groups(opened, colorizer.batch):
                 while under_way and (
                     len(under_way) > threads or pixels + group.pixels > PIXELS_UNDER_WAY
@@ -149,9 +155,10 @@ def _threads(colorizer: Colorizer, workers: int) -> int:
     return min(workers, max(most, 1))
 
 
-def _opened(jobs: Sequence[Job | Failure], settings: Settings) -> Iterator[_Ready | Outcome]:
+def _opened(
+    jobs: Iterable[Job | Failure], settings: Settings, planned: set[Path]
+) -> Iterator[_Ready | Outcome]:
     """Read each file and its head, once, or say what becomes of it without."""
-    planned: set[Path] | None = None
     for job in jobs:
         if isinstance(job, Failure):
             yield Outcome(job.what, "failed", reason=job.reason)
@@ -165,8 +172,6 @@ def _opened(jobs: Sequence[Job | Failure], settings: Settings) -> Iterator[_Read
             yield Outcome(job.name, "failed", reason=_reason(error, "read"))
             continue
         if ready.paths != (job.target,):
-            if planned is None:
-                planned = {other.target for other in jobs if isinstance(other, Job)}
             if taken := next((path for path in ready.paths if path in planned), None):
                 reason = f"would be written to {taken.name}, as another photo is"
                 yield Outcome(job.name, "failed", reason=reason)

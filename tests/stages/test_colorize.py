@@ -364,7 +364,7 @@ def test_stopped_it_ends_what_is_under_way_and_the_report_has_all_that_was_writt
     class Stopping(Rainbow):
         def predict(self, grays: NDArray[np.uint8]) -> Float:
             if once.acquire(blocking=False):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getppid(), signal.SIGINT)
             return super().predict(grays)
 
     monkeypatch.setattr(Colorizer, "load", lambda *_, **__: Colorizer(Stopping()))

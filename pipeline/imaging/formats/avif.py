@@ -1,4 +1,4 @@
-"""AVIF: read with all its bits, written with 8, as Pillow does with what stands beside the pixels."""
+"""AVIF: read with all its bits; written with 8, by Pillow, with what stands beside the pixels."""
 
 from __future__ import annotations
 

@@ -1,0 +1,98 @@
+"""A process of its own for colorizing: crashes, stops, silence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from predictors import Rainbow
+
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.files.parallel import KILLED
+from pipeline.imaging.formats import photo_file
+from pipeline.imaging.formats.page import PhotoFile
+from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.isolated import IsolatedColorizer
+from pipeline.inference.jobs import Job
+from pipeline.inference.streaming import Settings
+
+BOMB = b"bomb"
+
+
+@pytest.fixture(autouse=True)
+def crashing_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a fault in a decoder's C code would, a file with :data:`BOMB` ends its process."""
+    open_file = photo_file.open_file
+
+    def open_or_crash(source: Path) -> PhotoFile:
+        if source.read_bytes() == BOMB:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return open_file(source)
+
+    monkeypatch.setattr(photo_file, "open_file", open_or_crash)
+
+
+def colorizer() -> Colorizer:
+    return Colorizer(Rainbow())
+
+
+def jobs_of(folder: Path, bombs: set[int], count: int) -> list[Job | Failure]:
+    jobs: list[Job | Failure] = []
+    for number in range(count):
+        path = folder / f"{number:02}.png"
+        if number in bombs:
+            path.write_bytes(BOMB)
+        else:
+            Image.new("L", (20, 20), 40 + number).save(path)
+        jobs.append(Job(path.name, path, folder / "out" / path.name))
+    return jobs
+
+
+@pytest.mark.parametrize(("bombs", "count"), [({0}, 1), ({3, 4, 11}, 14), ({13}, 14)])
+def test_a_crash_fails_one_photo_and_the_others_go_on(
+    bombs: set[int], count: int, tmp_path: Path
+) -> None:
+    jobs = jobs_of(tmp_path, bombs, count)
+    with IsolatedColorizer(colorizer) as isolated:
+        outcomes = list(isolated.colorize_files(jobs, Settings()))
+    assert [outcome.name for outcome in outcomes] == [f"{n:02}.png" for n in range(count)]
+    reasons = {int(o.name[:2]): o.reason for o in outcomes if o.status == "failed"}
+    assert reasons == dict.fromkeys(bombs, KILLED)
+    assert len(list((tmp_path / "out").glob("*.png") if count > 1 else [])) == count - len(bombs)
+
+
+def test_a_stop_ends_what_is_under_way(tmp_path: Path) -> None:
+    jobs = jobs_of(tmp_path, set(), 40)
+    seen = []
+    with IsolatedColorizer(colorizer) as isolated:
+        for outcome in isolated.colorize_files(jobs, Settings(), lambda: len(seen) > 2):
+            seen.append(outcome)
+            time.sleep(0.05)
+    assert 2 < len(seen) <= 40
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {o.name for o in seen}
+
+
+def test_what_c_libraries_write_does_not_reach_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Loud(Rainbow):
+        def predict(self, grays):
+            os.write(2, b"libsomething: bad tag")
+            return super().predict(grays)
+
+    with IsolatedColorizer(lambda: Colorizer(Loud())) as isolated:
+        (outcome,) = isolated.colorize_files(jobs_of(tmp_path, set(), 1), Settings())
+    assert outcome.status == "colorized"
+    assert capfd.readouterr().err == ""
+
+
+def test_what_loading_raises_is_raised_here() -> None:
+    def load() -> Colorizer:
+        raise ColorpipeError("There is no model.")
+
+    with pytest.raises(ColorpipeError, match="no model"):
+        IsolatedColorizer(load)
