@@ -29,7 +29,7 @@ UNET = {"options": {"halvings": 5, "width": 4}}
 
 
 def code(stage: str) -> list[Path]:
-    """The code that a stage depends on, from the project's folder; of recipes unet stands for all."""
+    """The code that a stage depends on; unet stands for the recipe of a run."""
     names = (name.replace("${item.recipe}", "unet") for name in STAGES[stage]["deps"])
     return [Path(name.removeprefix("code/")) for name in names if name.startswith("code/")]
 
