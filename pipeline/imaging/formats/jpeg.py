@@ -306,11 +306,12 @@ def decode_luma(file: bytes) -> tuple[Gray, str]:
     Raises:
         ImageError: the file ends early, or libjpeg cannot go on.
     """
+    found = plain_jpeg.zeroed(file)
+    damage = f"damaged ({found})" if found else ""
     try:
-        return np.asarray(simplejpeg.decode_jpeg(file, "GRAY"))[..., 0], ""
+        return np.asarray(simplejpeg.decode_jpeg(file, "GRAY"))[..., 0], damage
     except ValueError as error:
         message = str(error)
-    damage = ""
     if plain_jpeg.is_damage(message, file):
         if message.startswith("Premature end"):
             raise ImageError(f"damaged ({message})")

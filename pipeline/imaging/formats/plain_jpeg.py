@@ -73,7 +73,9 @@ def decode_checked(
     try:
         pixels = simplejpeg.decode_jpeg(data, space, min_height=height, min_width=width)
     except ValueError as error:
-        return str(error) if is_damage(str(error), data) else None
+        return str(error) if is_damage(str(error), data) else zeroed(data) or None
+    if zeros := zeroed(data):
+        return zeros
     return np.asarray(pixels[..., 0] if space == "GRAY" else pixels, np.uint8)
 
 
@@ -92,6 +94,63 @@ def is_damage(message: str, data: bytes) -> bool:
     left, end = int(found[1]), data.rfind(b"\xff\xd9")
     return left > FEW_BYTES and len(set(data[max(0, end - left + 1) : end])) > 1
 
+
+def zeroed(data: bytes) -> str:
+    """Say whether the picture's data were overwritten with zeros; return nothing if they were not.
+
+    A disk or a copy that failed leaves zeros, and one of twenty times they happen to be a picture's
+    code. In a scan's data a zero bit after the other is the first code of each Huffman table (T.81,
+    annex C) again and again: a picture's only where that code ends a block, as of a blank wall.
+    """
+    end = data.rfind(b"\xff\xd9")
+    at = data.find(_ZEROS, max(data.find(b"\xff\xda"), 0))
+    while 0 <= at < end:
+        length = len(data) - at - len(data[at:].lstrip(b"\0"))
+        # Some cameras fill up the end.
+        if at + length < end and not _zeros_end_blocks(data, at):
+            return f"Corrupt JPEG data: {length} zero bytes in a row"
+        at = data.find(_ZEROS, at + length)
+    return ""
+
+
+_ZEROS = bytes(32)
+"""More in a row than a picture's code has, but for blank ones."""
+
+
+def _zeros_end_blocks(data: bytes, place: int) -> bool:
+    """Whether the first code of each table for AC says in the scan at ``place`` that blocks end."""
+    first: dict[int, int] = {}
+    is_other = is_in_scan = False
+    at = 2
+    while at + 4 <= place:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at] != 0xFF or marker in {0, 0xFF, *range(0xD0, 0xD8)}:
+            # Within a scan's data, to the next marker that is one.
+            at = data.find(b"\xff", at + 1)
+            if at < 0:
+                break
+            continue
+        table, stop = at + 4, at + 2 + length
+        while marker == _DHT and table + 17 <= stop:
+            count = sum(data[table + 1 : table + 17])
+            if count and data[table] >> 4:
+                first[data[table]] = data[table + 17]
+            table += 17 + count
+        if marker == _SOS:
+            # A scan's head ends with the last coefficient that it holds, 0 for DC alone, and with
+            # the bits: all, or further ones.
+            is_other = data[stop - 2] == 0 or bool(data[stop - 1] >> 4)
+        is_in_scan = stop <= place
+        at = stop
+    # In progressive scans blocks end in runs, of a length that follows.
+    return (
+        is_other
+        or not is_in_scan
+        or any(symbol & 15 == 0 and symbol != 0xF0 for symbol in first.values())
+    )
+
+
+_DHT = 0xC4
 
 FEW_BYTES = 8
 """Bytes left over at the end of a picture that are no sign of damage, whatever they are."""
