@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 import skimage.data
 import stand_ins
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 from predictors import Rainbow
@@ -399,3 +402,105 @@ def test_killed_and_started_again_it_ends_with_the_same_folder(model: Path, tmp_
     assert cut.items() <= whole.items()
     assert colorize(photos, out, model, PARAMS, skip_existing=True) == []
     assert files(out) == whole
+
+
+def rows_of(report: Path) -> dict[str, dict[str, str]]:
+    rows = (json.loads(line) for line in report.read_text("utf-8").splitlines())
+    return {row["photo"]: row for row in rows}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_name_that_lies_is_told_and_corrected(keep: bool, model: Path, tmp_path: Path) -> None:
+    photos, report = tmp_path / "in", tmp_path / "report.jsonl"
+    photos.mkdir()
+    GRAY.save(photos / "scan.png", "JPEG")
+    GRAY.save(photos / "true.jpeg")
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report, keep_names=keep)
+    row = rows_of(report)["scan.png"]
+    name = "scan.png" if keep else "scan.jpg"
+    assert (row["output"], row["note"]) == (name, "named like PNG, but its content is JPEG")
+    assert sorted(files(tmp_path / "out")) == [name, "true.jpeg"]
+    assert files(tmp_path / "out")[name].startswith(b"\xff\xd8")
+    options = {"report": report, "keep_names": keep, "skip_existing": True}
+    assert colorize(photos, tmp_path / "out", model, PARAMS, **options) == []
+    assert {row["status"] for row in rows_of(report).values()} == {"skipped"}
+
+
+def test_a_corrected_name_takes_no_other_photos_place(model: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "in"
+    photos.mkdir()
+    GRAY.save(photos / "a.png", "JPEG")
+    GRAY.rotate(90).save(photos / "a.jpg")
+    (failure,) = colorize(photos, tmp_path / "out", model, PARAMS)
+    assert str(failure) == "a.png: would be written to a.jpg, as another photo is"
+    assert list(files(tmp_path / "out")) == ["a.jpg"]
+
+
+def test_zeroed_bytes_in_a_jpeg_are_told_although_it_is_colorized(
+    model: Path, tmp_path: Path
+) -> None:
+    photos, report = tmp_path / "in", tmp_path / "report.jsonl"
+    photos.mkdir()
+    GRAY.save(photos / "whole.jpg")
+    data = bytearray((photos / "whole.jpg").read_bytes())
+    data[1000:1400] = bytes(400)
+    (photos / "zeroed.jpg").write_bytes(data)
+    (failure,) = colorize(photos, tmp_path / "out", model, PARAMS, report=report)
+    assert failure.what == "zeroed.jpg"
+    assert failure.reason.startswith("colorized, but damaged (Corrupt JPEG data")
+    assert list(files(tmp_path / "out")) == ["whole.jpg", "zeroed.jpg"]
+    row = rows_of(report)["zeroed.jpg"]
+    assert (row["status"], row["output"]) == ("damaged", "zeroed.jpg")
+    assert row["reason"].startswith("damaged (Corrupt JPEG data")
+
+
+def test_what_a_desktop_or_a_nas_leaves_behind_is_passed_over(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("@eaDir", "#recycle", ".thumbnails", "Catalog.lrdata"):
+        (photos / name).mkdir()
+        GRAY.save(photos / name / "thumbnail.jpg")
+    GRAY.save(photos / "._a.png")
+    for name in ("Thumbs.db", ".DS_Store"):
+        (photos / name).write_bytes(b"a program's own")
+    (photos / "notes.txt").unlink()
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
+    assert not [name for name in files(tmp_path / "out") if "thumb" in name or "._" in name]
+    told = "Files of other kinds that are left out: 4 (#recycle, @eaDir, Catalog.lrdata, Thumbs.db)"
+    assert told in capsys.readouterr().err
+
+
+def test_a_label_names_the_model_and_where_there_is_no_place_it_is_said(
+    model: Path, tmp_path: Path
+) -> None:
+    photos, report = tmp_path / "in", tmp_path / "report.jsonl"
+    photos.mkdir()
+    GRAY.save(photos / "a.jpg")
+    GRAY.save(photos / "b.bmp")
+    colorize(photos, tmp_path / "plain", model, PARAMS)
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report, label=True)
+    with Image.open(tmp_path / "plain/a.jpg") as plain, Image.open(tmp_path / "out/a.jpg") as made:
+        assert np.array_equal(np.asarray(plain), np.asarray(made))
+        digest = hashlib.sha256(model.read_bytes()).hexdigest().encode()
+        assert digest in made.info["xmp"]
+        assert b"compositeWithTrainedAlgorithmicMedia" in made.info["xmp"]
+        assert digest.decode() in made.getexif()[11]
+    assert rows_of(report)["b.bmp"]["note"] == "without the label, which BMP cannot hold"
+
+
+def test_no_librarys_warning_reaches_the_terminal(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "in"
+    photos.mkdir()
+    stream = io.BytesIO()
+    rgb = np.dstack([np.asarray(GRAY)] * 3)
+    tifffile.imwrite(stream, rgb, photometric="rgb", compression="webp", metadata=None)
+    (photos / "webp.tif").write_bytes(stream.getvalue())
+    tags = [(33723, 4, 2, b"12345678", True)]
+    tifffile.imwrite(photos / "odd.tif", rgb, photometric="rgb", extratags=tags)
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert said[0].startswith("Colorizing with")
+    assert said[1].startswith("Colorizing: 2 of 2 photos")

@@ -16,7 +16,7 @@ from pipeline.imaging.formats.exif import HEAD
 from pipeline.imaging.formats.page import Colored, Page, PhotoFile
 from pipeline.imaging.gray_photo import of_array, render
 
-_QUALITY = 95
+_QUALITY = 98
 
 
 def open_file(file: bytes, max_pixels: int) -> PhotoFile:

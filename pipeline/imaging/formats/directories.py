@@ -135,6 +135,11 @@ def read_directories(file: bytes) -> list[Directory]:
     return found
 
 
+def next_offset(file: bytes, directory: Directory) -> int:
+    """Return where the directory behind ``directory`` begins; 0 if it is the last one."""
+    return _offset_at(file, directory.link, layout_of(file) or Layout())
+
+
 def _offset_at(file: bytes, at: int, layout: Layout) -> int:
     if at + layout.word > len(file):
         return 0

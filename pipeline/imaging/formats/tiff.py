@@ -32,6 +32,7 @@ from pipeline.imaging.formats.directories import (
     Entry,
     Layout,
     layout_of,
+    next_offset,
     picture_places,
     read_directories,
     to_exif,
@@ -97,6 +98,8 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     directories = read_directories(file)
     if layout is None or not directories:
         raise ImageError("damaged (it has no directory of tags)")
+    if next_offset(file, directories[-1]) >= len(file):
+        raise ImageError("damaged (a page lies behind the end of the file)")
     places = picture_places(file)
     sizes = [_size_of(directories[place], layout) for place in places]
     size = max(sizes, key=lambda one: one[0] * one[1])
@@ -152,7 +155,8 @@ class _Reader:
                     # Both decoders turn TIFFs upright, and TIFFs only.
                     photo = as_stored(self._photo(image, directory, place), turned)
         except ImageError:
-            if own.compression in _OF_LIBTIFF:
+            # Pillow opens no BigTIFF with the most significant byte first.
+            if own.compression in _OF_LIBTIFF and not self._layout.is_big:
                 raise
             photo = of_array(decode_tiff_page(self._file, place), turned, metadata.icc)
         return Page(photo, replace(metadata, icc=icc, dpi=dpi), own)
