@@ -104,7 +104,7 @@ def test_every_recipe_is_compared_with_settings_that_it_takes() -> None:
     assert len({recipe.settings.batch_size for recipe in recipes}) == 1
 
 
-def test_the_budget_lets_every_phase_of_a_schedule_have_its_epochs() -> None:
+def test_the_budget_leaves_epochs_for_every_phase() -> None:
     comparison = read_comparison(COMPARISON / "params.yaml")
     kept_back = comparison.split.test_per_category
     assert comparison.scrape.limit is not None
