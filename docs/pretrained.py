@@ -23,7 +23,7 @@ SIDE = 320
 
 def main() -> None:
     """Put each photo's gray, colorized and original picture below one another."""
-    colorizer = Colorizer.load(Path("pretrained"))
+    colorizer = Colorizer.load("pretrained")
     grays: list[RGB] = []
     colorized: list[RGB] = []
     originals: list[RGB] = []

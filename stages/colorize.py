@@ -44,9 +44,9 @@ def colorize(
         source: a photo or a folder.
         out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo also
             the name of a file, whose extension chooses the format.
-        model: weights that `colorpipe train` wrote; or the name of a recipe, for those that it
-            trained in this folder; or "pretrained", for those that ship. None is what was trained
-            in this folder, or else what ships. Which it is, is said on standard error.
+        model: a file of weights, the name of a recipe that was trained in this folder, or
+            "pretrained". None is what was trained in this folder, or else the pretrained weights.
+            Standard error says which it is.
         params: how.
         overwrite: whether a file that is at a photo's place in ``out`` gives way.
         skip_existing: whether a photo whose place in ``out`` is taken is left out.

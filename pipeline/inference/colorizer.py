@@ -106,7 +106,7 @@ class Colorizer:
     @classmethod
     def load(
         cls,
-        path: Path | None = None,
+        path: str | Path | None = None,
         device: DeviceName = "auto",
         *,
         strength: float = 1.0,
@@ -121,7 +121,7 @@ class Colorizer:
 
         Args:
             path: the file, ``*.onnx`` for ONNX Runtime; a recipe's name or ``pretrained``; None is
-                what was trained in this folder, or else the weights that ship: see
+                what was trained in this folder, or else the pretrained weights: see
                 :func:`pipeline.models.resolve.find_model`.
             device: ``auto`` takes CUDA, then MPS, then the CPU; ONNX Runtime has the CPU only.
             strength: see the class.

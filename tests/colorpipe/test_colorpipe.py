@@ -29,7 +29,7 @@ def test_a_picture_is_colored_and_compared(tmp_path: Path, monkeypatch: pytest.M
 
 def test_errors_can_be_caught_by_name() -> None:
     with pytest.raises(colorpipe.ColorpipeError, match="missing"):
-        colorpipe.Colorizer.load(Path("missing.safetensors"))
+        colorpipe.Colorizer.load("missing.safetensors")
 
 
 def test_every_public_name_is_there_with_its_documentation() -> None:
