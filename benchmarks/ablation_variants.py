@@ -12,34 +12,19 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.imaging import color
-from pipeline.networks.compact_unet import CompactUNet
+from pipeline.networks.lite_unet import LiteUNet
+from pipeline.recipes.shared.base import GENERATOR, Augmentation, Batch, Networks
 from pipeline.recipes.colorpipe import SCALE, SMOOTH, Colorpipe
-from pipeline.recipes.shared import lab
-from pipeline.recipes.shared.base import (
-    GENERATOR,
-    Augmentation,
-    Batch,
-    Networks,
-    Phase,
-)
-from pipeline.training.photo_set import resized
 
 COMMON: Mapping[str, Any] = {
     "adversarial_share": 0.0,
-    "aged": 0.3,
-    "balance": 0.3,
-    "dropout": 0.0,
-    "exponent": 1.0,
+    "balance": 0.5,
+    "ema": 0.998,
     "faint": 0.0,
-    "lambda_regression": 4.0,
-    "luminance": 0.0,
-    "vividness": 1.2,
-    "weight_decay": 0.01,
+    "vividness": 1.3,
 }
-"""What all variants share in place of the recipe's own settings: those by which the pretrained
-weights were first trained from scratch (``models/colorpipe-first.yaml``), but with regression only,
-so that each variant has the whole budget for its change. Later changes of the recipe are variants
-too."""
+"""What all variants share besides the recipe's own settings: regression only, so that each has the
+whole budget for what it changes, and colors strengthened alike."""
 
 BIN = 10.0
 """Side of a class in units of a* and b* (Zhang et al. 2016, section 2.1)."""
@@ -53,17 +38,21 @@ class SmoothL1(Colorpipe):
     """Smooth L1 of a* and b* as they are, quadratic below 1 unit (as in Zhang et al. 2017)."""
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Encode the recipe's input, and a* and b* without compression."""
-        return replace(super().encode(rgb), y=color.tensor_rgb_to_lab(rgb)[:, 1:] / SCALE)
+        """Take the recipe's input, and a* and b* without compression."""
+        batch = super().encode(rgb)
+        return replace(batch, y=color.tensor_expand_chroma(batch.y * SCALE) / SCALE)
 
     def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
         """Return the sum of the losses of a* and b*, as in a distance."""
         del networks
         return 2 * functional.smooth_l1_loss(fake, batch.y, beta=SMOOTH)
 
-    def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
-        """Predict a* and b*, which need no expansion here."""
-        ab: torch.Tensor = generator(lab.lightness(luma)).float() * SCALE
+    def predict_ab(
+        self, generator: nn.Module, luma: torch.Tensor, hints: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Predict a* and b* as the recipe does, with nothing to expand."""
+        del hints
+        ab: torch.Tensor = generator(luma * 2 - 1).float() * SCALE
         return self.vivid(ab)
 
 
@@ -73,9 +62,13 @@ class Classes(Colorpipe):
     Zhang et al. (2016), "Colorful image colorization", section 2, on the recipe's own network.
     """
 
-    def generator(self) -> CompactUNet:
-        """Build the recipe's U-Net with a channel for each class."""
-        return ClassUNet(self.widths, len(self.centers))
+    def generator(self) -> LiteUNet:
+        """Build the recipe's U-Net with a class a channel."""
+        network = super().generator()
+        classes = len(self.centers)
+        network.output = nn.Conv2d(self.settings.width, classes, 1)
+        network.register_buffer("seen", torch.full((classes,), 1e-6))
+        return network
 
     @cached_property
     def centers(self) -> torch.Tensor:
@@ -98,8 +91,8 @@ class Classes(Colorpipe):
 
     def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
         """Return the cross-entropy of logits (N, classes, H/2, W/2), rebalanced."""
-        small = functional.avg_pool2d(batch.y, 2) * SCALE
-        a, b = color.tensor_expand_chroma(small).round().long().add(128).clamp(0, 255).unbind(1)
+        colors = color.tensor_expand_chroma(batch.y * SCALE)
+        a, b = colors.round().long().add(128).clamp(0, 255).unbind(1)
         wanted = self.shares.to(fake.device)[256 * a + b]
         seen = networks[GENERATOR].get_buffer("seen")
         with torch.no_grad():
@@ -113,56 +106,32 @@ class Classes(Colorpipe):
         loss = -(wanted * fake.log_softmax(1).permute(0, 2, 3, 1)).sum(-1)
         return (weights[wanted.argmax(-1)] * loss).mean()
 
-    def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
+    def predict_ab(
+        self, generator: nn.Module, luma: torch.Tensor, hints: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Predict a* and b* as the annealed mean of the classes."""
-        logits = generator(lab.lightness(luma)).float()
-        likely = (logits / TEMPERATURE).softmax(1)
-        ab = torch.einsum("nqhw,qc->nchw", likely, self.centers.to(logits.device))
-        ab = functional.interpolate(ab, luma.shape[-2:], mode="bilinear", align_corners=False)
+        del hints
+        likely = (generator(luma * 2 - 1).float() / TEMPERATURE).softmax(1)
+        ab = torch.einsum("nqhw,qc->nchw", likely, self.centers.to(likely.device))
         return self.vivid(ab)
 
 
-class ClassUNet(CompactUNet):
-    """The U-Net with a 1x1 head that gives logits (N, ``classes``, H/2, W/2)."""
-
-    def __init__(self, widths: list[int], classes: int) -> None:
-        super().__init__(widths=widths)
-        # The U-Net enlarges what its head gives. Features are enlarged here, which are fewer than
-        # the classes.
-        self.add_module("head", nn.Identity())
-        self.logits = nn.Conv2d(widths[0], classes, 1)
-        self.register_buffer("seen", torch.full((classes,), 1e-6))
-
-    def forward(self, x: torch.Tensor, *, with_features: bool = False) -> Any:
-        """Map lightness to logits, and to the innermost features if ``with_features``."""
-        outer, features = super().forward(x, with_features=True)
-        logits = self.logits(functional.avg_pool2d(outer, 2))
-        return (logits, features) if with_features else logits
-
-
 class NoContext(Colorpipe):
-    """The U-Net without the global context that is added at every position."""
+    """The U-Net without what the picture as a whole adds to every place."""
 
-    def generator(self) -> CompactUNet:
-        """Build the U-Net and remove the context."""
+    def generator(self) -> LiteUNet:
+        """Build the U-Net and take the context out."""
         network = super().generator()
-        network.add_module("context", nn.Identity())
+        nn.init.zeros_(network.context.weight)
+        nn.init.zeros_(network.context.bias)
+        network.context.requires_grad_(False)
         return network
 
 
-class WideCrops(Colorpipe):
-    """Crops from about a third of a photo's shorter side to all of it."""
+class SquareCrops(Colorpipe):
+    """Squares as they are: neither stretched nor put together to collages."""
 
-    augmentation: ClassVar[Augmentation | None] = Augmentation(0.35, 1.0)
-
-    @property
-    def phases(self) -> tuple[Phase, ...]:
-        """Sample at twice the size: the sampler would shrink large crops without antialiasing."""
-        return tuple(replace(phase, size=2 * self.settings.size) for phase in super().phases)
-
-    def encode(self, rgb: torch.Tensor) -> Batch:
-        """Shrink the crops to the training size with antialiasing first."""
-        return super().encode(resized(rgb, self.settings.size))
+    augmentation: ClassVar[Augmentation | None] = Augmentation(0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -181,25 +150,28 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("recipe", "The recipe as it first was, with regression only."),
-    Variant("seed 1", "Another seed: smaller differences than this are noise.", seed=1),
-    Variant(
-        "smooth L1", "Smooth L1 of a* and b* instead of the compressed distance.", recipe=SmoothL1
-    ),
-    Variant("no categories", "The photo's category is not predicted.", {"lambda_category": 0.0}),
-    Variant("balance 0", "Categories are not balanced.", {"balance": 0.0}),
-    Variant("balance 0.6", "Categories are balanced more.", {"balance": 0.6}),
-    Variant("no aged photos", "No training photo is aged.", {"aged": 0.0}),
+    Variant("recipe", "The recipe, regression only."),
+    Variant("seed 1", "The same with another seed: differences up to this are noise.", seed=1),
+    Variant("from scratch", "The encoder is not pretrained.", {"pretrained_encoder": False}),
+    Variant("lite0", "EfficientNet-Lite0 for Lite1.", {"encoder": "lite0"}),
+    Variant("lite2", "EfficientNet-Lite2 for Lite1.", {"encoder": "lite2"}),
+    Variant("all stages", "No stage of the encoder is frozen.", {"frozen_stages": 0}),
+    Variant("frozen encoder", "All stages of the encoder are frozen.", {"frozen_stages": 7}),
+    Variant("one rate", "The encoder learns as fast as the decoder.", {"encoder_rate": 1.0}),
+    Variant("wide", "A decoder half as wide again.", {"width": 48}),
+    Variant("no attention", "The U-Net has no self-attention.", {"attention": 0}),
     Variant("no context", "The U-Net has no global context.", recipe=NoContext),
-    Variant("no average", "The last weights instead of averaged ones.", {"ema": 0.0}),
-    Variant("own lightness", "Half of the inputs are the colors' own L*.", {"luminance": 0.5}),
-    Variant("exponent 1.5", "The distance to the power of 1.5.", {"exponent": 1.5}),
+    Variant("no hints", "No picture has hints of its colors.", {"hinted": 0.0}),
+    Variant("squares", "No stretched crops, no collages.", recipe=SquareCrops),
+    Variant("smooth L1", "Smooth L1 of a*, b* for the compressed distance.", recipe=SmoothL1),
+    Variant("exponent 1", "The distance as it is.", {"exponent": 1.0}),
     Variant("exponent 2", "The square of the distance.", {"exponent": 2.0}),
-    Variant("dropout", "0.3 of the innermost channels are dropped.", {"dropout": 0.3}),
-    Variant("weight decay", "1 instead of 0.01.", {"weight_decay": 1.0}),
+    Variant("balance 0", "Categories are drawn as they come.", {"balance": 0.0}),
+    Variant("no aged photos", "No gray photo is made to look old.", {"aged": 0.0}),
+    Variant("no film", "All gray photos are made from luma.", {"luminance": 0.0}),
+    Variant("no average", "The last weights instead of averaged ones.", {"ema": 0.0}),
     Variant("faint colors fade", "Predicted chroma below 10 fades.", {"faint": 10.0}),
-    Variant("near-gray photos", "Cleaning keeps gray and tinted photos.", near_gray=True),
-    Variant("wide crops", "Crops of 0.35 to 1 of the shorter side.", recipe=WideCrops),
+    Variant("near-gray photos", "Cleaning leaves gray and tinted photos in.", near_gray=True),
     Variant(
         "adversarial",
         "The last 15 % are adversarial, as in the recipe.",

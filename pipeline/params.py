@@ -285,7 +285,7 @@ class TrainParams(Section):
     )
     learning_rate: float | None = Field(None, gt=0, description="The generator's learning rate.")
     seed: int = Field(0, ge=0, description="Draws other initial weights, crops and orders.")
-    options: dict[str, float | int | bool | str] = Field(
+    options: dict[str, float | int | bool | str | dict[str, float]] = Field(
         {}, description="Any other hyper-parameter of the recipe, by its name."
     )
     keep: Literal["last", "best"] | None = Field(

@@ -238,7 +238,7 @@ def tensor_rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
     import torch  # noqa: PLC0415 - costs over a second; only training comes here
 
     matrix = torch.tensor(_XYZ_FROM_RGB, dtype=rgb.dtype, device=rgb.device)
-    xyz = torch.einsum("ij,njhw->nihw", matrix, _tensor_linear(rgb))
+    xyz = torch.einsum("ij,njhw->nihw", matrix, tensor_linear(rgb))
     f = torch.where(xyz > _EPSILON, xyz.clamp(min=_EPSILON) ** (1 / 3), xyz * _SLOPE + _OFFSET)
     return torch.cat(
         [
@@ -284,7 +284,7 @@ def _chroma(ab: torch.Tensor) -> torch.Tensor:
 
 def tensor_lightness(gray: torch.Tensor) -> torch.Tensor:
     """Return L* (N, 1, H, W), 0 to 100, of the neutral grays ``gray`` (N, 1, H, W), 0 to 1."""
-    linear = _tensor_linear(gray)
+    linear = tensor_linear(gray)
     root = linear.clamp(min=_EPSILON) ** (1 / 3)
     return 116 * root.where(linear > _EPSILON, linear * _SLOPE + _OFFSET) - 16
 
@@ -293,11 +293,16 @@ def tensor_gray_of(lightness: torch.Tensor) -> torch.Tensor:
     """Undo :func:`tensor_lightness`: return the neutral grays, 0 to 1, of L*, 0 to 100."""
     f = (lightness + 16) / 116
     linear = (f * f * f).where(f > 6 / 29, (f - _OFFSET) / _SLOPE)
+    return tensor_encoded(linear)
+
+
+def tensor_encoded(linear: torch.Tensor) -> torch.Tensor:
+    """Return the sRGB values of light, both 0 to 1 (IEC 61966-2-1)."""
     curved = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
     return curved.where(linear > 0.0031308, linear * 12.92)
 
 
-def _tensor_linear(encoded: torch.Tensor) -> torch.Tensor:
+def tensor_linear(encoded: torch.Tensor) -> torch.Tensor:
     """Return the light of sRGB values, both 0 to 1 (IEC 61966-2-1)."""
     curved = ((encoded + 0.055) / 1.055) ** 2.4
     return curved.where(encoded > 0.04045, encoded / 12.92)

@@ -1,10 +1,10 @@
-"""The project's own recipe: colors first by regression, then a short adversarial phase."""
+"""The project's own recipe: a network that knows things, colored by regression and then a GAN."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from pydantic import Field
@@ -12,13 +12,12 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.imaging import color
-from pipeline.networks.compact_unet import CompactUNet
+from pipeline.networks.efficientnet_lite import Variant
+from pipeline.networks.imagenet import load_imagenet
+from pipeline.networks.lite_unet import LiteUNet
 from pipeline.networks.patchgan import PatchGAN
-from pipeline.recipes.shared import lab
-from pipeline.recipes.shared.aging import aged
+from pipeline.recipes.shared.aging import aged, filmed
 from pipeline.recipes.shared.base import (
-    CATEGORY_HEAD,
-    CROPS,
     DISCRIMINATOR,
     GENERATOR,
     Augmentation,
@@ -32,6 +31,7 @@ from pipeline.recipes.shared.base import (
     Update,
     frozen,
 )
+from pipeline.recipes.shared.hints import simulated_hints
 from pipeline.recipes.shared.losses import least_squares
 
 SCALE = 20.0
@@ -46,7 +46,7 @@ class ColorpipeSettings(Settings):
     epochs: int = Field(60, ge=1, description="Passes over the training photos.")
     batch_size: int = Field(16, ge=1, description="Photos in a step.")
     size: int = Field(128, ge=32, le=1024, description="Side of the training crops in pixels.")
-    learning_rate: float = Field(1e-3, gt=0, description="The generator's highest learning rate.")
+    learning_rate: float = Field(1e-3, gt=0, description="The decoder's highest learning rate.")
     ema: float = Field(
         0.99,
         ge=0,
@@ -59,11 +59,21 @@ class ColorpipeSettings(Settings):
     early_size: int = Field(
         64, ge=32, le=1024, multiple_of=32, description="Side of those in pixels."
     )
-    dropout: float = Field(
-        0.3, ge=0, lt=1, description="The share of the U-Net's innermost channels left out."
+    encoder: Variant = Field("lite1", description="The variant of EfficientNet-Lite.")
+    pretrained_encoder: bool = Field(
+        True, description="Whether the encoder starts from ImageNet's weights, from scratch."
     )
-    weight_decay: float = Field(0.1, ge=0, description="AdamW's, of generator and category head.")
-    width: int = Field(32, ge=4, description="Filters of the generator's first layer.")
+    encoder_rate: float = Field(
+        0.3, ge=0, le=1, description="The encoder's learning rate as a share of the decoder's."
+    )
+    frozen_stages: int = Field(
+        2, ge=0, le=7, description="How many of the encoder's stages stay as they are."
+    )
+    width: int = Field(32, ge=4, description="Channels of the decoder's last and narrowest layer.")
+    attention: int = Field(
+        2, ge=0, description="Layers of self-attention, at a sixteenth of the picture's size."
+    )
+    weight_decay: float = Field(0.05, ge=0, description="The generator's, by AdamW.")
     adversarial_share: float = Field(
         0.15, ge=0, le=1, description="The part of the epochs that is adversarial, at the end."
     )
@@ -83,23 +93,26 @@ class ColorpipeSettings(Settings):
     lambda_regression: float = Field(
         5.0, ge=0, description="Weight of the regression; the adversarial loss has weight 1."
     )
-    lambda_category: float = Field(
-        0.3, ge=0, description="Weight of guessing the photo's category; 0 leaves the guess out."
-    )
     luminance: float = Field(
         0.5,
         ge=0,
         le=1,
         description="The share of the gray photos made from the light, as on film, not from luma.",
     )
+    hinted: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="The share of the pictures with hints of their colors.",
+    )
     aged: float = Field(
         0.3, ge=0, le=1, description="The share of the gray photos made to look like old ones."
     )
     vividness: float = Field(
-        1.45, ge=0, le=3, description="Multiplies the chroma that is predicted; 1 is as learned."
+        1.3, ge=0, le=3, description="Multiplies the chroma that is predicted; 1 is as learned."
     )
     faint: float = Field(
-        10.0,
+        0.0,
         ge=0,
         le=60,
         description="Predicted chroma below it fades, the fainter the more: it is mostly doubt.",
@@ -107,58 +120,62 @@ class ColorpipeSettings(Settings):
 
 
 class Colorpipe(Recipe):
-    """Lab, a compact U-Net and a PatchGAN.
+    """Lab, a U-Net on a pretrained encoder, hints, and a PatchGAN.
 
-    Input is L* of the neutral gray of the photo's luma, which is all that a black-and-white photo
-    gives; output are a* and b* with their chroma compressed, so that the distance that is
-    minimized is nearly CIEDE2000's. What is left of timidity is made up for by ``vividness``.
+    Input is luma, which is all that a black-and-white photo gives; output are a* and b* with their
+    chroma compressed, so that the distance that is minimized is nearly CIEDE2000's. What is left of
+    timidity is made up for by ``vividness``.
 
-    The photos' categories are guessed from the network's innermost level along the way (Iizuka et
-    al. 2016, section 3.3): it then knows what it looks at. Some gray photos are aged, so that it
-    knows old ones too, and some are made from the photo's light, as on film, in place of luma: to
-    one a red thing is darker than to the other. The adversarial phase is short, at the end, after
-    NoGAN (DeOldify): by then the generator's colors are in the right places.
+    Some gray photos are aged, so that the network knows old ones too, and some are made from the
+    photo's light, as on film, in place of luma: to one a red thing is darker than to the other. The
+    adversarial phase is short, at the end, after NoGAN (DeOldify): by then the generator's colors
+    are in the right places.
     """
 
     name: ClassVar[str] = "colorpipe"
     origin: ClassVar[str] = "this project"
     color_space: ClassVar[ColorSpace] = "Lab"
-    objective: ClassVar[str] = "distance like CIEDE2000 + categories, then with LSGAN"
+    objective: ClassVar[str] = "distance like CIEDE2000, then with LSGAN"
     settings_type: ClassVar[type[Settings]] = ColorpipeSettings
-    augmentation: ClassVar[Augmentation | None] = CROPS
+    augmentation: ClassVar[Augmentation | None] = Augmentation(0.5, 1.0, 1.33, 0.15)
     fine_tuning: ClassVar[Mapping[str, Any]] = {
         "epochs": 20,
         "learning_rate": 2e-4,
-        "size": 160,  # what the weights that ship were trained on last, and color at
+        "size": 160,
     }
     settings: ColorpipeSettings
 
-    def generator(self) -> CompactUNet:
-        """Build the U-Net: 7.8 million parameters."""
-        return CompactUNet(widths=self.widths, dropout=self.settings.dropout)
-
-    @property
-    def widths(self) -> list[int]:
-        """The channels of the U-Net's levels."""
-        return [self.settings.width * scale for scale in (1, 2, 4, 8, 12)]
+    def generator(self) -> LiteUNet:
+        """Build the U-Net: 6.3 million parameters."""
+        settings = self.settings
+        return LiteUNet(
+            settings.encoder,
+            widths=[settings.width * scale for scale in (1, 2, 3, 6, 8)],
+            attention=settings.attention,
+            frozen=settings.frozen_stages,
+        )
 
     def networks(self) -> dict[str, nn.Module]:
-        """Build the U-Net and a PatchGAN on L, a, b."""
+        """Build the U-Net and a PatchGAN on luma, a, b."""
         return {
             GENERATOR: self.generator(),
             DISCRIMINATOR: PatchGAN(channels=3, width=48, layers=3, norm="spectral"),
         }
 
-    def category_head(self, categories: int) -> nn.Module | None:
-        """Build a linear guess from the innermost level's means; one category needs no guess."""
-        if categories < 2 or not self.settings.lambda_category:
-            return None
-        return nn.Sequential(nn.Dropout(0.3), nn.Linear(self.widths[-1], categories))
+    def initialize(self, networks: Networks) -> None:
+        """Load the encoder's ImageNet weights.
+
+        Raises:
+            ColorpipeError: the package that carries them is missing or damaged.
+        """
+        generator = networks[GENERATOR]
+        if self.settings.pretrained_encoder and isinstance(generator, LiteUNet):
+            load_imagenet(generator.encoder, self.settings.encoder)
 
     @property
     def multiple(self) -> int:
         """Five halvings."""
-        return 32
+        return LiteUNet.multiple
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -175,13 +192,20 @@ class Colorpipe(Recipe):
         return tuple(phase for phase in phases if phase.epochs)
 
     def optimizers(self, networks: Networks, fused: bool) -> Optimizers:
-        """AdamW for generator and category head, Adam with momentum 0.5 for the discriminator."""
+        """AdamW for the generator, Adam with momentum 0.5 for the discriminator."""
         settings = self.settings
-        colorizing = [networks[name] for name in (GENERATOR, CATEGORY_HEAD) if name in networks]
+        encoder: list[nn.Parameter] = []
+        decoder: list[nn.Parameter] = []
+        for name, weight in networks[GENERATOR].named_parameters():
+            if weight.requires_grad:
+                (encoder if name.startswith("encoder.") else decoder).append(weight)
+        rate = settings.learning_rate
         return {
             GENERATOR: torch.optim.AdamW(
-                [weight for network in colorizing for weight in network.parameters()],
-                settings.learning_rate,
+                [
+                    {"params": encoder, "lr": rate * settings.encoder_rate},
+                    {"params": decoder, "lr": rate},
+                ],
                 weight_decay=settings.weight_decay,
                 fused=fused,
             ),
@@ -213,15 +237,17 @@ class Colorpipe(Recipe):
         return (before + progress * phase.epochs) / sum(epochs)
 
     def encode(self, rgb: torch.Tensor) -> Batch:
-        """Take L* from the photo as gray, some of it aged, and a* and b* from its colors."""
+        """Take luma from the photo as gray, some of it aged, and its colors at half the size."""
         settings = self.settings
-        colors = color.tensor_rgb_to_lab(rgb)
         gray = color.tensor_luma(rgb)
         if settings.luminance:
             chosen = torch.rand(len(rgb), 1, 1, 1, device=rgb.device) < settings.luminance
-            gray = torch.where(chosen, color.tensor_gray_of(colors[:, :1]), gray)
-        ab = color.tensor_compress_chroma(colors[:, 1:])
-        return Batch(x=lab.lightness(aged(gray, settings.aged)), y=ab / SCALE)
+            gray = torch.where(chosen, filmed(rgb), gray)
+        # The network's last layer works at half the size: more detail of color is not asked for.
+        lab = color.tensor_rgb_to_lab(functional.avg_pool2d(rgb, 2))
+        ab = color.tensor_compress_chroma(lab[:, 1:]) / SCALE
+        hints = simulated_hints(ab, settings.hinted)
+        return Batch(x=aged(gray, settings.aged) * 2 - 1, y=ab, hints=hints)
 
     def regression(self, fake: torch.Tensor, batch: Batch, networks: Networks) -> torch.Tensor:
         """Return the loss of what the generator gave, ``fake`` (N, 2, H, W), for ``batch``."""
@@ -234,19 +260,14 @@ class Colorpipe(Recipe):
         """Regression; in the adversarial phase the discriminator first, and then its verdict."""
         del step
         generator = networks[GENERATOR]
-        fake, features = generator(batch.x, with_features=True)
-        fake = fake.float()
+        fake = cast(LiteUNet, generator).at_half(batch.x, batch.hints).float()
         regression = self.regression(fake, batch, networks)
         losses = {"regression": self.settings.lambda_regression * regression}
-        if CATEGORY_HEAD in networks and batch.categories is not None:
-            guess = networks[CATEGORY_HEAD](features).float()
-            losses["category"] = self.settings.lambda_category * functional.cross_entropy(
-                guess, batch.categories
-            )
         if phase.adversarial:
             discriminator = networks[DISCRIMINATOR]
-            real_verdict = discriminator(lab.picture(batch.x, batch.y))
-            fake_verdict = discriminator(lab.picture(batch.x, fake.detach()))
+            gray = functional.avg_pool2d(batch.x, 2)
+            real_verdict = discriminator(torch.cat([gray, batch.y], dim=1))
+            fake_verdict = discriminator(torch.cat([gray, fake.detach()], dim=1))
             yield Update(
                 DISCRIMINATOR,
                 {
@@ -255,14 +276,36 @@ class Colorpipe(Recipe):
                 },
             )
             with frozen(discriminator):
-                verdict = discriminator(lab.picture(batch.x, fake))
+                verdict = discriminator(torch.cat([gray, fake], dim=1))
             losses["adversarial"] = least_squares(verdict, 1.0)
         yield Update(GENERATOR, losses)
 
-    def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
-        """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1."""
-        compressed: torch.Tensor = generator(lab.lightness(luma)).float() * SCALE
-        return self.vivid(color.tensor_expand_chroma(compressed))
+    def predict_ab(
+        self, generator: nn.Module, luma: torch.Tensor, hints: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1.
+
+        ``hints`` (N, 3, H/2, W/2) are a*, b* and the confidence in them, 0 to 1.
+        """
+        if hints is None:
+            compressed = generator(luma * 2 - 1)
+        else:
+            compressed = generator(luma * 2 - 1, self._as_learned(hints))
+        return self.vivid(color.tensor_expand_chroma(compressed.float() * SCALE))
+
+    def _as_learned(self, hints: torch.Tensor) -> torch.Tensor:
+        """Return hints in the network's scale: what :meth:`vivid` makes of them is the color."""
+        settings = self.settings
+        ab = hints[:, :2]
+        chroma = ab.square().sum(dim=1, keepdim=True).clamp(min=1e-6).sqrt()
+        learned = chroma / max(settings.vividness, 1e-3)
+        if settings.faint:
+            learned = torch.where(
+                learned < settings.faint, (learned * settings.faint).sqrt(), learned
+            )
+        ab = color.tensor_compress_chroma(ab * (learned / chroma)) / SCALE
+        known = hints[:, 2:]
+        return torch.cat([ab * (known > 0), known], dim=1)
 
     def vivid(self, ab: torch.Tensor) -> torch.Tensor:
         """Fade faint colors of ``ab`` (N, 2, H, W) and strengthen the others.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,9 +128,11 @@ class BatchSampler:
         balance: how evenly an epoch draws from the categories: 0 takes every photo once, 1 takes as
             many of each category, small ones several times over. In between a category of n photos
             gets a share that goes by n^(1 - balance).
+        draw: factors on the shares of some categories, by name; the others' is 1.
         seed: draws other orders and crops.
         part: which part of every batch to return, and of how many, where several processes share
-            the work; together the parts are the batch that a single process has.
+            the work; together the parts are the batch that a single process has, but for collages,
+            which are made within each part.
 
     Raises:
         ColorpipeError: the batch is larger than the data, or cannot be shared equally.
@@ -145,6 +147,7 @@ class BatchSampler:
         augmentation: Augmentation | None,
         seed: int,
         balance: float = 0.0,
+        draw: Mapping[str, float] | None = None,
         part: tuple[int, int] = (0, 1),
     ) -> None:
         if batch_size > len(photos):
@@ -166,7 +169,9 @@ class BatchSampler:
         share = batch_size // part[1]
         self._part = slice(part[0] * share, (part[0] + 1) * share)
         counts = np.bincount(photos.labels)[photos.labels]
-        self._shares = counts**-balance / (counts**-balance).sum()
+        factors = np.array([(draw or {}).get(name, 1.0) for name in photos.categories])
+        shares = counts**-balance * factors[photos.labels]
+        self._shares = shares / shares.sum()
         self._orders: dict[int, tuple[int, NDArray[np.int64]]] = {}
 
     def chosen(self, step: int, order: int = 0) -> NDArray[np.int64]:
@@ -187,11 +192,6 @@ class BatchSampler:
         drawn = shuffled[np.searchsorted(ends[:-1], steps)]
         return random.permutation(drawn)
 
-    def labels(self, step: int, device: torch.device) -> torch.Tensor:
-        """Return the categories (N,) of the photos in the batch of ``step``, as in ``labels``."""
-        chosen = self.chosen(step)[self._part]
-        return torch.from_numpy(self.photos.labels[chosen]).to(device)
-
     def batch(
         self, step: int, device: torch.device, order: int = 0, size: int | None = None
     ) -> torch.Tensor:
@@ -205,7 +205,8 @@ class BatchSampler:
         if self.augmentation is None:
             return resized(rgb, size)
         random = np.random.default_rng([self.seed, _CROP, step, order])
-        return self._augmented(rgb, self.augmentation, random, size)
+        rgb = self._augmented(rgb, self.augmentation, random, size)
+        return _with_collages(rgb, self.augmentation.collages, random)
 
     def _augmented(
         self, rgb: torch.Tensor, augmentation: Augmentation, random: np.random.Generator, size: int
@@ -217,6 +218,11 @@ class BatchSampler:
         side = random.uniform(augmentation.smallest, augmentation.largest, self.batch_size) * short
         # affine_grid's coordinates: the photo spans -1 to 1 both ways.
         scale = np.stack([side / width, side / height], axis=1)
+        if augmentation.stretch > 1:
+            limit = np.log(augmentation.stretch)
+            ratio = np.exp(random.uniform(-limit, limit, self.batch_size))
+            # What would be cut from beyond the photo's edge is cut shorter: no edge is repeated.
+            scale = np.minimum(scale * np.stack([ratio**0.5, ratio**-0.5], axis=1), 1)
         place = random.uniform(-1, 1, (self.batch_size, 2))
         mirror = np.where(random.random(self.batch_size) < 0.5, -1.0, 1.0)
         if augmentation.smallest == augmentation.largest:
@@ -242,6 +248,22 @@ class BatchSampler:
         return functional.grid_sample(
             rgb, grid, mode="bilinear", padding_mode="border", align_corners=False
         )
+
+
+def _with_collages(rgb: torch.Tensor, share: float, random: np.random.Generator) -> torch.Tensor:
+    """Replace a ``share`` of the pictures (N, 3, S, S) by collages of four of them at half size.
+
+    A face or a flower that fills its photo is then also seen as small as it is in a scene.
+    """
+    number = round(share * len(rgb))
+    if not number:
+        return rgb
+    small = functional.avg_pool2d(rgb, 2)
+    four = torch.from_numpy(random.integers(0, len(rgb), (4, number)))
+    top = torch.cat([small[four[0]], small[four[1]]], dim=3)
+    bottom = torch.cat([small[four[2]], small[four[3]]], dim=3)
+    places = torch.from_numpy(random.permutation(len(rgb))[:number])
+    return rgb.index_copy(0, places, torch.cat([top, bottom], dim=2))
 
 
 def _slices(rgb: torch.Tensor, size: int, part: float, places: NDArray[np.float64]) -> torch.Tensor:

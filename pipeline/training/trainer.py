@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -21,7 +22,6 @@ from pipeline.files.progress import ProgressReport
 from pipeline.models.device import memory_errors, place, speed_up
 from pipeline.params import MetricName
 from pipeline.recipes.shared.base import (
-    CATEGORY_HEAD,
     DISCRIMINATOR,
     GENERATOR,
     Batch,
@@ -110,14 +110,15 @@ class Trainer:
             augmentation=recipe.augmentation,
             seed=seed,
             balance=settings.balance,
+            draw=settings.draw,
             part=(processes.index, processes.count),
         )
         self.device = processes.device
         speed_up(self.device)
         torch.manual_seed(seed)
         networks = recipe.networks()
-        if head := recipe.category_head(len(photos.categories)):
-            networks[CATEGORY_HEAD] = head
+        if start is None:
+            recipe.initialize(networks)
         self.networks = {
             name: place(network, self.device).train() for name, network in networks.items()
         }
@@ -252,10 +253,10 @@ class Trainer:
         x = batch.x
         if not self.recipe.paired:
             x = self.recipe.encode(self.sampler.batch(self.step, self.device, 1, size)).x
-        return Batch(
-            x.contiguous(memory_format=torch.channels_last),
-            batch.y.contiguous(memory_format=torch.channels_last),
-            self.sampler.labels(self.step, self.device),
+        return dataclasses.replace(
+            batch,
+            x=x.contiguous(memory_format=torch.channels_last),
+            y=batch.y.contiguous(memory_format=torch.channels_last),
         )
 
     def _next(self, updates: Iterator[Update]) -> Update | None:

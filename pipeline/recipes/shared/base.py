@@ -20,7 +20,6 @@ from pipeline.params import Section
 ColorSpace = Literal["Lab", "RGB"]
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """The network that colorizes, and the name under which the losses of its opponent stand."""
-CATEGORY_HEAD = "category_head"
 
 
 class Settings(Section):
@@ -48,6 +47,10 @@ class Settings(Section):
         le=1,
         description="How evenly categories are drawn: 0 as they are, 1 all as often.",
     )
+    draw: dict[str, float] = Field(
+        default_factory=dict,
+        description="How many times as often as that a category's photos are drawn, by its name.",
+    )
     clip: float = Field(
         0.0, ge=0, description="Gradients of a larger norm are scaled down to it; 0 leaves them."
     )
@@ -60,6 +63,10 @@ class Augmentation:
     smallest: float
     largest: float
     """The square's side as a part of the photo's shorter side: at least, at most."""
+    stretch: float = 1.0
+    """How much wider or higher than a square the part cut out may be, at most, as a ratio."""
+    collages: float = 0.0
+    """The share of the pictures that are four others at half the size, side by side."""
 
 
 FLIPS = Augmentation(1.0, 1.0)
@@ -88,8 +95,8 @@ class Batch:
     """The generator's input (N, C, H, W)."""
     y: torch.Tensor
     """What the generator should give (N, C', H, W)."""
-    categories: torch.Tensor | None = None
-    """The photos' categories (N,), counted from 0; None where nobody asks."""
+    hints: torch.Tensor | None = None
+    """Chroma known at some places (N, 3, H/2, W/2), for a generator that takes hints."""
 
 
 Networks = Mapping[str, nn.Module]
@@ -139,13 +146,9 @@ class Recipe(ABC):
         The network that colorizes is called ``generator``.
         """
 
-    def category_head(self, categories: int) -> nn.Module | None:
-        """Build what guesses a photo's category, for a recipe that learns from the guess.
-
-        It is trained along under the name ``category_head`` and no part of what is saved.
-        """
-        del categories
-        return None
+    def initialize(self, networks: Networks) -> None:
+        """Give ``networks``, freshly built, what training from scratch starts from."""
+        del networks
 
     @property
     @abstractmethod

@@ -14,7 +14,7 @@ from pipeline.models.device import (
     memory_errors,
     place,
 )
-from pipeline.networks.compact_unet import CompactUNet
+from pipeline.networks.patchgan import PatchGAN
 
 ABSENT = "cuda" if not torch.cuda.is_available() else "mps"
 
@@ -55,11 +55,11 @@ def test_auto_takes_bfloat16_where_the_processor_gains_by_it(monkeypatch, cpu_in
 
 
 def test_placing_orders_weights_and_changes_none():
-    module = CompactUNet(widths=(4, 8, 8))
+    module = PatchGAN(3, width=8)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     place(module, torch.device("cpu"))
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    weight = module.encoder[1][0][0].weight
+    weight = module.layers[2].weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
 
 

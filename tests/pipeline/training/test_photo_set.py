@@ -5,7 +5,7 @@ from PIL import Image
 from splits import make_split
 
 from pipeline.errors import ColorpipeError
-from pipeline.recipes.shared.base import CROPS, FLIPS, JITTER
+from pipeline.recipes.shared.base import CROPS, FLIPS, JITTER, Augmentation
 from pipeline.training.photo_set import (
     BatchSampler,
     PhotoSet,
@@ -202,9 +202,6 @@ def test_labels_are_places_among_the_sorted_categories(photos):
     assert photos.categories == tuple(sorted({name.split("-")[0] for name in photos.names}))
     for name, label in zip(photos.names, photos.labels, strict=True):
         assert name.startswith(photos.categories[label] + "-")
-    sampler = BatchSampler(photos, 32, 4, augmentation=CROPS, seed=0, part=(1, 2))
-    whole = photos.labels[sampler.chosen(3)]
-    assert np.array_equal(sampler.labels(3, CPU), whole[2:])
 
 
 def uneven(count):
@@ -223,6 +220,44 @@ def test_balance_draws_rare_categories_more_often(balance, rare):
     for category in (0, 1):
         of_one = times[photos.labels == category]
         assert of_one.max() - of_one.min() <= 1
+
+
+def test_a_category_is_drawn_as_often_as_asked_for():
+    photos = uneven(200)
+    sampler = BatchSampler(photos, 8, 10, augmentation=None, seed=0, draw={"rare": 3.0})
+    drawn = np.concatenate([sampler.chosen(step) for step in range(sampler.steps_per_epoch)])
+    assert photos.labels[drawn].sum() == pytest.approx(200 * 60 / 240, abs=2)
+
+
+def test_stretched_crops_lie_within_the_photo_and_vary_in_shape():
+    ramp = np.zeros((64, 64, 64, 3), np.uint8)
+    ramp[..., 0], ramp[..., 1] = np.arange(64) * 4, np.arange(64)[:, None] * 4
+    photos = PhotoSet(tuple(f"ramp-{i}.png" for i in range(64)), ramp, "")
+    augmentation = Augmentation(0.5, 1.0, stretch=1.5)
+    batch = BatchSampler(photos, 32, 64, augmentation=augmentation, seed=0).batch(0, CPU) * 255
+    across = (batch[:, 0, 0, -1] - batch[:, 0, 0, 0]).abs()
+    down = batch[:, 1, -1, 0] - batch[:, 1, 0, 0]
+    ratios = across / down
+    assert 1.3 < ratios.max() < 1.6
+    assert 1 / 1.6 < ratios.min() < 1 / 1.3
+    assert across.max() <= 253
+
+
+def test_collages_show_four_photos_at_half_the_size(photos):
+    plain = Augmentation(1.0, 1.0)
+    collages = Augmentation(1.0, 1.0, collages=0.5)
+    whole, mixed = (
+        BatchSampler(photos, 64, 8, augmentation=each, seed=0).batch(0, CPU)
+        for each in (plain, collages)
+    )
+    changed = [place for place in range(8) if not torch.equal(whole[place], mixed[place])]
+    assert len(changed) == 4
+    small = torch.nn.functional.avg_pool2d(whole, 2)
+    for place in changed:
+        for top in (0, 32):
+            for left in (0, 32):
+                tile = mixed[place, :, top : top + 32, left : left + 32]
+                assert any(torch.allclose(tile, each) for each in small)
 
 
 def test_small_crops_of_large_photos_do_not_alias(photos):

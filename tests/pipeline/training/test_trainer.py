@@ -13,7 +13,15 @@ from pipeline.training.photo_set import read_photos
 from pipeline.training.trainer import Trainer
 from pipeline.training.validation import Measured, measure
 
-SETTINGS = {"epochs": 4, "batch_size": 4, "size": 32, "width": 8, "adversarial_share": 0.5}
+SETTINGS = {
+    "epochs": 4,
+    "batch_size": 4,
+    "size": 32,
+    "width": 8,
+    "encoder": "lite0",
+    "pretrained_encoder": False,
+    "adversarial_share": 0.5,
+}
 
 
 @pytest.fixture
@@ -446,17 +454,6 @@ def test_compiled_networks_train_and_keep_their_names(data, tmp_path, monkeypatc
     ).run()
     assert list(compiled.state_dict()) == list(plain.state_dict())
     torch.testing.assert_close(weights(compiled), weights(plain), rtol=1e-3, atol=1e-3)
-
-
-def test_a_category_head_is_trained_where_there_are_several_categories(data, tmp_path):
-    trainer = make_trainer(data, Checkpoint("k", tmp_path), epochs=1)
-    head = trainer.networks["category_head"]
-    before = weights(head).clone()
-    trainer.run()
-    assert not torch.equal(weights(head), before)
-    assert trainer.losses.rows[0]["category"] > 0
-    without = make_trainer(data, Checkpoint("l", tmp_path), epochs=1, lambda_category=0.0)
-    assert "category_head" not in without.networks
 
 
 def test_the_early_pictures_are_smaller(data, tmp_path, monkeypatch):
