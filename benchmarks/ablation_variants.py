@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from pipeline.imaging import color
 from pipeline.networks.lite_unet import LiteUNet
-from pipeline.recipes.shared.base import GENERATOR, Augmentation, Batch, Networks
 from pipeline.recipes.colorpipe import SCALE, SMOOTH, Colorpipe
+from pipeline.recipes.shared.base import GENERATOR, Augmentation, Batch, Networks
 
 COMMON: Mapping[str, Any] = {
     "adversarial_share": 0.0,
