@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,8 @@ class TorchPredictor:
         self._device = choose_device(device)
         fold_batch_norm(generator.module)
         self._module = _Cast(generator.module, choose_dtype(self._device)).to(self._device).eval()
-        self._predict_ab = generator.recipe.predict_ab
+        self.takes_hints = generator.recipe.takes_hints
+        self._predict_ab: Callable[..., torch.Tensor] = generator.recipe.predict_ab
         self.batch = 4 if self._device.type == "cpu" else 32
 
     @classmethod
@@ -56,12 +57,25 @@ class TorchPredictor:
         finally:
             torch.set_num_threads(before)
 
-    def predict(self, grays: NDArray[np.uint8]) -> Float:
-        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w); sides are multiples of ours."""
+    def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
+        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w); sides are multiples of ours.
+
+        ``hints`` (N, h/2, w/2, 3), for a network that takes them, are a*, b* and the confidence in
+        them, 0 to 1, where chroma is known.
+
+        Raises:
+            ValueError: there are hints and the network takes none.
+        """
+        if hints is not None and not self.takes_hints:
+            raise ValueError(f"The recipe {self.recipe} takes no hints.")
         with torch.inference_mode():
             luma = torch.from_numpy(grays).to(self._device)[:, None].float() / 255
-            ab = self._predict_ab(self._module, luma)
+            known = () if hints is None else (self._known(hints),)
+            ab = self._predict_ab(self._module, luma, *known)
             return np.asarray(ab.permute(0, 2, 3, 1).float().cpu().contiguous().numpy())
+
+    def _known(self, hints: Float) -> torch.Tensor:
+        return torch.from_numpy(hints).to(self._device).permute(0, 3, 1, 2).contiguous()
 
 
 class _Cast(nn.Module):
@@ -73,9 +87,9 @@ class _Cast(nn.Module):
         self.module = module.to(dtype)
         self.dtype = dtype
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x.to(dtype=self.dtype, memory_format=torch.channels_last)
-        result: torch.Tensor = self.module(x)
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        cast = (x.to(dtype=self.dtype, memory_format=torch.channels_last) for x in inputs)
+        result: torch.Tensor = self.module(*cast)
         return result.float()
 
 

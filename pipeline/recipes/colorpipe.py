@@ -143,6 +143,7 @@ class Colorpipe(Recipe):
         "learning_rate": 2e-4,
         "size": 160,
     }
+    takes_hints: ClassVar[bool] = True
     settings: ColorpipeSettings
 
     def generator(self) -> LiteUNet:

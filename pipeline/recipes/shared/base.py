@@ -129,6 +129,8 @@ class Recipe(ABC):
     """How training pictures are cut from photos; None takes the photos whole."""
     paired: ClassVar[bool] = True
     """Whether a batch's x and y are of the same photos."""
+    takes_hints: ClassVar[bool] = False
+    """Whether ``predict_ab`` takes chroma that is known at some places, as a third argument."""
     fine_tuning: ClassVar[Mapping[str, Any]] = {}
     """Settings in place of the recipe's own when training starts from trained weights."""
 
