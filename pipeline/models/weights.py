@@ -37,7 +37,7 @@ class Generator:
     """In evaluation mode, so that batch norm does not depend on the batch."""
     recipe: Recipe
     size: int
-    """Side in pixels of the pictures it was trained on."""
+    """Side in pixels of the picture that a photo's colors are predicted at."""
     header: Mapping[str, Any]
 
 
@@ -59,7 +59,7 @@ def save_generator(path: Path, module: nn.Module, recipe: Recipe, *, half: bool 
         "format": FORMAT,
         "recipe": recipe.name,
         "color_space": recipe.color_space,
-        "size": recipe.settings.size,
+        "size": recipe.working_size,
         "settings": recipe.options(),
         "colorpipe": pipeline.__version__,
         "torch": str(torch.__version__).split("+", maxsplit=1)[0],

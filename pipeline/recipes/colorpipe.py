@@ -108,6 +108,14 @@ class ColorpipeSettings(Settings):
     aged: float = Field(
         0.3, ge=0, le=1, description="The share of the gray photos made to look like old ones."
     )
+    working_size: int = Field(
+        192,
+        ge=32,
+        le=1024,
+        multiple_of=32,
+        description="Side of the picture that photos are colored at, in pixels. Small things, such"
+        " as faces in a group, need a larger one than training has time for.",
+    )
     vividness: float = Field(
         1.3, ge=0, le=3, description="Multiplies the chroma that is predicted; 1 is as learned."
     )
@@ -172,6 +180,11 @@ class Colorpipe(Recipe):
         generator = networks[GENERATOR]
         if self.settings.pretrained_encoder and isinstance(generator, LiteUNet):
             load_imagenet(generator.encoder, self.settings.encoder)
+
+    @property
+    def working_size(self) -> int:
+        """As the settings say: detail of training crops is that of larger pictures."""
+        return self.settings.working_size
 
     @property
     def multiple(self) -> int:

@@ -153,6 +153,11 @@ class Recipe(ABC):
         del networks
 
     @property
+    def working_size(self) -> int:
+        """Side in pixels of the picture that a photo's colors are predicted at."""
+        return self.settings.size
+
+    @property
     @abstractmethod
     def multiple(self) -> int:
         """What height and width of the generator's input must be multiples of."""
