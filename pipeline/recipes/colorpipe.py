@@ -168,7 +168,7 @@ class Colorpipe(Recipe):
         """Build the U-Net and a PatchGAN on luma, a, b."""
         return {
             GENERATOR: self.generator(),
-            DISCRIMINATOR: PatchGAN(channels=3, width=48, layers=3, norm="spectral"),
+            DISCRIMINATOR: PatchGAN(channels=3, width=48, layers=2, norm="spectral"),
         }
 
     def initialize(self, networks: Networks) -> None:

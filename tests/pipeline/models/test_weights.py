@@ -12,7 +12,7 @@ from pipeline.recipes import get_recipe
 @pytest.fixture
 def saved(tmp_path):
     torch.manual_seed(0)
-    recipe = get_recipe("colorpipe", {"size": 96})
+    recipe = get_recipe("colorpipe", {"working_size": 96})
     module = recipe.generator()
     path = tmp_path / "generator.safetensors"
     save_generator(path, module, recipe)
@@ -36,19 +36,19 @@ def test_what_is_loaded_predicts_as_what_was_saved(saved):
 def test_saving_twice_gives_the_same_bytes(saved, tmp_path):
     path, module = saved
     again = tmp_path / "again.safetensors"
-    save_generator(again, module, get_recipe("colorpipe", {"size": 96}))
+    save_generator(again, module, get_recipe("colorpipe", {"working_size": 96}))
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_half_precision_takes_half_the_bytes_and_loads_as_float32(saved, tmp_path):
     path, module = saved
     with torch.no_grad():
-        module.head.bias.fill_(0.1)  # no number of float16's
+        module.output.bias.fill_(0.1)  # no number of float16's
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.running_var.fill_(1e6)  # beyond float16
     halved = tmp_path / "halved.safetensors"
-    save_generator(halved, module, get_recipe("colorpipe", {"size": 96}), half=True)
+    save_generator(halved, module, get_recipe("colorpipe", {"working_size": 96}), half=True)
     assert halved.stat().st_size < 0.51 * path.stat().st_size
     generator = load_generator(halved)
     learned = dict(module.named_parameters())
@@ -67,7 +67,7 @@ def test_a_file_is_halved_as_the_module_would_be(saved, tmp_path):
     path, module = saved
     halve(path, tmp_path / "a.safetensors")
     save_generator(
-        tmp_path / "b.safetensors", module, get_recipe("colorpipe", {"size": 96}), half=True
+        tmp_path / "b.safetensors", module, get_recipe("colorpipe", {"working_size": 96}), half=True
     )
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
@@ -75,9 +75,9 @@ def test_a_file_is_halved_as_the_module_would_be(saved, tmp_path):
 def test_a_weight_that_half_precision_cannot_hold_is_refused(saved, tmp_path):
     _, module = saved
     with torch.no_grad():
-        module.head.bias.fill_(1e5)
-    with pytest.raises(ColorpipeError, match=r"head\.bias do not fit half precision"):
-        save_generator(tmp_path / "big", module, get_recipe("colorpipe", {"size": 96}), half=True)
+        module.output.bias.fill_(1e5)
+    with pytest.raises(ColorpipeError, match=r"output\.bias do not fit half precision"):
+        save_generator(tmp_path / "big", module, get_recipe("colorpipe", {"working_size": 96}), half=True)
     assert not (tmp_path / "big").exists()
 
 
