@@ -113,7 +113,7 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names = [str(node.module)]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.util.find_spec":
-            names = [str(ast.literal_eval(node.args[0]))]
+            names = [str(name.value) for name in node.args if isinstance(name, ast.Constant)]
         found |= {name.partition(".")[0] for name in names} | set(names)
     return found
 
