@@ -209,6 +209,8 @@ def _accept(
 ) -> _Decided:
     """Write a photo that is fit, as it was found if possible."""
     changes = list(photo.changes)
+    if photo.pages > 1:
+        changes.append(f"first of {photo.pages} pages")
     if photo.frames > 1:
         changes.append(f"first of {photo.frames} frames")
     # What was lossy stays so; what was not, or cannot say so (WebP), becomes PNG.

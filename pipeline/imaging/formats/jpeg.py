@@ -21,6 +21,7 @@ from pipeline.imaging import color
 from pipeline.imaging.decode import Gray, open_photo
 from pipeline.imaging.errors import ImageError
 from pipeline.imaging.formats import exif, photoshop, plain_jpeg, xmp
+from pipeline.imaging.formats.directories import layout_of, read_directories
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile, resolution
 from pipeline.imaging.gray_photo import GrayPhoto, Tint, as_stored, in_own_space
 from pipeline.imaging.icc import icc_for_colors, read_profile, srgb_icc
@@ -151,7 +152,35 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     def read_page(_: int) -> Page:
         return _read_page(file, space, max_pixels)
 
-    return PhotoFile(BY_NAME["jpg"], (width, height), read_page)
+    further = _further_pictures(file)
+    note = f"pictures behind the first are left out: {further}" if further else ""
+    return PhotoFile(BY_NAME["jpg"], (width, height), read_page, note=note)
+
+
+def _further_pictures(file: bytes) -> int:
+    """Count the pictures behind the first that are no previews of it, as of stereo cameras.
+
+    Source: CIPA DC-007 (Multi-Picture Format), section 5.2.3.
+    """
+    head = file[:_HEAD]
+    at = head.find(b"MPF\0")
+    if at < 0:
+        return 0
+    index = head[at + 4 :]
+    entries = next((d.get(_MP_ENTRIES) for d in read_directories(index)), None)
+    layout = layout_of(index)
+    if entries is None or layout is None:
+        return 0
+    kinds = [
+        struct.unpack_from(f"{layout.order}I", entries.data, place)[0] & 0xFFFFFF
+        for place in range(0, len(entries.data) - 15, 16)
+    ]
+    return sum(kind >> 16 == _MULTI_FRAME for kind in kinds[1:])
+
+
+_HEAD = 1 << 18
+"""Bytes in which a multi-picture index is looked for."""
+_MP_ENTRIES, _MULTI_FRAME = 0xB002, 2
 
 
 def _read_page(file: bytes, space: str, max_pixels: int) -> Page:
