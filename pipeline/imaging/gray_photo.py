@@ -17,7 +17,7 @@ from PIL import Image
 from pipeline.imaging import color
 from pipeline.imaging.color import Samples, to_8_bits
 from pipeline.imaging.decode import Gray
-from pipeline.imaging.icc import Profile, grays_16, read_profile
+from pipeline.imaging.icc import Profile, grays_16, lab_to_srgb, read_profile
 from pipeline.imaging.orientation import (
     lies_on_its_side,
     orientation_of,
@@ -25,7 +25,7 @@ from pipeline.imaging.orientation import (
     turned_upright,
     valid,
 )
-from pipeline.imaging.srgb import gray_16, lab_to_srgb
+from pipeline.imaging.srgb import gray_16
 from pipeline.imaging.upsampling import Method, Upsampler, band_rows
 
 

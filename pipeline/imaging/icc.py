@@ -1,7 +1,7 @@
-"""ICC profiles: what a photo's grays are in sRGB, and what sRGB's colors are in the photo.
+"""ICC profiles: all that goes from a photo's own color space to sRGB and back.
 
-Only 256 grays and the network's small picture go through a profile: no photo is converted at full
-size, and a photo keeps the profile it came with.
+A photo that is colored keeps the profile it came with: only 256 grays and the network's small
+picture go through it. A photo to learn from is converted whole (:func:`through_profile`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from pipeline.imaging import color
-from pipeline.imaging.decode import RGB, Gray
-from pipeline.imaging.srgb import is_srgb
 
-_SRGB = ImageCms.createProfile("sRGB")
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+
+RGB = NDArray[np.uint8]
+Gray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,7 @@ def read_profile(icc: bytes) -> Profile | None:
             _transform(icc, to_srgb=False)
         else:
             return None
-        converted = ImageCms.profileToProfile(
-            ramp, source, ImageCms.ImageCmsProfile(_SRGB), outputMode="RGB"
-        )
+        converted = ImageCms.profileToProfile(ramp, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
     if converted is None:
@@ -90,7 +90,7 @@ def grays_16(grays: Gray) -> NDArray[np.uint16]:
 @functools.lru_cache(maxsize=1)
 def srgb_icc() -> bytes:
     """Return sRGB's profile, the same bytes every time."""
-    icc = bytearray(ImageCms.ImageCmsProfile(_SRGB).tobytes())
+    icc = bytearray(_SRGB.tobytes())
     # ICC.1:2022, 7.2: the header's bytes 24 to 35 are the date of creation, which LittleCMS sets to
     # now, and 84 to 99 a checksum that may be zero.
     icc[24:36] = bytes.fromhex("07d0 0001 0001 0000 0000 0000")
@@ -100,8 +100,8 @@ def srgb_icc() -> bytes:
 
 @functools.lru_cache(maxsize=16)
 def _transform(icc: bytes, *, to_srgb: bool) -> ImageCms.ImageCmsTransform:
-    srgb, own = (ImageCms.ImageCmsProfile(source) for source in (_SRGB, io.BytesIO(icc)))
-    source, target = (own, srgb) if to_srgb else (srgb, own)
+    own = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+    source, target = (own, _SRGB) if to_srgb else (_SRGB, own)
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     return ImageCms.buildTransform(source, target, "RGB", "RGB", intent)
 
@@ -111,3 +111,37 @@ def _transformed(rgb: RGB, transform: ImageCms.ImageCmsTransform) -> RGB:
     if converted is None:
         raise ValueError("the ICC profile gave no picture")
     return np.asarray(converted)
+
+
+def lab_to_srgb(image: Image.Image) -> Image.Image:
+    """Convert an image of mode LAB to sRGB."""
+    return ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
+
+
+def through_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """Convert by an embedded ICC profile; None when the profile is damaged, not ours or is sRGB."""
+    if image.mode == "RGB" and is_srgb(profile):
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=64)
+def is_srgb(profile: bytes) -> bool:
+    """Whether an ICC profile leaves RGB colors as sRGB has them, within two levels.
+
+    By what it does: linear profiles are called "linear sRGB", and true ones have other names.
+    """
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    colors = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    grays = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
+    ramp = np.concatenate([colors, grays])[None]
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        made = ImageCms.profileToProfile(Image.fromarray(ramp), source, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return False
+    return made is not None and int(np.abs(np.asarray(made, np.int16) - ramp).max()) <= 2

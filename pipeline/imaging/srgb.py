@@ -1,14 +1,14 @@
-"""Any kind of samples to 8-bit RGB in sRGB."""
+"""Samples of any kind, as Pillow has them, to 8-bit RGB in sRGB."""
 
 from __future__ import annotations
 
-import functools
-import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
+
+from pipeline.imaging.icc import lab_to_srgb, through_profile
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:
@@ -27,7 +27,7 @@ def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Im
     elif image.mode == "P":
         image = image.convert("RGB")
     if profile and image.mode in {"RGB", "L", "CMYK"}:
-        converted = _through_profile(image, profile)
+        converted = through_profile(image, profile)
         if converted is not None:
             changes.append("ICC profile to sRGB")
             image = converted
@@ -38,11 +38,6 @@ def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Im
         white.paste(image, mask=alpha)
         image = white
     return image
-
-
-def lab_to_srgb(image: Image.Image) -> Image.Image:
-    """Convert an image of mode LAB to sRGB."""
-    return ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image
 
 
 def gray_16(image: Image.Image) -> NDArray[np.uint16]:
@@ -101,36 +96,3 @@ def _white_of(samples: NDArray[Any]) -> float:
     else:
         largest, excess = float(flat.max(initial=0)), 1.0
     return next((white for white in (1.0, 255.0, 65535.0) if largest <= white * excess), largest)
-
-
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-
-
-def _through_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Convert by an embedded ICC profile; None when the profile is damaged, not ours or is sRGB."""
-    if image.mode == "RGB" and is_srgb(profile):
-        return None
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return None
-
-
-@functools.lru_cache(maxsize=64)
-def is_srgb(profile: bytes) -> bool:
-    """Whether an ICC profile leaves RGB colors as sRGB has them, within two levels.
-
-    By what it does: linear profiles are called "linear sRGB", and true ones have other names.
-    """
-    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
-    colors = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
-    grays = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
-    ramp = np.concatenate([colors, grays])[None]
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        made = ImageCms.profileToProfile(Image.fromarray(ramp), source, _SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return False
-    return made is not None and int(np.abs(np.asarray(made, np.int16) - ramp).max()) <= 2

@@ -7,7 +7,8 @@ from photos import scene
 from PIL import Image, ImageCms
 
 from pipeline.imaging.decode import open_photo
-from pipeline.imaging.srgb import gray_16, is_srgb, to_srgb
+from pipeline.imaging.icc import is_srgb
+from pipeline.imaging.srgb import gray_16, to_srgb
 
 
 def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
