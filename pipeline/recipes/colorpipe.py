@@ -146,11 +146,7 @@ class Colorpipe(Recipe):
     objective: ClassVar[str] = "distance like CIEDE2000, then with LSGAN"
     settings_type: ClassVar[type[Settings]] = ColorpipeSettings
     augmentation: ClassVar[Augmentation | None] = Augmentation(0.5, 1.0, 1.33, 0.15)
-    fine_tuning: ClassVar[Mapping[str, Any]] = {
-        "epochs": 20,
-        "learning_rate": 2e-4,
-        "size": 160,
-    }
+    fine_tuning: ClassVar[Mapping[str, Any]] = {"epochs": 12, "learning_rate": 1e-4}
     takes_hints: ClassVar[bool] = True
     settings: ColorpipeSettings
 
