@@ -43,8 +43,9 @@ from ablation_variants import COMMON, VARIANTS, Variant
 from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.evaluation.scores import GRAY
 from pipeline.evaluation.tables import write_metrics
+from pipeline.files.memory import keep_freed_memory
 from pipeline.inference.colorizer import Colorizer
-from pipeline.models.device import choose_dtype, keep_freed_memory
+from pipeline.models.device import choose_dtype
 from pipeline.models.torch_predictor import TorchPredictor
 from pipeline.models.weights import Generator
 from pipeline.params import validate

@@ -106,11 +106,7 @@ def run_stage(stage: str, folder: Path, size: int) -> None:
     params = Params.model_validate({"resize": {"size": size}})
     work: dict[str, Callable[[], object]] = {
         "clean": lambda: clean(
-            folder / "raw",
-            folder / "clean",
-            folder / "clean.csv",
-            params.clean,
-            square=params.resize,
+            folder / "raw", folder / "clean", folder / "clean.csv", params.clean
         ),
         "resize": lambda: resize(folder / "clean", folder / "resized", params.resize),
         "split": lambda: split(folder / "resized", folder / "split", params.split),

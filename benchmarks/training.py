@@ -28,7 +28,8 @@ from PIL import Image
 from skimage.color import rgb2lab
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.models.device import choose_dtype, keep_freed_memory
+from pipeline.files.memory import keep_freed_memory
+from pipeline.models.device import choose_dtype
 from pipeline.recipes import get_recipe
 from pipeline.recipes.shared.base import Batch, Recipe
 from pipeline.recipes.shared.lab import AB_SCALE

@@ -44,7 +44,7 @@ def make_split(comparison: Comparison, out: Path) -> list[Failure]:
         raw, cleaned, resized = (Path(folder) / name for name in ("raw", "clean", "resized"))
         failures = scrape(raw, source)
         report = Path(folder) / "clean.csv"
-        failures += clean(raw, cleaned, report, comparison.clean, square=comparison.resize)
+        failures += clean(raw, cleaned, report, comparison.clean)
         failures += resize(cleaned, resized, comparison.resize)
         return failures + split(
             resized, out, comparison.split, manifest=raw / "manifest.csv", lock=None

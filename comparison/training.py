@@ -14,8 +14,9 @@ import torch
 from comparison.settings import Budget, Comparison
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.tables import write_metrics
+from pipeline.files.memory import keep_freed_memory
 from pipeline.files.outputs import new_file
-from pipeline.models.device import DeviceName, choose_device, choose_dtype, keep_freed_memory
+from pipeline.models.device import DeviceName, choose_device, choose_dtype
 from pipeline.params import TrainParams, override
 from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
 from pipeline.training.distributed import Processes

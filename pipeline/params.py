@@ -138,100 +138,104 @@ class ScrapeParams(Section):
 
 
 class CleanParams(Section):
-    """Which photos are fit to learn colors from: for each question a switch and a threshold."""
+    """Which photos are fit to learn colors from. A threshold of null is not checked."""
 
     max_pixels: int = Field(
         100_000_000, ge=1, description="A photo of more pixels is dropped before it is decoded."
     )
     animated: Literal["first", "drop"] = Field(
-        "drop", description="Animations and multi-page files: keep the first frame, or drop them."
+        "drop", description="Animations: keep the first frame, or drop them."
     )
-    drop_small: bool = Field(True, description="Drop photos whose shorter side is under min_side.")
-    min_side: int = Field(64, ge=1, description="Pixels that the shorter side must have.")
-    drop_elongated: bool = Field(True, description="Drop photos more elongated than max_aspect.")
-    max_aspect: float = Field(
-        3.0, ge=1, description="The longer side divided by the shorter may be this."
+    min_side: int | None = Field(
+        64, ge=1, description="Drop small photos: the shorter side has at least this many pixels."
     )
-    drop_blank: bool = Field(True, description="Drop photos with less contrast than min_contrast.")
-    min_contrast: float = Field(
+    max_aspect: float | None = Field(
+        3.0,
+        ge=1,
+        description="Drop banners and panoramas: the longer side is at most this many times the"
+        " shorter.",
+    )
+    min_contrast: float | None = Field(
         25.0,
         ge=0,
         le=255,
-        description="The 98th percentile of luma must be this much above the 2nd (0 to 255).",
+        description="Drop blank photos: the 98th percentile of luma is at least this far above the"
+        " 2nd (0 to 255).",
     )
-    drop_dark: bool = Field(True, description="Drop photos darker than min_highlight.")
-    min_highlight: float = Field(
-        30.0, ge=0, le=255, description="The 98th percentile of luma must be this (0 to 255)."
+    min_highlight: float | None = Field(
+        30.0,
+        ge=0,
+        le=255,
+        description="Drop dark photos: the 98th percentile of luma is at least this (0 to 255).",
     )
-    drop_light: bool = Field(True, description="Drop photos lighter than max_shadow.")
-    max_shadow: float = Field(
-        200.0, ge=0, le=255, description="The 2nd percentile of luma may be this (0 to 255)."
+    max_shadow: float | None = Field(
+        200.0,
+        ge=0,
+        le=255,
+        description="Drop washed-out photos: the 2nd percentile of luma is at most this (0 to"
+        " 255).",
     )
-    drop_gray: bool = Field(
-        True, description="Drop gray, sepia and tinted photos, by min_chroma_spread."
-    )
-    min_chroma_spread: float = Field(
+    min_chroma_spread: float | None = Field(
         1.2,
         ge=0,
-        description="The spread of CIE a* and b* among pixels of the same lightness must be this.",
+        description="Drop gray, sepia and tinted photos: CIE a* and b* vary at least this much"
+        " among pixels of the same lightness (standard deviation).",
     )
-    drop_blurred: bool = Field(True, description="Drop photos less sharp than min_sharpness.")
-    min_sharpness: float = Field(
+    min_sharpness: float | None = Field(
         0.33,
         ge=0,
         le=1,
-        description="The share of fine detail that a blur must take away (0 to 1).",
+        description="Drop blurred photos: another blur would take away at least this share of the"
+        " fine detail (0 to 1).",
     )
-    drop_drawings: bool = Field(
-        True, description="Drop drawings, clip art and screenshots, by max_flatness."
-    )
-    max_flatness: float = Field(
-        0.5, ge=0, le=1, description="How much of it may be even areas of few levels (0 to 1)."
+    max_flatness: float | None = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Drop drawings, clip art and screenshots: at most this share consists of even"
+        " areas of few levels (0 to 1).",
     )
     drop_duplicates: bool = Field(
-        True, description="Of photos with the same pixels keep one: the largest file."
+        True, description="Keep only the largest of photos that are duplicates."
     )
-    drop_near_duplicates: bool = Field(
-        True, description="Of near duplicates keep one: the largest photo."
-    )
-    duplicate_distance: int = Field(
+    duplicate_distance: int | None = Field(
         6,
         ge=0,
         le=32,
-        description="Photos whose perceptual hashes differ in at most this many of 64 bits are"
-        " near duplicates.",
+        description="Photos are duplicates if their perceptual hashes differ in at most this many"
+        " of 64 bits; null: only if their pixels are equal.",
     )
 
 
 class ResizeParams(Section):
-    """The form that photos are trained and judged in."""
+    """The size and shape of the tiles that networks learn from."""
 
     size: int = Field(200, ge=16, le=4096, description="Width and height in pixels.")
     mode: Literal["crop", "stretch", "pad"] = Field(
         "crop",
-        description="crop: the middle square; stretch: the whole photo, aspect not kept; pad: the"
-        " whole photo on black.",
+        description="crop: the middle square; stretch: the whole photo, its aspect ratio changed;"
+        " pad: the whole photo on black.",
     )
 
 
 class SplitParams(Section):
-    """Which photos are held back for the test."""
+    """Which photos are held out for validation and test."""
 
-    test_per_category: int = Field(10, ge=1, description="Photos of each category to test with.")
+    test_per_category: int = Field(10, ge=1, description="Test photos of each category.")
     val_fraction: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="The part of the other photos that goes to val_x and val_y; 0 makes neither.",
+        description="The share of the other photos that is for validation (val_x, val_y); 0: none.",
     )
     group_distance: int = Field(
         10,
         ge=0,
         le=32,
-        description="Photos whose perceptual hashes differ in at most this many of 64 bits stay on"
-        " one side.",
+        description="Photos stay on one side if their perceptual hashes differ in at most this many"
+        " of 64 bits.",
     )
-    seed: int = Field(0, ge=0, description="Draws another test set.")
+    seed: int = Field(0, ge=0, description="Another seed draws another test set.")
 
 
 RecipeName = Literal[

@@ -11,12 +11,10 @@ import contextlib
 import csv
 import dataclasses
 import functools
-import itertools
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 
-from pipeline.dataset.clean_report import Tally, dropped_sheet
+from pipeline.dataset.clean_report import dropped_sheet, print_decisions, print_summary
 from pipeline.dataset.filters import (
     DROPPED,
     DUPLICATE,
@@ -27,54 +25,32 @@ from pipeline.dataset.filters import (
     Screened,
     screen,
 )
-from pipeline.dataset.hashing import duplicates_of
 from pipeline.dataset.manifest import MANIFEST, REJECTED
-from pipeline.dataset.spool import Spool, spooling
-from pipeline.dataset.squares import Ahead, making
+from pipeline.dataset.near_duplicates import find_duplicates
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.csv_tables import write_table
-from pipeline.files.listing import (
-    files_below,
-    files_in,
-    folders_in,
-    leads_to_folder,
-    visible_entries,
-)
+from pipeline.files.listing import files_below, leads_to_folder, visible_entries
 from pipeline.files.names import LONGEST, distinct_stems, printable
 from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
 from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import track
 from pipeline.imaging.decode import EXTENSIONS
-from pipeline.imaging.formats import plain_png as png
-from pipeline.params import CleanParams, ResizeParams
+from pipeline.params import CleanParams
 
-_Duplicates = dict[int, tuple[str, int | None]]
-"""For the number of a row: the raw file that stays in its place, and the distance of their hashes,
-None for an exact duplicate."""
-
-_ROOM = LONGEST - max(map(len, EXTENSIONS.values()))
-"""Bytes of a clean photo's name before its extension."""
+_LONGEST_STEM = LONGEST - max(map(len, EXTENSIONS.values()))
 
 
 def clean(
-    raw: Path,
-    out: Path,
-    report: Path,
-    params: CleanParams,
-    *,
-    square: ResizeParams | None = None,
-    dry_run: bool = False,
+    raw: Path, out: Path, report: Path, params: CleanParams, *, dry_run: bool = False
 ) -> list[Failure]:
-    """Judge every file of ``raw`` and write the photos that are fit to ``out``.
+    """Decide on every file of ``raw`` and write the photos that are fit to ``out``.
 
     Args:
         raw: a folder of photos a category; only read.
         out: written whole or not at all, a folder a category.
         report: the table of decisions, a row for every file; the contact sheet goes beside it, as
             ``<report>-dropped.png``.
-        params: switches and thresholds.
-        square: what ``resize`` will make of the photos: it is made ahead, since they are decoded
-            here. None leaves all of it to ``resize``.
+        params: the thresholds.
         dry_run: print the decision on every file that is not kept as it is; write nothing.
 
     Returns:
@@ -84,7 +60,12 @@ def clean(
         ColorpipeError: ``raw`` has no files in folders, none of them is fit, the report cannot be
             written, or ``out`` holds files that no clean wrote, or overlaps with ``raw``.
     """
-    if not dry_run:
+    if dry_run:
+        screened = _screen_all(list_raw(raw), None, params)
+        rows = _without_duplicates(screened, params)
+        print_decisions(rows)
+        _check_any_fit(rows, f"None of the {len(rows)} files in {raw} is fit.")
+    else:
         check_replaceable(
             out,
             "--clean",
@@ -92,37 +73,41 @@ def clean(
             known=_cleaned_before(report),
             unknown=f"is not in {report}, the report of the last run",
         )
-    with contextlib.ExitStack() as stack:
-        files = None if dry_run else stack.enter_context(_new_report(report))
-        folder = None if dry_run else stack.enter_context(new_folder(out))
-        ahead = stack.enter_context(making(square)) if square and not dry_run else None
-        spool = stack.enter_context(spooling())
-        duplicates, failures = _screen_all(raw, folder, params, spool, ahead)
-        tally = Tally(_decide(spool, duplicates, folder))
-        if files is None:
-            for row in tally:
-                _print_decision(row)
-        else:
-            table, sheet = files
-            write_table(table, tally, CleanRow)
-            sheet.write_bytes(png.encode(dropped_sheet(raw, tally)))
-        if not tally.fit:
-            where = "" if dry_run else f"; {report} says why"
-            raise _NothingFitError(f"None of the {tally.total} files in {raw} is fit{where}.")
-    tally.print()
-    return failures
+        files = list_raw(raw)
+        with _new_report(report) as (table, sheet), new_folder(out) as folder:
+            for category in sorted({file.category for file in files if file.category}):
+                (folder / category).mkdir()
+            screened = _screen_all(files, folder, params)
+            rows = _without_duplicates(screened, params)
+            _delete_duplicates(folder, screened, rows)
+            write_table(table, rows, CleanRow)
+            dropped_sheet(raw, rows).save(sheet)
+            _check_any_fit(
+                rows, f"None of the {len(rows)} files in {raw} is fit; {report} says why."
+            )
+    print_summary(rows)
+    return [
+        Failure(f"{raw / result.row.category / result.row.file}", result.row.detail)
+        for result in screened
+        if result.failed
+    ]
 
 
 class _NothingFitError(ColorpipeError):
     """There will be no folder, but a report that says why."""
 
 
-def _cleaned_before(report: Path) -> Callable[[str], bool]:
-    """Return what tells whether the last run wrote a file, by its report.
+def _check_any_fit(rows: Sequence[CleanRow], sentence: str) -> None:
+    if all(row.decision == DROPPED for row in rows):
+        raise _NothingFitError(sentence)
 
-    A folder of one's own photos, sorted into categories, is laid out as clean's is: only the report
-    knows the names. A run in which no photo is fit leaves its report beside the folder of the run
-    before, of which no more is known than what the raw files were called.
+
+def _cleaned_before(report: Path) -> Callable[[str], bool]:
+    """Return a function that says whether the last run wrote a file, by its report.
+
+    A folder of the user's own photos, sorted into categories, is laid out like clean's; only the
+    report knows the names. A run in which no photo is fit leaves its report beside the folder of
+    the run before, of which then no more is known than the names of the raw files.
     """
     names, stems = set[str](), set[str]()
     with (
@@ -139,9 +124,9 @@ def _cleaned_before(report: Path) -> Callable[[str], bool]:
         if names:
             return file in names
         path = PurePath(file)
-        folder, stem, suffix = path.parent.as_posix(), path.stem, path.suffix
-        # Of several files with one stem each has eight digits of its hash behind it.
-        return suffix in EXTENSIONS.values() and bool(
+        folder, stem = path.parent.as_posix(), path.stem
+        # Of several files with one stem each has a mark of nine characters behind it.
+        return path.suffix in EXTENSIONS.values() and bool(
             {f"{folder}/{stem}", f"{folder}/{stem[:-9]}"} & stems
         )
 
@@ -152,8 +137,8 @@ def _cleaned_before(report: Path) -> Callable[[str], bool]:
 def _new_report(report: Path) -> Iterator[tuple[Path, Path]]:
     """Give temporary files that become the report and its contact sheet when the block ends.
 
-    By then the new folder is in its place: next time the report says what may be replaced, and one
-    that a killed run left would tell of other photos than are there.
+    They do so after the new folder is in its place. The next run asks the report what it may
+    replace, and the report of a run that was killed would describe other photos than are there.
     """
     nothing_fit: _NothingFitError | None = None
     sheet = report.with_name(report.stem + "-dropped.png")
@@ -165,134 +150,91 @@ def _new_report(report: Path) -> Iterator[tuple[Path, Path]]:
                 nothing_fit = error
     except OSError as error:
         raise ColorpipeError(
-            f"The report {report} and its contact sheet could not be written:"
-            f" {reason_of(error)}; free some space, or name another file with --report."
+            f"The report {report} and its contact sheet could not be written: {reason_of(error)};"
+            " free some space, or name another file with --report."
         ) from error
     if nothing_fit is not None:
         raise nothing_fit
 
 
-def list_raw(raw: Path) -> Iterator[RawFile]:
-    """Yield every file of ``raw``, sorted.
+def list_raw(raw: Path) -> list[RawFile]:
+    """List every file of ``raw``, sorted, but for hidden ones and the tables of ``scrape``.
 
-    The tables that ``scrape`` writes are not among them, nor are hidden files.
+    Raises:
+        ColorpipeError: ``raw`` is not a folder, or has no files in folders.
     """
-    numbers = itertools.count()
-    for entry in visible_entries(raw):
-        if not leads_to_folder(entry):
-            if entry.name not in {MANIFEST, REJECTED}:
-                yield RawFile(entry.path, "", entry.name, "", next(numbers), misplaced=True)
-            continue
-        folder = entry.path
-        files = list(files_below(folder))
-        own = (file for file in files if "/" not in file)
-        stems = distinct_stems(own, ".jpg", _ROOM, _plain)
-        for file in files:
-            yield RawFile(
-                f"{folder}/{file}",
-                entry.name,
-                file,
-                stems.get(file, ""),
-                next(numbers),
-                misplaced="/" in file,
-            )
-
-
-def _plain(stem: str) -> str:
-    return printable(stem, "_")
-
-
-def _count_raw(raw: Path) -> tuple[int, list[str]]:
-    """Count what :func:`list_raw` yields, and name the categories."""
     if not raw.is_dir():
         raise ColorpipeError(f"{raw} is not a folder; run scrape first, or name another one.")
-    counts = {folder: sum(1 for _ in files_below(folder)) for folder in folders_in(raw)}
-    stray = set(files_in(raw)) - {MANIFEST, REJECTED}
-    return len(stray) + sum(counts.values()), [folder.name for folder in counts if counts[folder]]
-
-
-def _screen_all(
-    raw: Path,
-    folder: Path | None,
-    params: CleanParams,
-    spool: Spool,
-    ahead: Ahead | None,
-) -> tuple[_Duplicates, list[Failure]]:
-    """Screen every file and add its row to ``spool``; say which are duplicates and which failed.
-
-    Only the hashes wait in memory, some 40 bytes for each photo.
-    """
-    total, categories = _count_raw(raw)
-    if not categories:
+    files: list[RawFile] = []
+    for entry in visible_entries(raw):
+        if leads_to_folder(entry):
+            files += _list_category(entry.name, entry.path)
+        elif entry.name not in {MANIFEST, REJECTED}:
+            files.append(RawFile(entry.path, "", entry.name, "", misplaced=True))
+    if not any(file.category for file in files):
         raise ColorpipeError(
             f"{raw} has no photos in folders; it must hold a folder for each category."
         )
-    if folder is not None:
-        for category in categories:
-            (folder / category).mkdir()
-    failures: list[Failure] = []
-    numbers, sizes, hashes, digests = array("L"), array("Q"), array("Q"), array("Q")
-    work = functools.partial(screen, folder=folder, params=params, ahead=ahead)
-    lost = functools.partial(_lose, folder=folder)
-    results: Iterator[Screened] = map_in_order(work, list_raw(raw), failed=lost)
-    for number, result in enumerate(track(results, "Cleaning", total)):
-        spool.append(result.row)
-        if result.failed:
-            file = f"{raw / result.row.category / result.row.file}"
-            failures.append(Failure(file, result.row.detail))
-        if result.row.decision != DROPPED:
-            numbers.append(number)
-            sizes.append(result.row.width * result.row.height)
-            hashes.append(result.perceptual)
-            digests.append(result.pixels)
-    if not params.drop_duplicates and not params.drop_near_duplicates:
-        return {}, failures
-    # The larger photo stays; of equally large ones the first by category and name.
-    order = sorted(range(len(numbers)), key=lambda place: (-sizes[place], numbers[place]))
-    ranks = array("L", bytes(array("L").itemsize * len(order)))
-    for rank, place in enumerate(order):
-        ranks[place] = rank
-    most = params.duplicate_distance if params.drop_near_duplicates else None
-    found = duplicates_of(hashes, digests, ranks, most)
-    staying = {numbers[stays] for stays, _ in found.values()}
-    labels = {
-        number: f"{row.category}/{row.file}"
-        for number, row in enumerate(spool if staying else ())
-        if number in staying
-    }
-    return {
-        numbers[place]: (labels[numbers[stays]], apart) for place, (stays, apart) in found.items()
-    }, failures
+    return files
 
 
-def _lose(raw: RawFile, folder: Path | None) -> Screened:
+def _list_category(category: str, folder: str) -> list[RawFile]:
+    files = list(files_below(folder))
+    own = [file for file in files if "/" not in file]
+    stems = distinct_stems(own, ".jpg", _LONGEST_STEM, lambda stem: printable(stem, "_"))
+    return [
+        RawFile(f"{folder}/{file}", category, file, stems.get(file, ""), misplaced="/" in file)
+        for file in files
+    ]
+
+
+def _screen_all(
+    files: Sequence[RawFile], folder: Path | None, params: CleanParams
+) -> list[Screened]:
+    work = functools.partial(screen, folder=folder, params=params)
+    failed = functools.partial(_give_up, folder=folder)
+    return list(track(map_in_order(work, files, failed=failed), "Cleaning", len(files)))
+
+
+def _give_up(raw: RawFile, folder: Path | None) -> Screened:
     """Drop a file that kills the process which screens it, with what that may have written."""
-    for extension in EXTENSIONS.values() if folder is not None and not raw.misplaced else ():
+    for extension in EXTENSIONS.values() if folder is not None else ():
         Path(f"{folder}/{raw.category}/{raw.stem}{extension}").unlink(missing_ok=True)
     return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, KILLED))
 
 
-def _decide(spool: Spool, duplicates: _Duplicates, folder: Path | None) -> Iterator[CleanRow]:
-    """Yield the final rows, taking photos back that turned out to be duplicates."""
-    for number, row in enumerate(spool):
-        if number not in duplicates:
-            yield row
-            continue
-        stays, apart = duplicates[number]
-        if folder is not None:
-            (folder / row.category / row.name).unlink()
-        yield dataclasses.replace(
-            row,
+def _without_duplicates(screened: Sequence[Screened], params: CleanParams) -> list[CleanRow]:
+    """Return the final rows: duplicates are dropped, and the larger photo is kept.
+
+    Of equally large photos the first by category and name is kept.
+    """
+    rows = [result.row for result in screened]
+    if not params.drop_duplicates:
+        return rows
+    fit = [number for number, row in enumerate(rows) if row.decision != DROPPED]
+    found = find_duplicates(
+        [screened[number].hash for number in fit],
+        [screened[number].digest for number in fit],
+        sorted(range(len(fit)), key=lambda i: (-rows[fit[i]].width * rows[fit[i]].height, i)),
+        params.duplicate_distance,
+    )
+    for duplicate, (kept, distance) in found.items():
+        original = rows[fit[kept]]
+        rows[fit[duplicate]] = dataclasses.replace(
+            rows[fit[duplicate]],
             decision=DROPPED,
-            reason=DUPLICATE if apart is None else NEAR_DUPLICATE,
-            detail="same pixels" if apart is None else f"hashes differ in {apart} bits",
-            duplicate_of=stays,
+            reason=DUPLICATE if distance is None else NEAR_DUPLICATE,
+            detail="same pixels" if distance is None else f"hashes differ in {distance} bits",
+            duplicate_of=f"{original.category}/{original.file}",
             name="",
         )
+    return rows
 
 
-def _print_decision(row: CleanRow) -> None:
-    why = ": ".join(part for part in (row.reason, row.detail) if part)
-    if why:
-        stays = f" ({row.duplicate_of} stays)" if row.duplicate_of else ""
-        print(printable(f"{row.decision}  {row.category}/{row.file}  {why}{stays}"))
+def _delete_duplicates(
+    folder: Path, screened: Sequence[Screened], rows: Sequence[CleanRow]
+) -> None:
+    """Delete the photos that were written before they turned out to be duplicates."""
+    for result, row in zip(screened, rows, strict=True):
+        if result.row.name and not row.name:
+            (folder / row.category / result.row.name).unlink()

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from pipeline.dataset import squares
+from pipeline.dataset.tiles import encode_tile, looks_like_tile, make_tile
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.listing import files_in, folders_in
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.parallel import KILLED, map_in_order
-from pipeline.files.progress import ProgressReport
+from pipeline.files.progress import track
 from pipeline.imaging.decode import ANY_PIXELS, ImageError, open_photo, read_bytes
-from pipeline.imaging.formats import plain_png as png
 from pipeline.params import ResizeParams
 
 
 @dataclass(frozen=True)
-class Source:
+class CleanPhoto:
     """A photo to resize."""
 
     path: str
@@ -43,27 +41,21 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
         ColorpipeError: there is no photo, two of a category would get the same name, or ``out``
             holds files that no resize wrote, or overlaps with ``clean``.
     """
-    total, categories = _check(clean)
-    # Photos of one's own in folders look the same by their names. Hardly any is a PNG that is
-    # square and not compressed, as all are here.
+    photos = list_photos(clean)
+    # Photos of the user's own, in folders, have names like these. Hardly any of them is a PNG that
+    # is square and not compressed, as tiles are.
     check_replaceable(
-        out, "--resized", near=[clean], known=_is_resized_name, looks_own=png.is_square_of_ours
+        out, "--resized", near=[clean], known=_is_resized_name, looks_own=looks_like_tile
     )
-    failures: list[Failure] = []
     with new_folder(out) as folder:
-        for category in categories:
+        for category in sorted({photo.category for photo in photos}):
             (folder / category).mkdir()
-        work = functools.partial(resize_file, folder=folder, params=params)
-        lost = functools.partial(_lose, folder=folder)
-        with ProgressReport("Resizing", total) as progress:
-            left = _not_ahead(list_photos(clean), folder, params, progress)
-            for failure in map_in_order(work, left, failed=lost):
-                progress.advance()
-                if failure is not None:
-                    failures.append(failure)
-        if len(failures) == total:
+        work = functools.partial(resize_photo, folder=folder, params=params)
+        failed = functools.partial(_give_up, folder=folder)
+        results = track(map_in_order(work, photos, failed=failed), "Resizing", len(photos))
+        failures = [failure for failure in results if failure is not None]
+        if len(failures) == len(photos):
             raise ColorpipeError(f"No photo in {clean} could be read; first {failures[0]}.")
-    squares.clear()
     return failures
 
 
@@ -71,69 +63,46 @@ def _is_resized_name(file: str) -> bool:
     return file.count("/") == 1 and file.endswith(".png")
 
 
-def list_photos(folder: Path) -> Iterator[Source]:
-    """Yield the files in the folders of ``folder``, sorted; hidden files are passed over."""
-    for category in folders_in(folder):
-        for name in files_in(category):
-            yield Source(f"{category}/{name}", category.name, PurePath(name).stem)
+def list_photos(clean: Path) -> list[CleanPhoto]:
+    """List the photos in the folders of ``clean``, sorted; hidden files are skipped.
 
-
-def _check(clean: Path) -> tuple[int, list[str]]:
-    """Count the photos and name their categories; raise when there are none or two become one."""
+    Raises:
+        ColorpipeError: there are none, or two of a category have the same name.
+    """
     if not clean.is_dir():
         raise ColorpipeError(f"{clean} is not a folder; run clean first, or name another one.")
-    total, categories = 0, list[str]()
+    photos: dict[tuple[str, str], CleanPhoto] = {}
     for category in folders_in(clean):
-        stems = set[str]()
         for name in files_in(category):
-            stem = PurePath(name).stem
-            if stem in stems:
+            photo = CleanPhoto(f"{category}/{name}", category.name, PurePath(name).stem)
+            if photos.setdefault((photo.category, photo.stem), photo) is not photo:
                 raise ColorpipeError(
                     f"{category / name} has the same name as another photo of its category, but for"
                     " the extension; rename one of them."
                 )
-            stems.add(stem)
-        if stems:
-            categories.append(category.name)
-            total += len(stems)
-    if not total:
+    if not photos:
         raise ColorpipeError(
             f"{clean} has no photos in folders; it must hold a folder for each category."
         )
-    return total, categories
+    return list(photos.values())
 
 
-def _not_ahead(
-    sources: Iterable[Source], folder: Path, params: ResizeParams, progress: ProgressReport
-) -> Iterator[Source]:
-    """Move the squares that were made ahead to their places, and yield the other photos.
-
-    Here, for a worker would take longer to be told of a photo than to rename a file.
-    """
-    for source in sources:
-        if squares.take(source.path, params, _target(source, folder)):
-            progress.advance()
-        else:
-            yield source
-
-
-def _target(source: Source, folder: Path) -> str:
-    return f"{folder}/{source.category}/{source.stem}.png"
-
-
-def resize_file(source: Source, folder: Path, params: ResizeParams) -> Failure | None:
-    """Write one photo as ``<folder>/<category>/<stem>.png``; say so if it cannot be read."""
+def resize_photo(photo: CleanPhoto, folder: Path, params: ResizeParams) -> Failure | None:
+    """Write one photo as ``<folder>/<category>/<stem>.png``, or say why it cannot be read."""
     try:
-        # What is too large was dropped by clean, whose limit is the user's.
-        photo = open_photo(read_bytes(source.path), ANY_PIXELS, at_least=params.size)
+        # Clean, whose limit is the user's, has dropped what is too large.
+        opened = open_photo(read_bytes(photo.path), ANY_PIXELS, at_least=params.size, strict=True)
     except ImageError as error:
-        return Failure(source.path, str(error))
-    square = squares.to_square(photo.pixels, params)
-    Path(_target(source, folder)).write_bytes(png.encode(square))
+        return Failure(photo.path, str(error))
+    _target(photo, folder).write_bytes(encode_tile(make_tile(opened.pixels, params)))
     return None
 
 
-def _lose(source: Source, folder: Path) -> Failure:
+def _target(photo: CleanPhoto, folder: Path) -> Path:
+    return folder / photo.category / f"{photo.stem}.png"
+
+
+def _give_up(photo: CleanPhoto, folder: Path) -> Failure:
     """Give up a photo that kills the process which resizes it, with what that may have written."""
-    Path(_target(source, folder)).unlink(missing_ok=True)
-    return Failure(source.path, KILLED)
+    _target(photo, folder).unlink(missing_ok=True)
+    return Failure(photo.path, KILLED)

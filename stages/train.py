@@ -16,8 +16,9 @@ from torch import nn
 import pipeline
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.metric_table import PHOTO_METRICS
+from pipeline.files.memory import keep_freed_memory
 from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
-from pipeline.models.device import choose_dtype, keep_freed_memory
+from pipeline.models.device import choose_dtype
 from pipeline.models.weights import save_generator
 from pipeline.params import TrainParams
 from pipeline.training.checkpoints import Checkpoint, code_digest, run_key

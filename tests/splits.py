@@ -9,7 +9,7 @@ import skimage.data
 from photos import scene
 from PIL import Image
 
-from pipeline.imaging.formats import plain_png as png
+from pipeline.dataset.tiles import encode_tile
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -31,10 +31,10 @@ def make_split(folder: Path, train: int = 8, val: int = 2, test: int = 2, size: 
 
 
 def put(folder: Path, name: str, pixels: np.ndarray) -> None:
-    """Write a photo as resize does."""
+    """Write a tile as resize does."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png.encode(pixels))
+    path.write_bytes(encode_tile(pixels))
 
 
 def fill(resized: Path, category: str, seeds: range) -> None:

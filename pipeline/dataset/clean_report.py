@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.dataset.filters import DROPPED, CleanRow
 from pipeline.dataset.quality import shrink_whole
+from pipeline.files.names import printable
 from pipeline.files.parallel import KILLED
 from pipeline.imaging.contact_sheet import contact_sheet
 from pipeline.imaging.decode import RGB, ImageError, open_photo, read_bytes
@@ -24,76 +26,65 @@ SHEET_CELL = 128
 """Side of a cell of the contact sheet, in pixels."""
 
 
-class Tally:
-    """Passes rows on and counts the decisions; keeps examples of what was dropped."""
-
-    def __init__(self, rows: Iterator[CleanRow]) -> None:
-        self._rows = rows
-        self.decisions: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.examples: dict[str, list[CleanRow]] = defaultdict(list)
-        """By reason: a random choice of rows, of bounded length."""
-        self._random = random.Random(0)
-
-    def __iter__(self) -> Iterator[CleanRow]:
-        for row in self._rows:
-            self.decisions[row.decision] += 1
-            if row.decision == DROPPED:
-                self.reasons[row.reason] += 1
-                self._sample(self.examples[row.reason], row)
-            yield row
-
-    def _sample(self, chosen: list[CleanRow], row: CleanRow) -> None:
-        """Keep each of the rows so far with the same probability (reservoir sampling)."""
-        if len(chosen) < SHEET_COLUMNS:
-            chosen.append(row)
-            return
-        place = self._random.randrange(self.reasons[row.reason])
-        if place < SHEET_COLUMNS:
-            chosen[place] = row
-
-    @property
-    def total(self) -> int:
-        """Files seen."""
-        return self.decisions.total()
-
-    @property
-    def fit(self) -> int:
-        """Files that were not dropped."""
-        return self.total - self.decisions[DROPPED]
-
-    def print(self) -> None:
-        """Print how many files were kept, converted and dropped for which reason."""
-        table = Table("decision", "reason", title="Cleaned")
-        table.add_column("files", justify="right")
-        table.add_column("share", justify="right")
-        for decision, count in self.decisions.most_common():
-            if decision != DROPPED:
-                table.add_row(decision, "", str(count), f"{count / self.total:.1%}")
-        for reason, count in self.reasons.most_common():
-            table.add_row(DROPPED, reason, str(count), f"{count / self.total:.1%}")
-        Console().print(table)
+def print_summary(rows: Sequence[CleanRow]) -> None:
+    """Print how many files were kept, converted and dropped for which reason."""
+    table = Table("decision", "reason", title="Cleaned")
+    table.add_column("files", justify="right")
+    table.add_column("share", justify="right")
+    decisions = Counter(row.decision for row in rows if row.decision != DROPPED)
+    lines = [(decision, "", count) for decision, count in decisions.most_common()]
+    lines += [(DROPPED, reason, count) for reason, count in _reasons(rows).most_common()]
+    for decision, reason, count in lines:
+        table.add_row(decision, reason, str(count), f"{count / len(rows):.1%}")
+    Console().print(table)
 
 
-def dropped_sheet(raw: Path, tally: Tally) -> RGB:
-    """Draw examples of what was dropped, a row a reason; duplicates each before what stays."""
-    rows: list[list[RGB]] = []
+def print_decisions(rows: Iterable[CleanRow]) -> None:
+    """Print a line for every file that is not kept as it is."""
+    for row in rows:
+        why = ": ".join(part for part in (row.reason, row.detail) if part)
+        if why:
+            instead = f" ({row.duplicate_of} is kept)" if row.duplicate_of else ""
+            print(printable(f"{row.decision}  {row.category}/{row.file}  {why}{instead}"))
+
+
+def dropped_sheet(raw: Path, rows: Sequence[CleanRow]) -> Image.Image:
+    """Draw examples of what was dropped, a row a reason; a duplicate beside the photo kept.
+
+    Args:
+        raw: the folder of the raw files.
+        rows: all rows of the cleaning; the same rows give the same examples.
+    """
+    pictures: list[list[RGB]] = []
     labels: list[str] = []
-    for reason, count in tally.reasons.most_common():
-        pictures: list[RGB] = []
-        # What killed a worker would kill this process too.
-        examples = [row for row in tally.examples[reason] if row.detail != KILLED]
-        for row in sorted(examples, key=lambda row: (row.category, row.file)):
-            files = [f"{row.category}/{row.file}", row.duplicate_of]
-            for file in files if row.duplicate_of else files[:1]:
-                # What cannot be opened cannot be shown.
-                with contextlib.suppress(ImageError):
-                    photo = open_photo(read_bytes(raw / file), at_least=SHEET_CELL)
-                    pictures.append(shrink_whole(photo.pixels, SHEET_CELL))
-        if pictures:
-            rows.append(pictures[:SHEET_COLUMNS])
+    for reason, count in _reasons(rows).most_common():
+        examples = [row for row in rows if row.reason == reason]
+        if len(examples) > SHEET_COLUMNS:
+            examples = random.Random(0).sample(examples, SHEET_COLUMNS)
+        examples.sort(key=lambda row: (row.category, row.file))
+        if shown := [picture for row in examples for picture in _pictures(raw, row)]:
+            pictures.append(shown[:SHEET_COLUMNS])
             labels.append(f"{reason} ({count})")
-    if not rows:
-        # The sheet is an out of the chain: there always is one.
-        rows, labels = [[np.full((SHEET_CELL, SHEET_CELL, 3), 255, np.uint8)]], ["nothing to show"]
-    return np.asarray(contact_sheet(rows, labels, cell=SHEET_CELL))
+    if not pictures:
+        # The sheet is an output of the chain, so there always is one.
+        white = np.full((SHEET_CELL, SHEET_CELL, 3), 255, np.uint8)
+        pictures, labels = [[white]], ["nothing to show"]
+    return contact_sheet(pictures, labels, cell=SHEET_CELL)
+
+
+def _reasons(rows: Iterable[CleanRow]) -> Counter[str]:
+    return Counter(row.reason for row in rows if row.decision == DROPPED)
+
+
+def _pictures(raw: Path, row: CleanRow) -> list[RGB]:
+    """The dropped photo, then the one that is kept in its place; none that is unreadable."""
+    # What killed a worker would kill this process too.
+    if row.detail == KILLED:
+        return []
+    files = [f"{row.category}/{row.file}", *([row.duplicate_of] if row.duplicate_of else [])]
+    pictures = []
+    for file in files:
+        with contextlib.suppress(ImageError):
+            photo = open_photo(read_bytes(raw / file), at_least=SHEET_CELL)
+            pictures.append(shrink_whole(photo.pixels, SHEET_CELL))
+    return pictures

@@ -1,16 +1,12 @@
-"""One raw photo: is it fit to learn colors from, and what has to be done to it?"""
+"""One raw photo: is it fit to learn colors from, and what has to be changed in it?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-import numpy as np
-from zlib_ng import zlib_ng
-
-from pipeline.dataset.hashing import perceptual_hash
+from pipeline.dataset.hashing import perceptual_hash, pixel_digest
 from pipeline.dataset.quality import WORKING_SIDE, Measures, gray_of, measure, working_copy
-from pipeline.dataset.squares import Ahead
 from pipeline.imaging.decode import (
     EXTENSIONS,
     SUFFIX_FORMATS,
@@ -38,13 +34,26 @@ GRAY = "gray or tinted"
 BLURRED = "blurred"
 DUPLICATE = "duplicate"
 NEAR_DUPLICATE = "near duplicate"
-"""Reasons for dropping; the first that applies is given."""
+"""Reasons for dropping a photo; the first that applies is given."""
 
 JPEG_QUALITY = 95
 """Of a JPEG that had to be changed; its chroma is then no longer subsampled."""
 
 
 @dataclass(frozen=True)
+class RawFile:
+    """A file to screen, and where its photo goes."""
+
+    path: str
+    category: str
+    file: str
+    """Path inside the category's folder, with slashes."""
+    stem: str
+    """Of the clean photo's name; no other file of the category has the same."""
+    misplaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CleanRow:
     """A row of ``reports/clean.csv``: one raw file, what was measured and what was decided."""
 
@@ -57,7 +66,7 @@ class CleanRow:
     detail: str
     """The measured value beside its threshold, what was changed, or what the decoder said."""
     duplicate_of: str = ""
-    """Of a duplicate: category and name of the raw file that stays in its place."""
+    """Of a duplicate: category and name of the raw file that is kept in its place."""
     name: str = ""
     """File name in ``data/clean/<category>``; empty when dropped."""
     format: str = ""
@@ -74,34 +83,21 @@ class CleanRow:
     flatness: float = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Screened:
-    """What :func:`screen` found out; the hashes are there for a photo that passed."""
+    """What :func:`screen` found out."""
 
     row: CleanRow
-    perceptual: int = 0
-    pixels: int = 0
-    """64 bits of hashes of the pixels: equal for equal ones, and hardly ever for others."""
+    hash: int = 0
+    """:func:`perceptual_hash` of a photo that passed."""
+    digest: bytes = b""
+    """:func:`pixel_digest` of a photo that passed."""
     failed: bool = False
-    """Whether the file could not be read: nothing is known of the photo in it."""
+    """Whether the file could not be read, so that nothing is known of the photo in it."""
 
 
 @dataclass(frozen=True)
-class RawFile:
-    """A file to screen, and where its photo goes."""
-
-    path: str
-    category: str
-    file: str
-    stem: str
-    """Of the clean photo's name; no other file of the category has the same."""
-    number: int
-    """Its place in the listing, from 0."""
-    misplaced: bool = False
-
-
-@dataclass(frozen=True)
-class _Decided:
+class _Decision:
     """The fields of :class:`CleanRow` that say what became of a photo."""
 
     decision: str
@@ -110,47 +106,36 @@ class _Decided:
     name: str = ""
 
 
-def screen(
-    raw: RawFile, folder: Path | None, params: CleanParams, ahead: Ahead | None = None
-) -> Screened:
-    """Decode, measure and judge one raw file, and write its photo if it is fit.
+def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
+    """Decode and measure one raw file, decide on it, and write its photo if it is fit.
 
     Args:
         raw: the file.
         folder: where the clean photo goes, as ``<category>/<name>``; None writes nothing.
         params: the thresholds.
-        ahead: where the photo's square is made ahead; None makes none.
     """
     if raw.misplaced:
         return Screened(CleanRow(raw.category, raw.file, DROPPED, MISPLACED, ""))
     try:
         data = read_bytes(raw.path)
         photo = open_photo(data, params.max_pixels, at_least=WORKING_SIDE, strict=True)
+        small = working_copy(photo.pixels)
+        gray = gray_of(small)
+        measures = measure(small, gray)
+        decision = _reject(photo, measures, params) or _accept(
+            raw, photo, data, folder=folder, max_pixels=params.max_pixels
+        )
     except ImageError as error:
         row = CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error))
         return Screened(row, failed=isinstance(error, AccessError))
-    pixels = photo.pixels
-    small = working_copy(pixels)
-    gray = gray_of(small)
-    measures = measure(small, gray)
     width, height = photo.size
-    if problem := _problem(photo, measures, params):
-        decided = _Decided(DROPPED, *problem)
-    else:
-        try:
-            decided = _accept(raw, photo, data, folder=folder, max_pixels=params.max_pixels)
-        # Whole, to be turned for example, it may need more memory than there is.
-        except ImageError as error:
-            return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, str(error)))
-        if ahead is not None and raw.number < ahead.room and decided.decision == KEPT:
-            ahead.keep(f"{folder}/{raw.category}/{decided.name}", data, photo)
     row = CleanRow(
         raw.category,
         raw.file,
-        decided.decision,
-        decided.reason,
-        decided.detail,
-        name=decided.name,
+        decision.decision,
+        decision.reason,
+        decision.detail,
+        name=decision.name,
         format=photo.format,
         width=width,
         height=height,
@@ -164,70 +149,59 @@ def screen(
         sharpness=round(measures.sharpness, 4),
         flatness=round(measures.flatness, 4),
     )
-    if problem:
+    if decision.decision == DROPPED:
         return Screened(row)
-    perceptual = perceptual_hash(gray)
-    return Screened(row, perceptual, _fingerprint(photo, perceptual))
+    return Screened(row, perceptual_hash(gray), pixel_digest(photo.pixels))
 
 
-def _fingerprint(photo: Photo, perceptual: int) -> int:
-    """Return 64 bits by which photos of the same pixels are known.
-
-    Half of them from the perceptual hash: photos that differ in more than details differ there. The
-    other half is a checksum of every pixel, which one in 2^32 of the photos that look the same will
-    share by chance.
-    """
-    start = zlib_ng.crc32(repr(photo.size).encode())
-    exact = zlib_ng.crc32(np.ascontiguousarray(photo.pixels).data, start)
-    return exact << 32 | (perceptual ^ perceptual >> 32) & 0xFFFFFFFF
-
-
-def _problem(photo: Photo, measures: Measures, params: CleanParams) -> tuple[str, str] | None:
-    """The reason for which a photo is dropped, and the detail; None when it is fit."""
+def _reject(photo: Photo, measures: Measures, params: CleanParams) -> _Decision | None:
+    """Say why a photo is dropped; None when it is fit. A threshold of None is not checked."""
     if photo.frames > 1 and params.animated == "drop":
-        return ANIMATED, f"{photo.frames} frames"
+        return _Decision(DROPPED, ANIMATED, f"{photo.frames} frames")
     p, m = params, measures
     shorter, longer = sorted(photo.size)
     checks = (
-        (p.drop_small, TOO_SMALL, "shorter side", shorter, "under", p.min_side),
-        (p.drop_elongated, ELONGATED, "aspect ratio", longer / shorter, "over", p.max_aspect),
-        (p.drop_dark, TOO_DARK, "highlight", m.highlight, "under", p.min_highlight),
-        (p.drop_light, TOO_LIGHT, "shadow", m.shadow, "over", p.max_shadow),
-        (p.drop_blank, BLANK, "contrast", m.contrast, "under", p.min_contrast),
-        (p.drop_drawings, DRAWING, "flatness", m.flatness, "over", p.max_flatness),
-        (p.drop_gray, GRAY, "chroma spread", m.chroma_spread, "under", p.min_chroma_spread),
-        (p.drop_blurred, BLURRED, "sharpness", m.sharpness, "under", p.min_sharpness),
+        (TOO_SMALL, "shorter side", shorter, "under", p.min_side),
+        (ELONGATED, "aspect ratio", longer / shorter, "over", p.max_aspect),
+        (TOO_DARK, "highlight", m.highlight, "under", p.min_highlight),
+        (TOO_LIGHT, "shadow", m.shadow, "over", p.max_shadow),
+        (BLANK, "contrast", m.contrast, "under", p.min_contrast),
+        (DRAWING, "flatness", m.flatness, "over", p.max_flatness),
+        (GRAY, "chroma spread", m.chroma_spread, "under", p.min_chroma_spread),
+        (BLURRED, "sharpness", m.sharpness, "under", p.min_sharpness),
     )
-    for asked, reason, what, value, side, limit in checks:
-        if asked and (value < limit if side == "under" else value > limit):
-            return reason, f"{what} {value:.4g} is {side} {limit:g}"
+    for reason, what, value, side, limit in checks:
+        if limit is not None and (value < limit if side == "under" else value > limit):
+            return _Decision(DROPPED, reason, f"{what} {value:.4g} is {side} {limit:g}")
     return None
 
 
 def _accept(
     raw: RawFile, photo: Photo, data: bytes, *, folder: Path | None, max_pixels: int
-) -> _Decided:
-    """Write a photo that is fit, as it was found if possible."""
+) -> _Decision:
+    """Write a photo that is fit, as it was found if possible.
+
+    Raises:
+        ImageError: whole, to be turned for example, it needs more memory than there is.
+    """
     changes = list(photo.changes)
     if photo.pages > 1:
         changes.append(f"first of {photo.pages} pages")
     if photo.frames > 1:
         changes.append(f"first of {photo.frames} frames")
-    # What was lossy stays so; what was not, or cannot say so (WebP), becomes PNG.
+    # A lossy format stays lossy; one that is not, or may be either (WebP), becomes PNG.
     format_ = photo.format if not changes or photo.format == "JPEG" else "PNG"
-    extension = EXTENSIONS[format_]
-    name = raw.stem + extension
+    name = raw.stem + EXTENSIONS[format_]
     if folder is not None:
-        target = f"{folder}/{raw.category}/{name}"
+        target = folder / raw.category / name
         if not changes:
-            Path(target).write_bytes(data)
-        else:
+            target.write_bytes(data)
+        elif format_ == "JPEG":
             image = open_photo(data, max_pixels).image
-            if format_ == "JPEG":
-                image.save(target, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-            else:
-                image.save(target, "PNG")
+            image.save(target, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        else:
+            open_photo(data, max_pixels).image.save(target, "PNG")
     decision = CONVERTED if changes else KEPT
     if SUFFIX_FORMATS.get(PurePath(raw.file).suffix.lower()) != photo.format:
-        changes.append(f"in truth {photo.format}")
-    return _Decided(decision, "", "; ".join(changes), name)
+        changes.append(f"content is {photo.format}")
+    return _Decision(decision, "", "; ".join(changes), name)

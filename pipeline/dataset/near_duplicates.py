@@ -1,68 +1,173 @@
-"""Which photos look alike, as they are or mirrored."""
+"""Which photos are the same picture, or nearly, as they are or mirrored.
+
+All hashes are compared with all: 100,000 photos take some seconds, most of which a cleverer search
+would take as well.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipeline.dataset.hashing import Groups, distance, near_across, near_pairs
+import numpy as np
+
+from pipeline.dataset.hashing import distance
+from pipeline.files.parallel import cores
 
 
 @dataclass(frozen=True)
-class Look:
-    """A photo, and what it looks like."""
+class HashedPhoto:
+    """A photo, and the hashes by which it is recognized."""
 
     category: str
     name: str
     hash: int
-    """:func:`perceptual_hash` of the photo, and of its mirror image."""
+    """:func:`~pipeline.dataset.hashing.perceptual_hash` of the photo."""
     mirrored: int
+    """The same of its mirror image."""
 
-    def apart(self, other: int) -> int:
+    def distance_to(self, other: int) -> int:
         """Return in how many bits ``other`` differs from this photo or from its mirror image."""
         return min(distance(self.hash, other), distance(self.mirrored, other))
 
 
-def link_alike(
-    photos: Sequence[Look], known: Collection[int], most: int
-) -> tuple[Groups, dict[int, set[int]]]:
-    """Group the photos that look alike, and find those that look like something known.
+def find_duplicates(
+    hashes: Sequence[int], digests: Sequence[Hashable], order: Sequence[int], most: int | None
+) -> dict[int, tuple[int, int | None]]:
+    """Find the photos of which a duplicate is kept.
+
+    Each photo, in the given order, is kept unless it is a duplicate of one that was kept before. So
+    of a chain a-b-c in which only neighbors are near, a and c are kept.
+
+    Args:
+        hashes: the perceptual hash of each photo.
+        digests: equal for photos with equal pixels.
+        order: the positions of all photos, first those that are kept rather than others.
+        most: the distance up to which two hashes are near duplicates; None finds exact ones only.
+
+    Returns:
+        For the position of each photo that is not kept: the position of its duplicate that is, and
+        the distance of their hashes, None for equal pixels.
+    """
+    found: dict[int, tuple[int, int | None]] = {}
+    if most is None:
+        first: dict[Hashable, int] = {}
+        for i in order:
+            if (kept_one := first.setdefault(digests[i], i)) != i:
+                found[i] = (kept_one, None)
+        return found
+    kept: list[int] = []
+    # Compared with what is kept alone, there may be thousands of copies of one placeholder.
+    hashes_kept = np.empty(len(hashes), np.uint64)
+    for i in order:
+        distances = np.bitwise_count(hashes_kept[: len(kept)] ^ np.uint64(hashes[i]))
+        nearest = int(distances.argmin()) if kept else 0
+        if kept and distances[nearest] <= most:
+            same = digests[i] == digests[kept[nearest]]
+            found[i] = (kept[nearest], None if same else int(distances[nearest]))
+        else:
+            hashes_kept[len(kept)] = hashes[i]
+            kept.append(i)
+    return found
+
+
+class Groups:
+    """Things that belong together because each is linked to another of them (union-find)."""
+
+    def __init__(self) -> None:
+        self._parent: dict[Hashable, Hashable] = {}
+
+    def join(self, one: Hashable, other: Hashable) -> None:
+        """Link two things, and with them all that each is linked to."""
+        self._parent[self.of(one)] = self.of(other)
+
+    def of(self, thing: Hashable) -> Hashable:
+        """Return the representative of the group of ``thing``: the same for all its members."""
+        parent = self._parent.setdefault(thing, thing)
+        while parent != thing:
+            above = self._parent[parent]
+            self._parent[thing] = above
+            thing, parent = parent, above
+        return thing
+
+
+def group_alike(photos: Sequence[HashedPhoto], most: int) -> Groups:
+    """Group the positions of photos that look alike, as they are or mirrored.
 
     Args:
         photos: in any order.
-        known: hashes of other photos.
         most: bits in which the hashes of photos that look alike may differ.
-
-    Returns:
-        Groups of positions in ``photos``; and for each of ``known`` the positions like it.
     """
     groups = Groups()
-    # Of those with the same hash one stands for all: there may be thousands.
-    firsts: dict[int, int] = {}
+    # Of photos with the same hash one is compared for all: there may be thousands.
+    straight: dict[int, int] = {}
     mirrored: dict[int, int] = {}
     for i, photo in enumerate(photos):
-        groups.join(i, firsts.setdefault(photo.hash, i))
+        groups.join(i, straight.setdefault(photo.hash, i))
         groups.join(i, mirrored.setdefault(photo.mirrored, i))
-    near = {hash_: {hash_} for hash_ in known}
-    straight, turned = [*firsts, *near.keys() - firsts.keys()], list(mirrored)
+    hashes, mirrored_hashes = list(straight), list(mirrored)
+    for one, other in near_pairs(hashes, None, most):
+        groups.join(straight[hashes[one]], straight[hashes[other]])
+    for one, other in near_pairs(hashes, mirrored_hashes, most):
+        groups.join(straight[hashes[one]], mirrored[mirrored_hashes[other]])
+    return groups
 
-    def link(one: int, other: int, holders: dict[int, int]) -> None:
-        if one in firsts and other in holders:
-            groups.join(firsts[one], holders[other])
-        if one in near:
-            near[one].add(other)
 
-    for a, b in near_pairs(straight, most):
-        link(straight[a], straight[b], firsts)
-        link(straight[b], straight[a], firsts)
-    for a, b in near_across(straight, turned, most):
-        link(straight[a], turned[b], mirrored)
-    holders: dict[int, list[int]] = defaultdict(list)
-    wanted = set[int]().union(*near.values())
-    for i, photo in enumerate(photos):
-        for hash_ in {photo.hash, photo.mirrored} & wanted:
-            holders[hash_].append(i)
-    return groups, {
-        hash_: {i for value in values for i in holders[value]} for hash_, values in near.items()
-    }
+def photos_like(
+    hashes: Collection[int], photos: Sequence[HashedPhoto], most: int
+) -> dict[int, set[int]]:
+    """Return for each of ``hashes`` the positions of the photos that look like it.
+
+    Args:
+        hashes: of other photos.
+        photos: in any order.
+        most: bits in which the hashes of photos that look alike may differ.
+    """
+    straight = np.array([photo.hash for photo in photos], np.uint64)
+    mirrored = np.array([photo.mirrored for photo in photos], np.uint64)
+    alike = {}
+    for hash_ in hashes:
+        value = np.uint64(hash_)
+        near = np.bitwise_count(straight ^ value) <= most
+        near |= np.bitwise_count(mirrored ^ value) <= most
+        alike[hash_] = set(np.flatnonzero(near).tolist())
+    return alike
+
+
+_ROWS, _COLUMNS = 16, 8192
+"""Hashes compared at a time: about a megabyte of intermediate results, which a core's cache holds.
+"""
+_STRIPES = 256
+"""Stripes of rows whose pairs wait in memory."""
+
+
+def near_pairs(
+    ones: Sequence[int], others: Sequence[int] | None, most: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the positions in ``ones`` and in ``others`` of hashes that differ in ``most`` bits.
+
+    Args:
+        ones: hashes of 64 bits.
+        others: more of them; None pairs ``ones`` with each other, each pair once, (i, j) with
+            i < j.
+        most: bits in which the two of a pair may differ.
+    """
+    rows = np.array(ones, np.uint64)
+    columns = rows if others is None else np.array(others, np.uint64)
+
+    def compare(top: int) -> list[tuple[int, int]]:
+        stripe = rows[top : top + _ROWS, None]
+        pairs: list[tuple[int, int]] = []
+        for left in range(top if others is None else 0, len(columns), _COLUMNS):
+            block = columns[left : left + _COLUMNS]
+            near = np.flatnonzero(np.bitwise_count(stripe ^ block) <= most).tolist()
+            pairs += [(top + at // len(block), left + at % len(block)) for at in near]
+        return pairs if others is not None else [(i, j) for i, j in pairs if i < j]
+
+    stripes = range(0, len(rows), _ROWS)
+    # Threads: numpy lets go of Python's lock while it compares.
+    with ThreadPoolExecutor(cores()) as pool:
+        for start in range(0, len(stripes), _STRIPES):
+            for pairs in pool.map(compare, stripes[start : start + _STRIPES]):
+                yield from pairs

@@ -1,28 +1,25 @@
-"""Who is tested with: exactly so many photos of each category, and always the same ones.
+"""Who is tested with: an exact number of photos of each category, and always the same ones.
 
-Three wishes pull against each other: exactly N photos of each category in the test, every other
-photo in training, and no photo that ever changes sides because others were added. A rule that looks
-at the photos alone cannot grant all three: if the test set may only grow with the photos and must
-keep its size, it is the same set for all collections, the empty one too. Taking the N smallest
-hashes, for example, pushes a photo from the test into training whenever one with a smaller hash
-arrives.
+Three wishes conflict: exactly N photos of each category in the test, every other photo in training,
+and no photo that ever changes sides because others were added. No rule that looks at the photos
+alone can grant all three. Taking the N smallest hashes, for example, pushes a photo from the test
+into training whenever one with a smaller hash arrives.
 
 So the choice is remembered. The first time, photos are ranked by a hash of their name (which in
-this project comes from their content) and the seed; the test set is then written down in a small
-table, the lock, which belongs into version control as ``dvc.lock`` does. What is written there is
-never trained on again: it is in the test as long as the test needs photos, and else left out. New
-photos go to training. Only photos that are removed, or a test that shall be larger, make room for
-others, which are then locked too. Without the table the ranking gives the same result for the same
-photos.
+this project comes from their content) and the seed. The test set is then written to a small table,
+the lock, which belongs into version control as ``dvc.lock`` does. What is in it is never trained on
+again: it is in the test as long as the test needs photos, and otherwise left out. New photos go to
+training. Only photos that are removed, or a test that is to be larger, make room for others, which
+are then locked too. Without the table the ranking gives the same result for the same photos.
 
-The lock only grows, so that what is away for a run, as a file may be or a whole category, is known
-when it comes back. The price is that a category may then have more locked photos than it is to be
-tested with; those that are the first by rank are the test, and the others idle.
+The lock only grows, so that what is missing in one run, a file or a whole category, is known when
+it comes back. The price is that a category may then have more locked photos than test photos; the
+first of them by rank are the test, and the others are left out.
 
-Photos that belong together (near duplicates, or from one page) must not face each other. A group
-goes to the test whole if it fits there; a group of which only a part fits, or to which photos came
-when the test was full, leaves the rest out of both sides. A locked photo that is not there still
-counts: what looks like it stands in for it, and is not trained on.
+Photos that belong together (near duplicates, or from one web page) must not be on both sides. A
+group goes to the test whole if it fits there. If only a part of it fits, or photos of the group
+arrive when the test is full, the rest is left out of both sides. A locked photo that is missing
+still counts: what looks like it stands in for it, and is not trained on.
 """
 
 from __future__ import annotations
@@ -40,7 +37,7 @@ TRAIN, TEST, VAL, LEFT_OUT = "train", "test", "val", "left out"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class GroupedPhoto:
     """A photo to assign."""
 
     category: str
@@ -51,7 +48,7 @@ class Candidate:
 
 
 def assign(
-    photos: Sequence[Candidate],
+    photos: Sequence[GroupedPhoto],
     per_category: int,
     seed: int = 0,
     locked: Collection[tuple[str, str]] = (),
@@ -59,14 +56,14 @@ def assign(
     *,
     barred: Collection[Hashable] = (),
 ) -> list[str]:
-    """Choose a side for each photo; see the module's text for how.
+    """Choose a side for each photo, as the module's text explains.
 
     Args:
         photos: in any order, which does not matter.
-        per_category: photos of each category to test with.
-        seed: draws another order.
+        per_category: test photos of each category.
+        seed: another one draws another order.
         locked: (category, name) of the photos that were tested with before.
-        val_fraction: the part of the groups outside the test that is for validation, by hash.
+        val_fraction: the share of the groups outside the test that is for validation, by hash.
         barred: groups that belong to photos that were tested with, besides those of ``locked``.
 
     Returns:
@@ -110,42 +107,42 @@ def assign(
     sides = [TEST if i in tested else LEFT_OUT for i in range(len(photos))]
     for i in itertools.chain.from_iterable(others):
         sides[i] = TRAIN
-    _validate(photos, others, sides, seed, val_fraction)
+    _take_validation(photos, others, sides, seed, val_fraction)
     _check_training(photos, sides)
     return sides
 
 
-def _validate(
-    photos: Sequence[Candidate],
+def _take_validation(
+    photos: Sequence[GroupedPhoto],
     others: Sequence[Sequence[int]],
     sides: list[str],
     seed: int,
     fraction: float,
 ) -> None:
-    """Send the groups with a hash below ``fraction`` from training to validation, at least one.
+    """Move the groups with a hash below ``fraction``, at least one, from training to validation.
 
     No category loses its last photo to train on.
     """
     ranks = {members[0]: _fraction(f"val/{seed}/{photos[members[0]].name}") for members in others}
     training = Counter(photos[i].category for members in others for i in members)
-    sent = 0
+    moved = 0
     for members in sorted(others, key=lambda members: ranks[members[0]]):
-        if fraction == 0 or (ranks[members[0]] >= fraction and sent):
+        if fraction == 0 or (ranks[members[0]] >= fraction and moved):
             return
         taken = Counter(photos[i].category for i in members)
         if all(count < training[category] for category, count in taken.items()):
             training -= taken
-            sent += 1
+            moved += 1
             for i in members:
                 sides[i] = VAL
 
 
 def _fraction(text: str) -> float:
-    """A number from 0 to 1 that looks drawn at random but depends on ``text`` alone."""
+    """A number from 0 to 1 that looks random but depends on ``text`` alone."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
-def _check_sizes(photos: Sequence[Candidate], per_category: int) -> None:
+def _check_sizes(photos: Sequence[GroupedPhoto], per_category: int) -> None:
     counts = Counter(photo.category for photo in photos)
     short = {category: n for category, n in sorted(counts.items()) if n <= per_category}
     if short:
@@ -153,17 +150,16 @@ def _check_sizes(photos: Sequence[Candidate], per_category: int) -> None:
         raise ColorpipeError(
             f"With split.test_per_category {per_category} every category needs at least"
             f" {per_category + 1} photos, one to train on; {have}. Find more photos, lower"
-            " split.test_per_category, or take these categories out."
+            " split.test_per_category, or remove these categories."
         )
 
 
-def _check_training(photos: Sequence[Candidate], sides: Sequence[str]) -> None:
+def _check_training(photos: Sequence[GroupedPhoto], sides: Sequence[str]) -> None:
     trained = {photo.category for photo, side in zip(photos, sides, strict=True) if side == TRAIN}
     for category in sorted({photo.category for photo in photos} - trained):
         raise ColorpipeError(
             f"No photo of '{category}' is left to train on: all of them were tested with before"
             " (split.lock), are near duplicates of such photos, come from the same pages or went to"
             " validation. Find more photos, or lower split.test_per_category, split.group_distance"
-            " or split.val_fraction, or take rows of photos that are no longer there out of"
-            " split.lock."
+            " or split.val_fraction, or delete rows of photos that no longer exist from split.lock."
         )

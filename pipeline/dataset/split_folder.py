@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.errors import ColorpipeError
+from pipeline.files.listing import files_in
 
 
 def category_of(name: str) -> str:
@@ -40,7 +41,7 @@ def list_pairs(split: Path, part: str) -> list[str]:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        return files_in(folder)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ColorpipeError(
             f"The folder {folder} is missing; run `colorpipe split` first."

@@ -25,6 +25,7 @@ from typing import TypeVar
 import cv2
 
 from pipeline.errors import ColorpipeError
+from pipeline.files.memory import keep_freed_memory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,6 +39,9 @@ left when the others are done."""
 
 AHEAD = 4
 """Chunks handed out in advance for each worker, which bounds the memory that results take."""
+
+KEPT_MEMORY = 1 << 26
+"""Bytes of freed memory that a worker keeps for the next photo."""
 
 KILLED = (
     "the process that handled it was killed, and again when nothing else was under way; either it"
@@ -188,6 +192,7 @@ def become_worker() -> None:
     """Make this process one that works for its parent, ends with it and is silent."""
     # A worker a core is all the parallelism there is to have.
     cv2.setNumThreads(1)
+    keep_freed_memory(KEPT_MEMORY)
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Decoders write there what they make of untrusted files, past Python.

@@ -31,8 +31,7 @@ from pipeline.imaging.errors import (
     ImageError,
     decoding,
 )
-from pipeline.imaging.formats import plain_jpeg
-from pipeline.imaging.formats import plain_png as png
+from pipeline.imaging.formats import strict_jpeg
 from pipeline.imaging.formats.directories import picture_places
 from pipeline.imaging.kinds import BY_PILLOW, BY_SUFFIX, KINDS, SUFFIXES, Kind, sniff
 from pipeline.imaging.orientation import lies_on_its_side, orientation_of, turned_upright
@@ -106,11 +105,6 @@ def open_photo(
             ``max_pixels`` pixels, or memory ran out.
     """
     data = source if isinstance(source, bytes) else read_bytes(source)
-    try:
-        if photo := _open_plain(data, max_pixels, at_least):
-            return photo
-    except MemoryError as error:
-        raise ImageError(OUT_OF_MEMORY) from error
     kind = sniff(data)
     if kind is not None and not kind.pillow:
         return _open_by_codec(data, kind, max_pixels, page)
@@ -127,16 +121,17 @@ def open_photo(
             image.load()
         # Before it is loaded: a TIFF is turned then, and forgets that it was.
         orientation = orientation_of(image)
-        loaded = _checked(data, image) if strict else None
-        if loaded is None:
-            image.load()
-            loaded = image
         kind = BY_PILLOW[str(image.format)]
         frames = int(getattr(image, "n_frames", 1)) if kind.sequence == "frames" else 1
         changes: list[str] = []
         if orientation > 1:
             changes.append("turned upright")
-        pixels = np.asarray(to_srgb(loaded, image.info.get("icc_profile"), changes))
+        profile = image.info.get("icc_profile")
+        pixels = _undamaged_jpeg(data, image) if strict and kind.label == "JPEG" else None
+        if pixels is None or pixels.ndim == 2 or profile:
+            loaded = image if pixels is None else Image.fromarray(pixels)
+            loaded.load()
+            pixels = np.asarray(to_srgb(loaded, profile, changes))
         if image.format == "TIFF":
             size = image.size
         else:
@@ -162,51 +157,24 @@ def _open_by_codec(data: bytes, kind: Kind, max_pixels: int, page: int) -> Photo
     return Photo(upright, kind.label, 1, tuple(changes), size, decoded.pages)
 
 
-def _checked(data: bytes, image: Image.Image) -> Image.Image | None:
-    """Return the pixels of an opened JPEG if it is whole; None if Pillow has to decode it.
+def _undamaged_jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
+    """Decode an opened JPEG to the size that ``image`` has, if nothing in it is damaged.
 
-    What it takes to look for damage is a decode, so that a second one is spared where it can be.
+    Returns:
+        Pixels (H, W, 3) or, of a gray photo, (H, W); None if Pillow has to decode it.
 
     Raises:
         ImageError: it is damaged.
     """
-    if image.format not in {"JPEG", "MPO"}:
-        return None
-    if image.mode in {"RGB", "L"}:
-        found = plain_jpeg.decode_checked(
-            data, "RGB" if image.mode == "RGB" else "GRAY", image.size
-        )
+    if image.mode not in {"RGB", "L"}:
+        found = strict_jpeg.decode(data, "CMYK")
     else:
-        found = plain_jpeg.decode_checked(data, "CMYK")
+        found = strict_jpeg.decode(data, "RGB" if image.mode == "RGB" else "GRAY", image.size)
     if isinstance(found, str):
         raise ImageError(f"damaged ({found})")
     if found is None or image.mode not in {"RGB", "L"} or found.shape[1::-1] != image.size:
         return None
-    return Image.fromarray(found)
-
-
-def _open_plain(data: bytes, max_pixels: int, at_least: int | None) -> Photo | None:
-    """Decode the two kinds of file that are nothing but pixels, as most are, without Pillow."""
-    if (pixels := png.decode(data, max_pixels)) is not None:
-        return Photo(pixels, "PNG", 1, (), (pixels.shape[1], pixels.shape[0]))
-    head = plain_jpeg.read_head(data)
-    if head is None or head.size[0] * head.size[1] > max_pixels:
-        return None
-    pixels = head.decode(at_least)
-    return None if pixels is None else Photo(pixels, "JPEG", 1, (), head.size)
-
-
-def reduced_size(data: bytes, at_least: int) -> tuple[int, int]:
-    """Return width and height at which ``open_photo(data, at_least=...)`` would decode, unturned.
-
-    Raises:
-        ImageError: ``data`` is no image.
-    """
-    if head := plain_jpeg.read_head(data):
-        return head.reduced(at_least)
-    with decoding(), open_image(data, ANY_PIXELS) as image:
-        image.draft(None, (at_least, at_least))
-        return image.width, image.height
+    return found
 
 
 def wide_samples(data: bytes, page: int = 0) -> NDArray[np.uint16] | None:

@@ -13,6 +13,8 @@ from pipeline.imaging.icc import lab_to_srgb, through_profile
 
 def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:
     """Convert any mode to RGB in sRGB, transparency on white; note what was done in ``changes``."""
+    if image.mode == "RGB" and not profile and "transparency" not in image.info:
+        return image
     if image.mode != "RGB":
         changes.append(f"{image.mode} to RGB")
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):

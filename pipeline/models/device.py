@@ -1,4 +1,4 @@
-"""Where and how tensors are computed: device, precision, memory, seeds.
+"""Where and how tensors are computed: device, precision, seeds.
 
 Importing this module costs nothing; torch is imported by the functions.
 """
@@ -6,8 +6,6 @@ Importing this module costs nothing; torch is imported by the functions.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,26 +18,6 @@ if TYPE_CHECKING:
 
 DeviceName = Literal["auto", "cuda", "mps", "cpu"]
 PrecisionName = Literal["auto", "bfloat16", "float32"]
-
-# From glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_KEEP_UP_TO = 2**31 - 1
-
-
-def keep_freed_memory() -> bool:
-    """Tell glibc's allocator to keep freed memory; call it before the first tensor is made.
-
-    A training step frees and takes hundreds of megabytes. By default glibc maps each large block
-    anew and the kernel clears its pages again, which costs more than the arithmetic of a small
-    network. See mallopt(3).
-
-    Returns:
-        Whether the allocator is glibc's and took both settings.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _KEEP_UP_TO))
 
 
 def choose_device(name: DeviceName = "auto") -> torch.device:

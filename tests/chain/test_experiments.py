@@ -62,7 +62,7 @@ def test_every_published_system_has_one() -> None:
 def test_keys_become_options_of_dvc(run: ModuleType) -> None:
     found = run.options(PROJECT / "experiments/dcgan-cifar10.yaml")
     assert '--set-param=scrape.source="cifar10"' in found
-    assert "--set-param=clean.drop_small=false" in found
+    assert "--set-param=clean.min_side=null" in found
     assert "--set-param=++train.options.lambda_l1=10" in found
 
 
@@ -115,7 +115,7 @@ def test_one_is_run_from_photos_to_results(project: Scratch, tmp_path: Path) -> 
     assert stages_run(output) == list(Params.model_fields)
     made = scratch.params()
     assert (made["train"]["recipe"], made["scrape"]["source"]) == ("pix2pix", "landscapes")
-    assert made["clean"]["drop_gray"] is False
+    assert made["clean"]["min_chroma_spread"] is None
     assert len(list(scratch.path("data/colorized").iterdir())) == 2
     assert "# " in scratch.path("params.yaml").read_text()
     assert "p2p" in scratch.dvc("exp", "list")

@@ -6,6 +6,7 @@ from bombs import BOMB, open_or_crash
 from photos import pixels_of, real_photos, scene
 from PIL import Image
 
+from pipeline.dataset.tiles import make_tile
 from pipeline.errors import ColorpipeError
 from pipeline.params import ResizeParams
 from stages.resize import resize
@@ -42,14 +43,39 @@ def test_large_photos_come_out_close_to_a_full_decode(tmp_path: Path) -> None:
 
 
 def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(tmp_path: Path) -> None:
+    sea = tmp_path / "clean/sea"
     put(tmp_path / "clean", "sea/good.png", scene(1))
-    (tmp_path / "clean/sea/bad.png").write_bytes(b"no photo")
+    put(tmp_path / "clean", "sea/cut.jpg", scene(2))
+    whole = (sea / "cut.jpg").read_bytes()
+    (sea / "cut.jpg").write_bytes(whole[: len(whole) * 2 // 3] + b"\xff\xd9")
+    (sea / "bad.png").write_bytes(b"no photo")
     failures = resize(tmp_path / "clean", tmp_path / "out", ResizeParams())
-    assert [failure.what for failure in failures] == [str(tmp_path / "clean/sea/bad.png")]
+    assert [failure.what for failure in failures] == [str(sea / "bad.png"), str(sea / "cut.jpg")]
     assert [path.name for path in (tmp_path / "out/sea").iterdir()] == ["good.png"]
 
 
-def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_files_come_out_on_any_number_of_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: workers)
+    for n in range(40):
+        put(tmp_path / "clean", f"sea/{n:02}.png", scene(n, 48, 60))
+    resize(tmp_path / "clean", tmp_path / "out", ResizeParams(size=32))
+    for n in range(40):
+        expected = make_tile(scene(n, 48, 60), ResizeParams(size=32))
+        assert np.array_equal(pixels_of(tmp_path / f"out/sea/{n:02}.png"), expected)
+
+
+def test_hidden_files_are_skipped(tmp_path: Path) -> None:
+    for name in ("sea/a.png", "sea/@eaDir/a.png", "@eaDir/b.png", "sea/.c.png"):
+        put(tmp_path / "clean", name, scene(1))
+    (tmp_path / "clean/sea/Thumbs.db").touch()
+    assert resize(tmp_path / "clean", tmp_path / "out", ResizeParams()) == []
+    assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["a.png"]
+
+
+def test_a_photo_that_crashes_its_decoder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.resize.open_photo", open_or_crash)

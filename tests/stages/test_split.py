@@ -10,10 +10,10 @@ from PIL import Image
 from splits import fill, put
 
 from pipeline.dataset.manifest import MANIFEST, RawPhoto
+from pipeline.dataset.tiles import encode_tile
 from pipeline.errors import ColorpipeError
 from pipeline.files.csv_tables import write_table
 from pipeline.imaging.decode import read_bytes
-from pipeline.imaging.formats import plain_png as png
 from pipeline.params import SplitParams
 from stages.split import check_pairs, split
 
@@ -54,7 +54,7 @@ def test_the_test_has_exactly_its_number_of_each_category(resized: Path, tmp_pat
     assert len(names(tmp_path / "out", "train_y")) == 25 + 18 - 14
 
 
-def test_adding_photos_moves_none_even_when_outs_are_deleted(resized: Path, tmp_path: Path) -> None:
+def test_adding_photos_moves_none_even_without_old_outputs(resized: Path, tmp_path: Path) -> None:
     out, lock = tmp_path / "out", tmp_path / "split.lock"
     split(resized, out, SplitParams(), lock=lock)
     test, train = names(out, "test_y"), names(out, "train_y")
@@ -151,7 +151,7 @@ def test_names_that_are_too_long_with_their_category_are_cut(resized: Path, tmp_
     assert long in lock.read_text(encoding="utf-8")
 
 
-def test_a_file_that_vanishes_after_it_was_read_is_written_from_memory(
+def test_a_file_that_vanishes_once_it_was_read_is_written(
     resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = resized / "forest/0003.png"
@@ -169,13 +169,14 @@ def test_a_file_that_vanishes_after_it_was_read_is_written_from_memory(
     assert written.read_bytes() == data
 
 
-def test_other_files_than_the_chain_s_are_converted(resized: Path, tmp_path: Path) -> None:
+def test_files_of_other_kinds_are_converted(resized: Path, tmp_path: Path) -> None:
     Image.fromarray(scene(500, 48, 48)).save(resized / "forest/photo.jpg")
     Image.fromarray(scene(501, 48, 48)).convert("RGBA").save(resized / "forest/alpha.png")
     split(resized, tmp_path / "out", SplitParams())
     check_pairs(tmp_path / "out")
     for path in (tmp_path / "out").glob("*_y/*"):
-        assert png.is_rgb(path.read_bytes())
+        with Image.open(path) as image:
+            assert (image.format, image.mode) == ("PNG", "RGB")
 
 
 def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(
@@ -187,7 +188,7 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(
     assert len(names(tmp_path / "out", "test_y")) == 20
 
 
-def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
+def test_a_photo_that_crashes_its_decoder_is_named(
     resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.split.open_photo", open_or_crash)
@@ -201,9 +202,7 @@ def test_a_photo_that_crashes_its_decoder_is_named_and_the_rest_done(
     check_pairs(tmp_path / "out")
 
 
-def test_a_category_with_too_few_is_a_sentence_and_the_last_result_stays(
-    resized: Path, tmp_path: Path
-) -> None:
+def test_a_category_with_too_few_photos_is_a_sentence(resized: Path, tmp_path: Path) -> None:
     out, lock = tmp_path / "out", tmp_path / "split.lock"
     split(resized, out, SplitParams(), lock=lock)
     before = lock.read_bytes()
@@ -212,6 +211,18 @@ def test_a_category_with_too_few_is_a_sentence_and_the_last_result_stays(
         split(resized, out, SplitParams(), lock=lock)
     assert len(names(out, "test_y")) == 20
     assert lock.read_bytes() == before
+
+
+def test_photos_that_links_lead_to_are_not_links_in_the_split(
+    resized: Path, tmp_path: Path
+) -> None:
+    photo = resized / "forest/0003.png"
+    photo.rename(tmp_path / "cached.png")
+    photo.symlink_to(tmp_path / "cached.png")
+    assert split(resized, tmp_path / "out", SplitParams()) == []
+    (written,) = (tmp_path / "out").glob("*_y/forest-0003.png")
+    assert not written.is_symlink()
+    assert written.samefile(tmp_path / "cached.png")
 
 
 def test_broken_pairs_are_found(resized: Path, tmp_path: Path) -> None:
@@ -223,7 +234,7 @@ def test_broken_pairs_are_found(resized: Path, tmp_path: Path) -> None:
     shutil.copyfile(other, one)
     with pytest.raises(ColorpipeError, match="is not the gray version of"):
         check_pairs(out)
-    one.write_bytes(png.encode(scene(0, 48, 48)))
+    one.write_bytes(encode_tile(scene(0, 48, 48)))
     with pytest.raises(ColorpipeError, match="is not gray"):
         check_pairs(out)
     one.write_bytes(kept)

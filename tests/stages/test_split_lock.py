@@ -42,7 +42,7 @@ def chain(tmp_path: Path) -> Chain:
     return Chain(tmp_path)
 
 
-def test_a_copy_under_another_name_takes_the_place_of_a_test_photo(chain: Chain) -> None:
+def test_a_renamed_copy_takes_the_place_of_a_test_photo(chain: Chain) -> None:
     before = chain.split()
     gone = sorted(before["test"])[:3]
     for stem in gone:
@@ -68,7 +68,7 @@ def test_another_seed_does_not_forget_the_test(chain: Chain) -> None:
     assert chain.split() == before
 
 
-def test_a_smaller_test_leaves_the_others_out_and_is_the_same_again(chain: Chain) -> None:
+def test_a_smaller_test_leaves_the_other_test_photos_out(chain: Chain) -> None:
     before = chain.split()
     few = chain.split(test_per_category=5)
     assert few["test"] < before["test"]
@@ -86,7 +86,7 @@ def test_a_larger_test_keeps_the_smaller_one(chain: Chain) -> None:
     assert not many["test"] & (again["train"] | again["val"])
 
 
-def test_a_photo_that_is_missing_for_a_run_and_its_substitute_stay_out_of_training(
+def test_a_missing_photo_and_its_substitute_are_not_trained_on(
     chain: Chain,
 ) -> None:
     before = chain.split()
@@ -102,7 +102,7 @@ def test_a_photo_that_is_missing_for_a_run_and_its_substitute_stay_out_of_traini
     assert not {stem, substitute} & (after["train"] | after["val"])
 
 
-def test_a_photo_that_was_renamed_is_tested_with_rather_than_the_newcomer(chain: Chain) -> None:
+def test_a_renamed_photo_is_tested_with_rather_than_a_new_one(chain: Chain) -> None:
     before = chain.split()
     stem = min(before["test"])
     path = (chain.resized / stem.replace("-", "/")).with_suffix(".png")
@@ -122,9 +122,7 @@ def test_a_lock_without_hashes_keeps_its_test_and_gets_them(chain: Chain) -> Non
     assert chain.lock.read_text().splitlines() == lines
 
 
-def test_a_copy_in_another_category_is_not_trained_on_but_fails_no_category(
-    chain: Chain, tmp_path: Path
-) -> None:
+def test_a_copy_in_another_category_is_not_trained_on(chain: Chain, tmp_path: Path) -> None:
     before = chain.split()
     tested = sorted(int(stem.partition("-")[2]) for stem in before["test"] if "forest" in stem)
     copies = tmp_path / "copies"

@@ -20,7 +20,7 @@ import simplejpeg
 from pipeline.imaging import color
 from pipeline.imaging.decode import Gray, open_photo
 from pipeline.imaging.errors import ImageError
-from pipeline.imaging.formats import exif, photoshop, plain_jpeg, xmp
+from pipeline.imaging.formats import exif, photoshop, strict_jpeg, xmp
 from pipeline.imaging.formats.directories import layout_of, read_directories
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile, resolution
 from pipeline.imaging.gray_photo import GrayPhoto, Tint, as_stored, in_own_space
@@ -194,7 +194,7 @@ def _read_page(file: bytes, space: str, max_pixels: int) -> Page:
         icc = icc_for_colors(metadata.icc)
     else:
         # Colors of other kinds hold no luma: taken as the cleaning takes them, in sRGB and upright.
-        found = plain_jpeg.decode_checked(file, "CMYK" if space in {"CMYK", "YCCK"} else "RGB")
+        found = strict_jpeg.decode(file, "CMYK" if space in {"CMYK", "YCCK"} else "RGB")
         damage = f"damaged ({found})" if isinstance(found, str) else ""
         upright = GrayPhoto(color.luma(open_photo(file, max_pixels).pixels))
         photo = as_stored(upright, turned)
@@ -335,13 +335,13 @@ def decode_luma(file: bytes) -> tuple[Gray, str]:
     Raises:
         ImageError: the file ends early, or libjpeg cannot go on.
     """
-    found = plain_jpeg.zeroed(file)
+    found = strict_jpeg.zeroed(file)
     damage = f"damaged ({found})" if found else ""
     try:
         return np.asarray(simplejpeg.decode_jpeg(file, "GRAY"))[..., 0], damage
     except ValueError as error:
         message = str(error)
-    if plain_jpeg.is_damage(message, file):
+    if strict_jpeg.is_damage(message, file):
         if message.startswith("Premature end"):
             raise ImageError(f"damaged ({message})")
         damage = f"damaged ({message})"

@@ -52,7 +52,7 @@ def test_a_tint_laid_over_gray_is_no_color_however_strong() -> None:
     assert found.chroma_spread < DEFAULTS.min_chroma_spread
 
 
-def test_sharpness_falls_with_blur_and_does_not_depend_on_contrast() -> None:
+def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:
     for path in real_photos(4):
         photo = pixels_of(path)
         values = [measured(photo).sharpness] + [
@@ -84,7 +84,7 @@ def test_drawings_are_flat_and_photos_are_not() -> None:
         assert measured(as_jpeg(np.asarray(sheet))).flatness > DEFAULTS.max_flatness
 
 
-def test_a_clear_sky_is_no_drawing_and_a_white_ground_does_not_count() -> None:
+def test_a_clear_sky_and_a_white_background_are_no_drawings() -> None:
     sky = np.linspace(110, 190, 200)[:, None] + np.random.default_rng(0).normal(0, 0.3, (200, 200))
     blue = np.dstack([sky * 0.5, sky * 0.8, sky]).astype(np.uint8)
     assert measured(blue).flatness < DEFAULTS.max_flatness

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dataset.near_duplicates import Look, link_alike
+from pipeline.dataset.near_duplicates import HashedPhoto, photos_like
 from pipeline.dataset.split_lock import (
     Claims,
     LockRow,
@@ -14,39 +14,39 @@ from pipeline.dataset.split_lock import (
 from pipeline.errors import ColorpipeError
 
 A, B, C = 0x0F0F0F0F0F0F0F0F, 0x3333CCCC3333CCCC, 0x5555AAAA5555AAAA
-NOWHERE = 0xFF00FF00FF00FF00
+NOTHING = 0xFF00FF00FF00FF00
 
 
-def look(name: str, hash_: int, category: str = "sea", mirrored: int = NOWHERE) -> Look:
-    return Look(category, name, hash_, mirrored)
+def photo(name: str, hash_: int, category: str = "sea", mirrored: int = NOTHING) -> HashedPhoto:
+    return HashedPhoto(category, name, hash_, mirrored)
 
 
 def row(name: str, hash_: int, category: str = "sea", seed: int = 0) -> LockRow:
     return LockRow(category, name, seed, f"{hash_:016x}")
 
 
-def claims(rows: list[LockRow], photos: list[Look], most: int = 4) -> Claims:
-    known = [row.look for row in rows if row.look is not None]
-    return find_claims(rows, photos, link_alike(photos, known, most)[1])
+def claims(rows: list[LockRow], photos: list[HashedPhoto], most: int = 4) -> Claims:
+    known = [row.value for row in rows if row.value is not None]
+    return find_claims(rows, photos, photos_like(known, photos, most))
 
 
-def test_a_photo_is_known_by_its_name_and_by_its_look() -> None:
-    photos = [look("a", A), look("larger", B ^ 3), look("c", C)]
+def test_a_photo_is_known_by_its_name_and_by_its_hash() -> None:
+    photos = [photo("a", A), photo("larger", B ^ 3), photo("c", C)]
     assert claims([row("a", A), row("b", B)], photos).locked == {0, 1}
 
 
-def test_a_newcomer_of_a_locked_name_does_not_take_the_place_of_the_photo_renamed() -> None:
-    photos = [look("a", C), look("a_png", A)]
+def test_a_new_photo_of_a_locked_name_does_not_take_its_place() -> None:
+    photos = [photo("a", C), photo("a_png", A)]
     found = claims([row("a", A)], photos)
     assert (found.locked, found.alike) == ({1}, {0, 1})
 
 
-def test_a_photo_that_is_cut_otherwise_is_known_by_its_name() -> None:
-    assert claims([row("a", A)], [look("a", B), look("c", C)]).locked == {0}
+def test_a_photo_that_is_cropped_otherwise_is_known_by_its_name() -> None:
+    assert claims([row("a", A)], [photo("a", B), photo("c", C)]).locked == {0}
 
 
-def test_of_several_copies_one_takes_the_place_and_the_others_are_alike() -> None:
-    photos = [look("near", A ^ 0b111), look("nearer", A ^ 0b1), look("b", B ^ 1)]
+def test_of_several_copies_one_takes_the_place() -> None:
+    photos = [photo("near", A ^ 0b111), photo("nearer", A ^ 0b1), photo("b", B ^ 1)]
     found = claims([row("a", A), row("a_before", A ^ 0b10), row("b", B)], photos)
     assert (found.locked, found.alike) == ({1, 2}, {0, 1, 2})
     found = claims([row("nearer", A), row("b", B)], photos)
@@ -54,35 +54,35 @@ def test_of_several_copies_one_takes_the_place_and_the_others_are_alike() -> Non
 
 
 def test_a_mirrored_copy_is_known() -> None:
-    photos = [look("turned", NOWHERE, mirrored=A ^ 1), look("b", B)]
+    photos = [photo("turned", NOTHING, mirrored=A ^ 1), photo("b", B)]
     assert claims([row("a", A)], photos).locked == {0}
 
 
-def test_what_looks_like_a_missing_photo_of_another_category_is_a_stranger() -> None:
-    rows, photos = [row("a", A, "sky")], [look("x", A), look("b", B)]
+def test_photos_like_a_missing_one_of_another_category() -> None:
+    rows, photos = [row("a", A, "sky")], [photo("x", A), photo("b", B)]
     assert claims(rows, photos) == Claims(frozenset(), frozenset(), frozenset({0}))
-    there = [*photos, look("a", A, "sky")]
+    there = [*photos, photo("a", A, "sky")]
     assert claims(rows, there) == Claims(frozenset({2}), frozenset({0, 2}), frozenset())
 
 
-def test_rows_without_a_hash_are_of_their_name_and_get_the_hash_that_is_seen() -> None:
-    rows, photos = [LockRow("sea", "a", 0), LockRow("sea", "gone", 0)], [look("a", A)]
+def test_rows_without_a_hash_get_that_of_the_photo_of_their_name() -> None:
+    rows, photos = [LockRow("sea", "a", 0), LockRow("sea", "gone", 0)], [photo("a", A)]
     assert claims(rows, photos).locked == {0}
     assert with_tested(rows, photos, [0], 0, 4) == [row("a", A), LockRow("sea", "gone", 0)]
 
 
 def test_rows_are_only_added() -> None:
     rows = [row("gone", C), row("b", B), row("b", B, seed=1), row("x", A, "sky")]
-    photos = [look("b", B ^ 1), look("a", A)]
+    photos = [photo("b", B ^ 1), photo("a", A)]
     assert with_tested(rows, photos, [0, 1], 0, 4) == [row("a", A), *sorted(rows)]
     assert with_tested(rows, photos, [0], 2, 4) == sorted([*rows, row("b", B ^ 1, seed=2)])
 
 
 def test_a_name_that_looks_different_gets_another_row() -> None:
-    assert with_tested([row("a", A)], [look("a", B)], [0], 0, 4) == [row("a", A), row("a", B)]
+    assert with_tested([row("a", A)], [photo("a", B)], [0], 0, 4) == [row("a", A), row("a", B)]
 
 
-def test_what_was_written_is_read_again_and_so_is_a_lock_without_hashes(tmp_path: Path) -> None:
+def test_a_lock_is_read_as_written_and_so_is_one_without_hashes(tmp_path: Path) -> None:
     path = tmp_path / "split.lock"
     assert read_lock(path) == []
     path.write_text("category,name,seed\nsea,a,0\n")
@@ -92,7 +92,7 @@ def test_what_was_written_is_read_again_and_so_is_a_lock_without_hashes(tmp_path
     assert read_lock(path) == [row("a", A)]
 
 
-def test_a_hash_that_is_none_is_a_sentence(tmp_path: Path) -> None:
+def test_a_hash_that_is_not_one_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "split.lock"
     path.write_text("category,name,seed,hash\nsea,a,0,1.2E+15\n")
     with pytest.raises(ColorpipeError, match=r"'1\.2E\+15' as the hash of 'a'"):

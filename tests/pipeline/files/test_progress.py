@@ -12,7 +12,7 @@ from pipeline.files import progress
 from pipeline.files.progress import ProgressReport, track
 
 
-def test_away_from_a_terminal_one_plain_line_says_that_all_is_done(
+def test_without_a_terminal_one_plain_line_reports_the_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with ProgressReport("Cleaning", total=3) as report:

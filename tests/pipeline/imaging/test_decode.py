@@ -16,7 +16,6 @@ from pipeline.imaging.decode import (
     read_bytes,
     reading,
 )
-from pipeline.imaging.formats import plain_png as png
 
 
 def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
@@ -177,7 +176,6 @@ def test_memory_that_runs_out_is_the_photo_s_fault(
     for format_ in ("JPEG", "PNG", "BMP"):
         data = encoded(Image.fromarray(scene(1)), format_)
         with monkeypatch.context() as patch:
-            patch.setattr(images.plain_jpeg, "read_head", fail)
             patch.setattr(images, "to_srgb", fail)
             with pytest.raises(ImageError, match="memory ran out"):
                 open_photo(data)
@@ -222,16 +220,10 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
                 attempt(path)
 
 
-@pytest.mark.parametrize("writer", ["compressed", "stored", "ours"])
-def test_a_png_damaged_within_is_refused(writer: str) -> None:
+@pytest.mark.parametrize("level", [0, 6])
+def test_a_png_damaged_within_is_refused(level: int) -> None:
     pixels = scene(1, 60, 80)
-    data = (
-        png.encode(pixels)
-        if writer == "ours"
-        else encoded(
-            Image.fromarray(pixels), "PNG", compress_level=6 if writer == "compressed" else 0
-        )
-    )
+    data = encoded(Image.fromarray(pixels), "PNG", compress_level=level)
     assert np.array_equal(open_photo(data).pixels, pixels)
     for place in range(len(data) // 3, len(data) - 60, len(data) // 20):
         flipped = data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]

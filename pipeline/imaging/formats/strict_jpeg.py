@@ -1,0 +1,111 @@
+"""Decode JPEG files and notice where they are damaged.
+
+libjpeg decodes a damaged photo to the end, gray from the damage on, and only warns. Pillow does not
+pass its warnings on; simplejpeg raises the first one as an error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+
+def decode(
+    data: bytes, space: Literal["RGB", "GRAY", "CMYK"], size: tuple[int, int] = (1, 1)
+) -> NDArray[np.uint8] | str | None:
+    """Decode a JPEG file as small as libjpeg can without going below ``size`` (width, height).
+
+    Returns:
+        Pixels (H, W) or (H, W, channels); or a sentence's worth on what is damaged; or None for a
+        file with another fault than damaged data, some of which are harmless.
+    """
+    width, height = size
+    try:
+        pixels = simplejpeg.decode_jpeg(data, space, min_height=height, min_width=width)
+    except ValueError as error:
+        return str(error) if is_damage(str(error), data) else zeroed(data) or None
+    if zeros := zeroed(data):
+        return zeros
+    return np.asarray(pixels[..., 0] if space == "GRAY" else pixels, np.uint8)
+
+
+def is_damage(message: str, data: bytes) -> bool:
+    """Whether a message of libjpeg (jerror.h) means that the picture's data are damaged.
+
+    Other messages are errors that libjpeg does not get over, or harmless.
+    """
+    if not message.startswith(("Corrupt JPEG data", "Premature end")) or "ICC" in message:
+        return False
+    found = re.search(r"(\d+) extraneous bytes before marker 0xd9", message)
+    if not found:
+        return True
+    # Some cameras fill up the last block, which takes nothing from the picture. Damage leaves other
+    # bytes over, and many of them.
+    left, end = int(found[1]), data.rfind(b"\xff\xd9")
+    return left > HARMLESS_BYTES and len(set(data[max(0, end - left + 1) : end])) > 1
+
+
+HARMLESS_BYTES = 8
+"""Bytes left over at the end of a picture that are no sign of damage, whatever they are."""
+
+
+def zeroed(data: bytes) -> str:
+    """Say whether the picture's data were overwritten with zeros; return nothing if they were not.
+
+    A disk or a copy that failed leaves zeros, and one of twenty times they happen to be a picture's
+    code. In a scan's data a zero bit after the other is the first code of each Huffman table (T.81,
+    annex C) again and again: a picture's only where that code ends a block, as of a blank wall.
+    """
+    end = data.rfind(b"\xff\xd9")
+    at = data.find(_ZEROS, max(data.find(b"\xff\xda"), 0))
+    while 0 <= at < end:
+        length = len(data) - at - len(data[at:].lstrip(b"\0"))
+        # Some cameras fill up the end.
+        if at + length < end and not _zeros_end_blocks(data, at):
+            return f"Corrupt JPEG data: {length} zero bytes in a row"
+        at = data.find(_ZEROS, at + length)
+    return ""
+
+
+_ZEROS = bytes(32)
+"""More in a row than a picture's code has, but for blank ones."""
+
+
+def _zeros_end_blocks(data: bytes, place: int) -> bool:
+    """Whether the first code of each table for AC says in the scan at ``place`` that blocks end."""
+    first: dict[int, int] = {}
+    is_other = is_in_scan = False
+    at = 2
+    while at + 4 <= place:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at] != 0xFF or marker in {0, 0xFF, *range(0xD0, 0xD8)}:
+            # Within a scan's data, to the next marker that is one.
+            at = data.find(b"\xff", at + 1)
+            if at < 0:
+                break
+            continue
+        table, stop = at + 4, at + 2 + length
+        while marker == _DHT and table + 17 <= stop:
+            count = sum(data[table + 1 : table + 17])
+            if count and data[table] >> 4:
+                first[data[table]] = data[table + 17]
+            table += 17 + count
+        if marker == _SOS:
+            # A scan's head ends with the last coefficient that it holds, 0 for DC alone, and with
+            # the bits: all, or further ones.
+            is_other = data[stop - 2] == 0 or bool(data[stop - 1] >> 4)
+        is_in_scan = stop <= place
+        at = stop
+    # In progressive scans blocks end in runs, of a length that follows.
+    return (
+        is_other
+        or not is_in_scan
+        or any(symbol & 15 == 0 and symbol != 0xF0 for symbol in first.values())
+    )
+
+
+_DHT, _SOS = 0xC4, 0xDA
