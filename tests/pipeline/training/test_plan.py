@@ -74,7 +74,7 @@ def test_the_origin_of_every_value_is_known() -> None:
     assert plan.origins.keys() == plan.recipe.options().keys()
     assert plan.origins["epochs"] == plan.origins["width"] == "given"
     assert plan.origins["learning_rate"] == "preset fine-tune"
-    assert plan.origins["dropout"] == "recipe colorpipe"
+    assert plan.origins["hinted"] == "recipe colorpipe"
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -95,7 +95,7 @@ def test_a_plan_written_down_says_where_values_come_from() -> None:
     found = {line.split()[0]: line.partition("#")[2].strip() for line in lines}
     assert found["batch_size:"] == "given"
     assert found["learning_rate:"] == "preset fine-tune"
-    assert found["dropout:"] == "recipe colorpipe"
+    assert found["hinted:"] == "recipe colorpipe"
     assert "  learning_rate: 1.0e-05 " in as_params_file(plan_of(TrainParams()))
 
 

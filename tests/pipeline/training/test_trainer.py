@@ -146,6 +146,8 @@ def test_it_learns_the_photos(data, tmp_path):
         batch_size=8,
         size=64,
         width=16,
+        encoder="lite1",
+        pretrained_encoder=True,
         adversarial_share=0,
     )
     recipe, cpu = trainer.recipe, torch.device("cpu")
@@ -175,7 +177,7 @@ def test_without_averaging_the_generator_itself_is_returned(data, tmp_path):
 def test_a_loss_that_is_not_a_number_stops_with_where(data, tmp_path):
     trainer = make_trainer(data, Checkpoint("run", tmp_path))
     with torch.no_grad():
-        trainer.generator.head.bias.fill_(float("nan"))
+        trainer.generator.output.bias.fill_(float("nan"))
     with pytest.raises(ColorpipeError, match="'generator' is nan in epoch 1, step 1"):
         trainer.run()
 
@@ -318,9 +320,9 @@ def test_the_average_stays_near_a_start_and_not_near_initial_weights(data, tmp_p
         trainer = make_trainer(
             data, Checkpoint(name, tmp_path), options={"start": start}, ema=0.9, epochs=100
         )
-        before = trainer.average.head.weight.clone()
+        before = trainer.average.output.weight.clone()
         trainer.advance(2)  # The rate rises from nothing: the first step moves no weight.
-        average, generator = (each.head.weight for each in (trainer.average, trainer.generator))
+        average, generator = (each.output.weight for each in (trainer.average, trainer.generator))
         return ((average - before).norm() / (generator - before).norm()).item()
 
     assert kept(trained(data)) == pytest.approx(0.1, rel=0.01)

@@ -63,7 +63,7 @@ def test_the_network_is_computed_in_the_type_asked_for():
     for dtype in (torch.float32, torch.bfloat16):
         seen = set()
         generator = recipe.generator()
-        generator.head.register_forward_hook(lambda module, x, y, seen=seen: seen.add(y.dtype))
+        generator.output.register_forward_hook(lambda module, x, y, seen=seen: seen.add(y.dtype))
         measure(recipe, generator, PHOTOS, torch.device("cpu"), dtype)
         assert seen == {dtype}
 
