@@ -95,7 +95,7 @@ def test_the_record_beside_the_weights_trains_them_again(tmp_path):
     text = record.read_text()
     assert "\n# Weights kept: those of epoch " in text
     assert re.search(r"\n  epochs: 2 +# given\n", text)
-    assert re.search(r"\n    dropout: 0.3 +# recipe colorpipe\n", text)
+    assert re.search(r"\n    hinted: 0.5 +# recipe colorpipe\n", text)
     params = read_params(record, required=True).train
     assert (params.keep, params.device, params.precision) == ("best", "cpu", "float32")
     train(split, tmp_path / "again.safetensors", tmp_path / "again", params)
