@@ -23,7 +23,8 @@ DEEP = np.asarray(GRAY).astype(np.uint16) * 257 - np.asarray(GRAY) // 3
 
 def saved(image: Image.Image, format_: str, **options: object) -> bytes:
     stream = io.BytesIO()
-    image.save(stream, format_, **options)
+    # A copy: an image that was once saved as JPEG is no longer saved as TIFF (Pillow 13).
+    image.copy().save(stream, format_, **options)
     return stream.getvalue()
 
 

@@ -53,13 +53,13 @@ def test_exif_that_is_too_long_for_a_jpeg_loses_the_longest_and_not_all() -> Non
 
 def test_a_scan_with_a_small_copy_of_itself_is_no_document() -> None:
     stream = io.BytesIO()
-    GRAY.save(stream, "TIFF", save_all=True, append_images=[GRAY.resize((100, 75))])
+    GRAY.copy().save(stream, "TIFF", save_all=True, append_images=[GRAY.resize((100, 75))])
     document = bytearray(stream.getvalue())
     assert photo_file.open_file(bytes(document)).count == 2
     small = GRAY.resize((100, 75))
     small.encoderinfo = {"tiffinfo": {254: 1}}
     stream = io.BytesIO()
-    GRAY.save(stream, "TIFF", save_all=True, append_images=[small])
+    GRAY.copy().save(stream, "TIFF", save_all=True, append_images=[small])
     result = opened(colorized(stream.getvalue()))
     assert result.size == GRAY.size
     assert np.array_equal(tones(colorized(stream.getvalue())), np.asarray(GRAY))
