@@ -1,9 +1,9 @@
 """Images per second: training by the engine against a plain loop of the same networks.
 
-The other way is how published code trains: float32, contiguous tensors, the allocator as it is,
-PyTorch's Adam, and a data set that opens, scales and converts each photo anew with Pillow and
-scikit-image. Ours is the engine with its defaults. Both train the same recipe with the same batch
-on the same photos, loading included; each in a process of its own, taking turns.
+The plain way is how published code trains: float32, contiguous tensors, the default allocator,
+PyTorch's Adam, and a data set that opens, scales and converts each photo again in every epoch with
+Pillow and scikit-image. The engine runs with its defaults. Both train the same recipe with the same
+batch on the same photos, loading included, each in a process of its own, in turns.
 
     python benchmarks/training.py                                 pix2pix, 256 px, batch 16
     python benchmarks/training.py --recipe unet --steps 2 --rounds 1
@@ -75,9 +75,12 @@ def alternate(recipe: Recipe, options: argparse.Namespace) -> None:
         print("round  plain/s  engine/s  ratio")
         ratios = []
         for number in range(options.rounds):
-            theirs, ours = (rate(way, split) for way in ("plain", "engine"))
-            ratios.append(ours / theirs)
-            print(f"{number + 1:5}  {theirs:7.2f}  {ours:8.2f}  {ratios[-1]:5.2f}", flush=True)
+            slow, fast = (rate(way, split) for way in ("plain", "engine"))
+            ratios.append(fast / slow)
+            print(
+                f"{number + 1:5}  {slow:7.2f}  {fast:8.2f}  {ratios[-1]:5.2f}",
+                flush=True,
+            )
     print(f"median ratio {statistics.median(ratios):.2f}")
 
 
@@ -128,7 +131,7 @@ class PlainPhotos(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def plain(recipe: Recipe, split: Path, steps: int, device: torch.device) -> float:
-    """The other way; images per second."""
+    """Train the plain way; return images per second."""
     networks = {name: network.to(device) for name, network in recipe.networks().items()}
     optimizers = recipe.optimizers(networks, fused=False)
     settings = recipe.settings
@@ -159,7 +162,7 @@ def plain(recipe: Recipe, split: Path, steps: int, device: torch.device) -> floa
 
 
 def engine(recipe: Recipe, split: Path, steps: int, device: str) -> float:
-    """Our way; images per second."""
+    """Train with the engine; return images per second."""
     keep_freed_memory()
     processes = Processes("cuda" if device == "cuda" else "cpu")
     with tempfile.TemporaryDirectory(prefix="colorpipe-benchmark-") as folder:

@@ -21,7 +21,7 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import READ, find_jobs, format_to_write
 from pipeline.inference.streaming import Existing, Outcome, Settings
-from pipeline.models.resolve import described
+from pipeline.models.resolve import describe_model
 from pipeline.params import ColorizeParams
 
 
@@ -88,7 +88,7 @@ def colorize(
         weights = colorizer.loaded.weights
         if weights is not None:
             recipe = colorizer.loaded.recipe
-            print(f"Colorizing with {described(weights, recipe)}.", file=sys.stderr)
+            print(f"Colorizing with {describe_model(weights, recipe)}.", file=sys.stderr)
         settings = Settings(
             existing,
             format,

@@ -1,10 +1,10 @@
-"""Colorize the test photos and measure how far they are from the truth."""
+"""Colorize the test photos and measure how far they are from the ground truth."""
 
 from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,17 +14,17 @@ from PIL import Image
 
 from pipeline.dataset.split_folder import category_of, list_pairs
 from pipeline.errors import ColorpipeError
+from pipeline.evaluation.gallery import choose_gallery, gallery_sheet
 from pipeline.evaluation.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
 from pipeline.evaluation.metrics import MIN_SIDE
 from pipeline.evaluation.report import FILES, Scorecard
 from pipeline.evaluation.scores import GRAY, GROUND_TRUTH, Scores
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.progress import track
-from pipeline.imaging.contact_sheet import contact_sheet
 from pipeline.imaging.decode import RGB, Gray, ImageError, luma_of, open_photo
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.device import choose_device
-from pipeline.models.resolve import described, find_model
+from pipeline.models.resolve import describe_model, find_model
 from pipeline.params import EvaluateParams
 
 COLORIZED = "colorized"
@@ -37,7 +37,7 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Pair:
-    """A gray photo of the test and its truth, of one size."""
+    """A gray test photo and its ground truth, of one size."""
 
     name: str
     category: str
@@ -60,17 +60,17 @@ def evaluate(
     - ``categories.csv``: the same for each category too, with intervals, for plots;
     - ``comparison.csv``: every result against those before it and gray, with paired intervals;
     - ``photos.csv``: every score of every photo;
-    - ``gallery.png``: ``params.gallery`` photos, gray / colorized / truth.
+    - ``gallery.png``: ``params.gallery`` photos, gray / colorized / ground truth.
 
     Args:
         split: the folder of ``test_x`` and ``test_y``.
         model: the generator's weights, a recipe's name or "pretrained"; several are compared on the
-            same photos. None is what was trained in this folder, or else what ships.
+            same photos. None is what was trained in this folder, or else the pretrained weights.
         reports: the folder to write.
         params: how.
 
     Raises:
-        ColorpipeError: a photo or a model is missing or damaged, Inception cannot be had, or
+        ColorpipeError: a photo or a model is missing or damaged, Inception is not available, or
             ``reports`` holds something else, or overlaps with what is read.
     """
     names = list_pairs(split, "test")
@@ -83,7 +83,7 @@ def evaluate(
     colorizers = {name: Colorizer.load(path, params.device) for name, path in models.items()}
     for name, path in models.items():
         recipe = colorizers[name].predictor.recipe
-        print(f"Evaluating {described(path, recipe)}.", file=sys.stderr)
+        print(f"Evaluating {describe_model(path, recipe)}.", file=sys.stderr)
     networks = {"inception": inception.features} if inception else {}
     scores = Scores([*models, GRAY], networks)
     shown = choose_gallery(names, params.gallery)
@@ -109,7 +109,7 @@ def evaluate(
 
 
 def name_models(paths: Sequence[Path]) -> dict[str, Path]:
-    """Name each model's result: "colorized", or of several the shortest end of the path that tells.
+    """Name each model's result: "colorized", or for several the shortest distinct end of the path.
 
     Raises:
         ColorpipeError: there is no model, or one is given twice.
@@ -126,37 +126,6 @@ def name_models(paths: Sequence[Path]) -> dict[str, Path]:
         if len({*names, GRAY, GROUND_TRUTH}) == len(paths) + 2:
             return dict(zip(names, paths, strict=True))
     return {path.as_posix(): path for path in paths}
-
-
-def choose_gallery(names: Sequence[str], count: int) -> frozenset[str]:
-    """Choose ``count`` photos, of each category the same number as far as they reach.
-
-    The first by name: names come from content, so that the first are drawn as fairly as any.
-    """
-    by_category: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(names):
-        by_category[category_of(name)].append(name)
-    turns = sorted(
-        (turn, category, name)
-        for category, members in by_category.items()
-        for turn, name in enumerate(members)
-    )
-    return frozenset(name for _, _, name in turns[:count])
-
-
-def gallery_sheet(
-    gallery: Mapping[str, Sequence[Sequence[RGB]]], models: Sequence[str]
-) -> Image.Image:
-    """Lay out gray / colorized / truth, a category a row, with a single model two photos a row."""
-    abreast = 2 if len(models) == 1 else 1
-    rows: list[list[RGB]] = []
-    labels: list[str] = []
-    for category, photos in sorted(gallery.items()):
-        for start in range(0, len(photos), abreast):
-            rows.append([picture for photo in photos[start : start + abreast] for picture in photo])
-            labels.append(category)
-    columns = [GRAY, *models, GROUND_TRUTH] * abreast
-    return contact_sheet(rows, labels, columns[: max(map(len, rows))])
 
 
 def _read(split: Path, names: Iterable[str]) -> Iterator[Pair]:

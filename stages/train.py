@@ -43,9 +43,9 @@ class Effort:
 
     epochs: int
     images: int
-    """How many the network has seen, each as often as it came up."""
+    """How many pictures the network was trained on, repetitions counted."""
     seconds: float
-    """Of training, looks at validation photos and checkpoints included."""
+    """Of training, validation and checkpoints included."""
 
 
 def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort:
@@ -138,7 +138,7 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
 
 
 def _check_outputs(split: Path, model: Path, curves: Path) -> None:
-    """Say before training what would be said after it, or not at all."""
+    """Refuse outputs that cannot be written, before training."""
     if model.is_dir():
         raise ColorpipeError(
             f"{model} is a folder, but the weights are to be written there; name a file with"

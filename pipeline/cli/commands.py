@@ -267,12 +267,12 @@ def export(
         # Beside the model it would be a second file of its recipe, and neither the default.
         if half and out is None:
             raise ColorpipeError("--half needs --out, the file for the weights in half precision.")
-        from pipeline.models.resolve import exported, find_model, require_export_name
+        from pipeline.models.resolve import export_of, find_model, require_export_name
 
         if out is not None:
             require_export_name(out, ".safetensors" if half else ".onnx")
         weights = find_model(model, "torch")
-        target = out or exported(weights)
+        target = out or export_of(weights)
         if half:
             from pipeline.models.weights import halve
 

@@ -1,4 +1,4 @@
-"""How sure a mean over photos is: bootstrap intervals, the same draws for everything compared.
+"""How certain a mean over photos is: bootstrap intervals, with the same draws for all columns.
 
 Efron and Tibshirani (1993), "An Introduction to the Bootstrap", chapter 13 (percentile intervals).
 """
@@ -22,7 +22,7 @@ _DRAWS_AT_ONCE = 100
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and the interval that holds it with the confidence asked for."""
+    """A figure with its confidence interval."""
 
     value: float
     low: float
@@ -30,17 +30,17 @@ class Estimate:
 
     @property
     def above_zero(self) -> bool:
-        """Whether the whole interval lies above zero."""
+        """Whether the whole interval is above zero."""
         return self.low > 0
 
     @property
     def below_zero(self) -> bool:
-        """Whether the whole interval lies below zero."""
+        """Whether the whole interval is below zero."""
         return self.high < 0
 
 
 class Bootstrap:
-    """Draws photos with replacement, again and again, and keeps the means of each draw.
+    """Draws photos with replacement, many times, and keeps the means of each draw.
 
     All columns share the draws. So the interval of a difference between two columns is a paired
     one: what makes a photo hard for both cancels out.
@@ -74,8 +74,8 @@ class Bootstrap:
     def estimate(self, statistic: Statistic, confidence: float = 0.95) -> Estimate | None:
         """Return a statistic of the photos' means with its percentile interval.
 
-        None when it is not a number: a ratio to a mean of zero. Draws in which it is none are left
-        out of the interval.
+        None when it is not a number, such as a ratio to a mean of zero. Draws in which it is not a
+        number are left out of the interval.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(statistic(self._observed)[0])

@@ -2,9 +2,9 @@
 
 The file is ``inception-2015-12-05.pt``, a TorchScript translation of TensorFlow's network of that
 name, published with StyleGAN2-ADA (Karras et al. 2020) and used by it and its successors. It takes
-RGB photos of any size, uint8, and scales them to 299 px itself (bilinear, as TensorFlow 1 did), so
-that no scaling of ours comes between. clean-fid scales with an antialiasing filter before, and its
-figures are therefore others.
+RGB photos of any size, uint8, and scales them to 299 px itself (bilinear, as TensorFlow 1 did).
+Nothing is scaled before it. clean-fid scales with an antialiasing filter first, so that its figures
+are not comparable.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e9
 CACHE = Path(".colorpipe/inception")
 
 FEW_PHOTOS = 1000
-"""Below this many photos FID says more about their number than about their colors."""
+"""Of fewer photos FID is mostly bias: it depends on their number more than on their colors."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Inception:
 
 
 def load_inception(path: Path, device: torch.device) -> Inception:
-    """Load the network from a file, and see that it gives features.
+    """Load the network from a file, and check that it gives features.
 
     Raises:
         ColorpipeError: the file is missing, or is not such a network.
@@ -73,7 +73,7 @@ def load_inception(path: Path, device: torch.device) -> Inception:
         module = load(path, map_location=device).eval()
         inception = Inception(module, device, _described(path, digest))
         shape = inception.features([np.zeros((64, 64, 3), np.uint8)]).shape
-    # TorchScript reports whatever it meets in a file, or in a module that takes other arguments,
+    # TorchScript reports what is wrong with a file, or with a module that takes other arguments,
     # as RuntimeError or ValueError.
     except (RuntimeError, ValueError, AttributeError, TypeError) as error:
         raise ColorpipeError(
@@ -91,7 +91,7 @@ def fetch_inception(
     """Return the published file, from ``folder`` when it is there and whole, else fetch it (91 MB).
 
     Raises:
-        ColorpipeError: it could not be had, or is not what was published.
+        ColorpipeError: it cannot be downloaded, or is not the published file.
     """
     pooch.get_logger().setLevel(logging.WARNING)
     try:
@@ -106,7 +106,7 @@ def fetch_inception(
         )
     except (OSError, ValueError) as error:
         # requests' errors are OSErrors; pooch reports a wrong hash as ValueError.
-        reason = "what came is another file" if isinstance(error, ValueError) else _cause(error)
+        reason = "the server sent another file" if isinstance(error, ValueError) else _cause(error)
         raise ColorpipeError(
             f"FID and KID need the Inception network, which could not be fetched from {url}"
             f" ({reason}); put the file anywhere and name it with --inception PATH, or leave out"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.evaluation import metrics
-from pipeline.imaging.color import rgb_to_lab
+from pipeline.evaluation.metric_table import Picture, find_metric
 from pipeline.imaging.decode import RGB
 from pipeline.imaging.orientation import orientation_of, turned_upright
 from pipeline.imaging.srgb import to_srgb
@@ -18,7 +18,7 @@ from pipeline.imaging.srgb import to_srgb
 
 @dataclass(frozen=True)
 class Comparison:
-    """The metrics of a colorized picture, as :mod:`pipeline.evaluation.metrics` defines them."""
+    """Metrics of a colorized picture, of those in :mod:`pipeline.evaluation.metric_table`."""
 
     psnr: float
     """Peak signal-to-noise ratio in dB, up to 58.9; more is better."""
@@ -50,13 +50,13 @@ def compare(
             f"The colorized picture has {result.shape[1]}x{result.shape[0]} px and the ground truth"
             f" {width}x{height} px; pictures to compare have one size."
         )
-    colorfulness = metrics.colorfulness(truth)
-    return Comparison(
-        psnr=metrics.psnr(result, truth),
-        ssim=metrics.ssim(result, truth),
-        ciede2000=metrics.mean_ciede2000(rgb_to_lab(result), rgb_to_lab(truth)),
-        colorfulness_ratio=metrics.colorfulness(result) / colorfulness if colorfulness else None,
-    )
+    pair = Picture(result), Picture(truth)
+    values: dict[str, float | None] = {}
+    for field in fields(Comparison):
+        metric = find_metric(field.name)
+        value = metric.value({name: score(*pair) for name, score in metric.scores.items()})
+        values[metric.name] = value if math.isfinite(value) else None
+    return Comparison(**values)  # type: ignore[arg-type]
 
 
 def _srgb(picture: Image.Image | NDArray[Any]) -> RGB:

@@ -28,8 +28,8 @@ FILES = ("metrics.json", "categories.csv", "comparison.csv", "photos.csv")
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How a result does against a baseline in one metric, on the same photos."""
+class PairedComparison:
+    """A result against a baseline in one metric, on the same photos."""
 
     metric: PhotoMetric
     result: str
@@ -40,7 +40,9 @@ class Comparison:
     """The better of the two, or "" when the photos do not show which it is."""
 
 
-def compare(summary: Summary, metric: PhotoMetric, result: str, baseline: str) -> Comparison:
+def compare_results(
+    summary: Summary, metric: PhotoMetric, result: str, baseline: str
+) -> PairedComparison:
     """Compare two results in one metric.
 
     One is better when the paired interval of the difference of their costs leaves out zero. The
@@ -53,7 +55,7 @@ def compare(summary: Summary, metric: PhotoMetric, result: str, baseline: str) -
     elif cost and cost.low > 0:
         better = baseline
     change = summary.difference(metric, result, baseline)
-    return Comparison(metric, result, baseline, change, better)
+    return PairedComparison(metric, result, baseline, change, better)
 
 
 class Scorecard:
@@ -75,7 +77,7 @@ class Scorecard:
         }
         self.distances = {result: scores.distances(result) for result in scores.results}
         self.comparisons = [
-            compare(self.overall, metric, result, baseline)
+            compare_results(self.overall, metric, result, baseline)
             for result, baseline in _pairs(scores.results)
             for metric in PHOTO_METRICS
         ]

@@ -29,7 +29,7 @@ GRAY = "gray"
 """The result of doing nothing."""
 GROUND_TRUTH = "ground truth"
 
-Network = Callable[[Sequence[RGB]], Features]
+FeatureNetwork = Callable[[Sequence[RGB]], Features]
 """Gives a row of features for each photo; the photos are of one size."""
 
 
@@ -57,7 +57,7 @@ class Scores:
     """
 
     def __init__(
-        self, results: Sequence[str], networks: Mapping[str, Network] | None = None
+        self, results: Sequence[str], networks: Mapping[str, FeatureNetwork] | None = None
     ) -> None:
         self.results = tuple(results)
         self.photos: list[PhotoScores] = []

@@ -113,12 +113,12 @@ of C++."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether memory ran out, on whatever device: libraries raise types of their own."""
+    """Return whether memory ran out, on any device: libraries raise types of their own."""
     return isinstance(error, MemoryError) or any(word in str(error) for word in _OUT_OF_MEMORY)
 
 
 def _cpu_info() -> str:
-    """Return what Linux says about the processors; nothing elsewhere."""
+    """Return Linux's description of the processors; "" elsewhere."""
     try:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -126,7 +126,7 @@ def _cpu_info() -> str:
 
 
 def _bfloat16_gains(cpu_info: str) -> bool:
-    """Tell whether a CPU computes in bfloat16 faster than in float32.
+    """Return whether a CPU computes in bfloat16 faster than in float32.
 
     Having the instructions is not enough. AMD's processors multiply bfloat16 at twice the rate of
     float32, Intel's in their matrix unit (AMX) at many times. Without it, or where a virtual

@@ -1,4 +1,4 @@
-"""The network as an ONNX file, for ONNX Runtime and whatever else reads the format.
+"""The network as an ONNX file, for ONNX Runtime and other programs that read the format.
 
 Needs the extra ``onnx``: ``pip install 'colorpipe[onnx]'``.
 """
@@ -46,8 +46,8 @@ def export_onnx(model: Path, out: Path) -> None:
     say; its output ``ab`` is float32 (N, 2, H, W), CIE a* and b*. N, H and W are free.
 
     Raises:
-        ColorpipeError: ``model`` is missing or not ours, the extra is not installed, or the
-            generator cannot be told in ONNX.
+        ColorpipeError: ``model`` is missing or was not written by this project, the extra is not
+            installed, or the generator cannot be expressed in ONNX.
     """
     with needs_extra("onnx", "The export"):
         import onnx  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The network in ONNX Runtime: the same answers as in PyTorch, which need not be installed.
+"""The network in ONNX Runtime: the same predictions as in PyTorch, which is not needed.
 
 Needs ``onnxruntime``, which the extra ``onnx`` brings.
 """
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ColorpipeError
 from pipeline.imaging.color import Float
-from pipeline.models.resolve import origin_of
+from pipeline.models.resolve import weights_of
 
 KEY = "colorpipe"
-"""The key of the file's metadata under which its working size stands, as JSON."""
+"""The key of the file's metadata with what is needed to use it, as JSON."""
 DIGEST = "weights_sha256"
-"""The key in there of the digest of the weights that were exported; older files have none."""
+"""The key in that JSON of the digest of the weights that were exported; older files have none."""
 INPUT, OUTPUT = "luma", "ab"
 
 
@@ -37,8 +37,8 @@ class OnnxPredictor:
     Several threads may call it at once.
 
     Raises:
-        ColorpipeError: the file is missing, damaged, was not written by this project, or is the
-            export of other weights than those that it lies beside.
+        ColorpipeError: the file is missing, damaged, was not written by this project, or was
+            exported from other weights than those beside it.
     """
 
     batch = 4
@@ -60,7 +60,7 @@ class OnnxPredictor:
             raise ColorpipeError(
                 f"{path} is an ONNX file, but not one that `colorpipe export` wrote."
             ) from error
-        weights = origin_of(path)
+        weights = weights_of(path)
         if digest is not None and weights is not None and digest != digest_of(weights):
             raise ColorpipeError(
                 f"{path} was not exported from {weights} as it is now; export it again with"
@@ -77,7 +77,7 @@ class OnnxPredictor:
             )
         # ONNX Runtime's exceptions have no common base but Exception.
         except Exception as error:
-            raise ColorpipeError(f"{self._path} is no ONNX file, or it is damaged.") from error
+            raise ColorpipeError(f"{self._path} is not an ONNX file, or it is damaged.") from error
 
     @contextlib.contextmanager
     def in_threads(self, number: int) -> Iterator[None]:
@@ -90,7 +90,7 @@ class OnnxPredictor:
             self._session = before
 
     def predict(self, grays: NDArray[np.uint8]) -> Float:
-        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w); sides are multiples of ours."""
+        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w), multiples of ``multiple``."""
         luma = grays[:, None].astype(np.float32) / np.float32(255)
         (ab,) = self._session.run([OUTPUT], {INPUT: luma})
         return np.ascontiguousarray(np.asarray(ab, np.float32).transpose(0, 2, 3, 1))

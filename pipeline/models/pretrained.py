@@ -1,4 +1,4 @@
-"""The weights that ship with colorpipe: where they are, and what they are called.
+"""The pretrained weights, which come with colorpipe: where they are, and what they are called.
 
 Importing this module costs nothing.
 """
@@ -13,12 +13,12 @@ PRETRAINED = "pretrained"
 """The word for these weights, wherever weights are asked for."""
 
 RECIPE = "colorpipe"
-"""The recipe that made them."""
+"""The recipe that they were trained with."""
 
 _FILE = "colorpipe.safetensors"
 
 
-def shipped_weights() -> Path:
+def pretrained_weights() -> Path:
     """Return the file: beside this module when installed, in ``models`` in a checkout.
 
     Raises:

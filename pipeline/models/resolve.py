@@ -1,4 +1,4 @@
-"""Which weights are meant: a file, what was trained here, or what ships with colorpipe."""
+"""Which file is meant where a model is asked for: trained here, pretrained, or any other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import ColorpipeError
-from pipeline.models.pretrained import PRETRAINED, RECIPE, shipped_weights
+from pipeline.models.pretrained import PRETRAINED, RECIPE, pretrained_weights
+from pipeline.recipes import RECIPES
 
 MODELS = Path("models")
 TRAINED = "generator.safetensors"
@@ -22,50 +23,50 @@ def find_model(model: Path | None, runtime: Runtime = "auto", folder: Path = MOD
         model: one of
 
             - None: what was trained last in this project, ``generator.safetensors`` in ``folder``;
-              where there is none, the weights that ship;
-            - ``pretrained``: the weights that ship;
-            - a recipe's name: the one file in ``folder`` that it trained. The weights that ship
-              come after it: they are what ``colorpipe`` means where it trained none;
+              where there is none, the pretrained weights;
+            - ``pretrained``: the weights that come with colorpipe;
+            - a recipe's name: the one file in ``folder`` that was trained with it. The recipe
+              ``colorpipe`` means the pretrained weights where nothing was trained with it;
             - a file.
-        runtime: what computes it; ``onnx`` takes the export of the weights (:func:`exported`).
-        folder: where this project's models lie.
+        runtime: what computes it; ``onnx`` takes the export of the weights (:func:`export_of`).
+        folder: where this project's models are.
 
     Raises:
         ColorpipeError: ``model`` is a recipe's name, and ``folder`` has no file of it, or several;
-            or the weights that ship are meant, and missing.
+            or the pretrained weights are meant, and missing.
     """
     weights = _weights(model, runtime, folder)
-    return exported(weights, folder) if runtime == "onnx" else weights
+    return export_of(weights, folder) if runtime == "onnx" else weights
 
 
-def exported(weights: Path, folder: Path = MODELS) -> Path:
-    """Return where the ONNX file of ``weights`` belongs: beside them.
+def export_of(weights: Path, folder: Path = MODELS) -> Path:
+    """Return the place of the ONNX file of ``weights``: beside them.
 
-    That of the weights that ship belongs into ``folder``: the package may be read-only.
+    That of the pretrained weights is in ``folder``: the package may be read-only.
     """
-    if _is_shipped(weights):
+    if _is_pretrained(weights):
         return (folder / weights.name).with_suffix(".onnx")
     return weights.with_suffix(".onnx")
 
 
-def origin_of(network: Path, folder: Path = MODELS) -> Path | None:
-    """Return the weights of which ``network`` would be the export, or None where they are not.
+def weights_of(export: Path, folder: Path = MODELS) -> Path | None:
+    """Return the weights of which ``export`` is the ONNX file, by its place; None without any.
 
-    It is the way back from :func:`exported`.
+    It is the inverse of :func:`export_of`.
     """
-    beside = network.with_suffix(".safetensors")
+    beside = export.with_suffix(".safetensors")
     if beside.is_file():
         return beside
     try:
-        shipped = shipped_weights()
+        pretrained = pretrained_weights()
     except ColorpipeError:
         return None
-    # Neither has to be there in the same writing: a folder may be given in full.
-    return shipped if exported(shipped, folder).absolute() == network.absolute() else None
+    # One of the two may be given by its absolute path.
+    return pretrained if export_of(pretrained, folder).absolute() == export.absolute() else None
 
 
 def require_export_name(out: Path, suffix: str) -> None:
-    """Refuse a name for an export by which it would not be known again, or is something else's.
+    """Refuse a name for an export by which it would not be recognized as one.
 
     Raises:
         ColorpipeError: ``out`` is a folder, or does not end in ``suffix``.
@@ -78,32 +79,29 @@ def require_export_name(out: Path, suffix: str) -> None:
         raise ColorpipeError(f"This export's file ends in {suffix}, which {out} does not.")
 
 
-def described(weights: Path, recipe: str) -> str:
+def describe_model(weights: Path, recipe: str) -> str:
     """Say which weights these are: "models/generator.safetensors (recipe colorpipe)"."""
-    origin = "the weights that ship with colorpipe, " if _is_shipped(weights) else ""
-    return f"{origin}{weights} (recipe {recipe})"
+    kind = "the pretrained weights " if _is_pretrained(weights) else ""
+    return f"{kind}{weights} (recipe {recipe})"
 
 
 def _weights(model: Path | None, runtime: Runtime, folder: Path) -> Path:
     if model is None:
-        return _trained(runtime, folder) or shipped_weights()
+        return _trained(runtime, folder) or pretrained_weights()
     if model.is_file() or model.suffix:
         return model
     if str(model) == PRETRAINED:
-        return shipped_weights()
-    # torch is imported for it, which ONNX Runtime does without: only a name is worth that.
-    from pipeline.recipes import RECIPES  # noqa: PLC0415
-
+        return pretrained_weights()
     return _of_recipe(str(model), folder) if str(model) in RECIPES else model
 
 
 def _trained(runtime: Runtime, folder: Path) -> Path | None:
-    """What was trained in this project; where photos are only colorized, its export will do."""
+    """What was trained in this project; where photos are only colorized, its export is enough."""
     weights = folder / TRAINED
     if weights.exists():
         return weights
-    network = exported(weights, folder)
-    return network if runtime != "torch" and network.exists() else None
+    export = export_of(weights, folder)
+    return export if runtime != "torch" and export.exists() else None
 
 
 def _of_recipe(name: str, folder: Path) -> Path:
@@ -114,9 +112,9 @@ def _of_recipe(name: str, folder: Path) -> Path:
         try:
             recipe = read_header(path)["recipe"]
         except ColorpipeError:
-            # Somebody else's file: it is not what is looked for.
+            # Not written by this project, so not what is looked for.
             continue
-        if recipe == name and not _is_shipped(path):
+        if recipe == name and not _is_pretrained(path):
             found.append(path)
     if len(found) > 1:
         raise ColorpipeError(
@@ -126,15 +124,15 @@ def _of_recipe(name: str, folder: Path) -> Path:
     if found:
         return found[0]
     if name == RECIPE:
-        return shipped_weights()
+        return pretrained_weights()
     raise ColorpipeError(
         f"No model in {folder} was trained with the recipe '{name}'; train one with"
         f" `colorpipe train --recipe {name}`, or name a file with --model."
     )
 
 
-def _is_shipped(path: Path) -> bool:
+def _is_pretrained(path: Path) -> bool:
     try:
-        return path.samefile(shipped_weights())
+        return path.samefile(pretrained_weights())
     except (OSError, ColorpipeError):
         return False

@@ -58,7 +58,7 @@ class TorchPredictor:
             torch.set_num_threads(before)
 
     def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
-        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w); sides are multiples of ours.
+        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w), multiples of ``multiple``.
 
         ``hints`` (N, h/2, w/2, 3), for a network that takes them, are a*, b* and the confidence in
         them, 0 to 1, where chroma is known.

@@ -1,6 +1,6 @@
-"""The file of a trained generator: safetensors, with what is needed to use it in its header.
+"""Reading and writing a file of weights: safetensors, with what is needed to use it in its header.
 
-Nothing is unpickled: a file from a stranger can be refused, but it cannot run code.
+Nothing is unpickled: untrusted input can be refused, but it cannot run code.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def save_generator(path: Path, module: nn.Module, recipe: Recipe, *, half: bool 
         path: the file.
         module: the generator.
         recipe: what built it.
-        half: whether to store what was learned in float16, at half the bytes; it is float32 again
-            when it is loaded. Batch norm's running statistics stay as they are: a variance may lie
+        half: whether to store trained weights in float16, at half the bytes; they are float32 again
+            when they are loaded. Batch norm's running statistics stay float32: a variance may be
             outside float16's range.
 
     Raises:
@@ -103,7 +103,8 @@ def halve(model: Path, out: Path) -> None:
     """Write the generator in ``model`` to ``out`` in half precision, whole or not at all.
 
     Raises:
-        ColorpipeError: ``model`` is missing or not ours, or a weight is too large for float16.
+        ColorpipeError: ``model`` is missing or was not written by this project, or a weight is too
+            large for float16.
     """
     generator = load_generator(model)
     save_generator(out, generator.module, generator.recipe, half=True)
@@ -115,7 +116,7 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises:
         ColorpipeError: the file is missing, damaged, or was not written by this project.
     """
-    foreign = (
+    unreadable = (
         f"{path} is not a file of colorpipe's weights (safetensors with its header), or it is"
         " damaged."
     )
@@ -128,12 +129,12 @@ def read_header(path: Path) -> dict[str, Any]:
             " with --model."
         ) from error
     except (KeyError, ValueError, OSError, struct.error, safetensors.SafetensorError) as error:
-        raise ColorpipeError(foreign) from error
+        raise ColorpipeError(unreadable) from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ColorpipeError(
             f"{path} was written by another version of colorpipe; train the model again."
         )
     fields = {"recipe": str, "settings": dict, "size": int}
     if not all(isinstance(header.get(key), kind) for key, kind in fields.items()):
-        raise ColorpipeError(foreign)
+        raise ColorpipeError(unreadable)
     return header

@@ -74,7 +74,7 @@ class CycleGAN(Recipe):
     The page's generator gives a and b of a lightness; a color photo is all three. That is what the
     color discriminator sees, what the way back starts from, and what has to be the same after a
     whole cycle. Taken without their lightness, a and b would be a domain of their own, in which no
-    loss says on what a color lies.
+    loss says which color belongs where.
     """
 
     name: ClassVar[str] = "cyclegan"

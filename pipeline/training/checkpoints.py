@@ -1,7 +1,8 @@
-"""Checkpoints: the whole state of a training run, so that a stopped one goes on where it was.
+"""Checkpoints: the whole state of a training run, from which a stopped run resumes.
 
-They lie outside the outs of the chain, in a cache, one folder a run; a run is known by a hash of
-all that its result depends on, the code of training included: under other code it begins anew.
+They are in a cache outside the outs of the chain, one folder a run. The folder is named by a hash
+of everything that the result depends on, the code of training included: after a change of the code
+a run does not resume, but starts over.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Checkpoint:
         The lock ends with its process, however that ends.
 
         Raises:
-            ColorpipeError: another process trains the same, or there is no writing here.
+            ColorpipeError: another process trains the same, or checkpoints cannot be written.
         """
         self._make_folder()
         lock = FileLock(self.path.with_name("lock"))
@@ -83,7 +84,7 @@ class Checkpoint:
 
     @property
     def live(self) -> Path:
-        """The folder for curves that are looked at while the run lasts."""
+        """The folder for curves that can be followed while the run lasts."""
         return self.path.parent / "live"
 
     def sheet(self, epoch: int) -> Path:
@@ -91,11 +92,11 @@ class Checkpoint:
         return self.path.parent / "samples" / f"epoch-{epoch:04}.png"
 
     def sheets(self) -> list[Path]:
-        """Return the sheets that are there, without what a killed process left half-written."""
+        """Return the sheets that exist, without files that a killed process left incomplete."""
         return sorted(self.sheet(0).parent.glob("epoch-*.png"))
 
     def load(self) -> dict[str, Any] | None:
-        """Return what :meth:`save` was given last, or None when there is nothing to go on from.
+        """Return what :meth:`save` was given last, or None when there is nothing to resume from.
 
         Only tensors and plain values are unpickled (``weights_only``).
 
@@ -108,13 +109,11 @@ class Checkpoint:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
         except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, BadZipFile) as error:
             raise ColorpipeError(
-                f"The checkpoint {self.path} is damaged ({error}); delete it to train from the"
-                " beginning."
+                f"The checkpoint {self.path} is damaged ({error}); delete it to start over."
             ) from error
         if not isinstance(state, dict):
             raise ColorpipeError(
-                f"The checkpoint {self.path} is not one of this project's; delete it to train from"
-                " the beginning."
+                f"{self.path} is not a checkpoint of this project; delete it to start over."
             )
         return state
 
@@ -134,14 +133,14 @@ class Checkpoint:
             ) from error
 
     def require(self, size: int) -> None:
-        """Make sure that ``size`` bytes can be written, before work is done that needs it.
+        """Check that ``size`` bytes can be written, before the work that needs them.
 
         Raises:
             ColorpipeError: the disk has less room, or may not be written to.
         """
         self._make_folder()
         free = shutil.disk_usage(self.path.parent).free
-        # While a checkpoint is written, the one before it still is there.
+        # While a checkpoint is written, the previous one still exists.
         if free < 2 * size:
             raise ColorpipeError(
                 f"The checkpoints of this run need {2 * size / 1e9:.1f} GB, but {self.path.parent}"

@@ -1,9 +1,9 @@
 """One training run shared by several processes, which Accelerate or torchrun has launched.
 
-The only module that knows the launcher. Each process computes its part of every batch; gradients
-are averaged before each step, so that all hold the same weights at any time. Networks are not
-wrapped: an adversarial step calls a discriminator several times, with and without gradients, which
-torch's DistributedDataParallel does not allow.
+This is the only module that knows the launcher. Each process computes its part of every batch, and
+gradients are averaged before each step, so that all processes always have the same weights.
+Networks are not wrapped in torch's DistributedDataParallel: it does not allow an adversarial step's
+several calls of a discriminator, with and without gradients.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pipeline.models.device import DeviceName, choose_device
 
 
 class Processes:
-    """The processes of a run: this one's number, and how they agree on numbers.
+    """The processes of a run: the number of this one, and averages over all.
 
     Args:
-        device: the device asked for; of several CUDA devices each process has its own.
+        device: the kind of device; of several CUDA devices each process has its own.
 
     Raises:
-        ColorpipeError: the device is not there.
+        ColorpipeError: the device is not available.
     """
 
     def __init__(self, device: DeviceName = "auto") -> None:
@@ -69,12 +69,12 @@ class Processes:
         return list(gather(tensor[None]))
 
     def check_alike(self, step: int, modules: Iterable[nn.Module]) -> None:
-        """Make sure that all processes are at the same step with the same weights in ``modules``.
+        """Check that all processes are at the same step with the same weights in ``modules``.
 
-        None goes on before all have come here.
+        Each process waits here for all others.
 
         Raises:
-            ColorpipeError: they are not; it is raised in every process.
+            ColorpipeError: they are not. It is raised in every process.
         """
         if self.count == 1:
             return
@@ -93,7 +93,7 @@ class Processes:
             )
 
     def wait(self) -> None:
-        """Wait until every process has come here."""
+        """Wait until every process has called this."""
         self.average([torch.zeros(1, device=self.device)])
 
 

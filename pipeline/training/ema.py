@@ -1,4 +1,4 @@
-"""The average of a network's weights over training, which is steadier than the weights."""
+"""The exponential moving average of a network's weights, which is steadier than the weights."""
 
 from __future__ import annotations
 

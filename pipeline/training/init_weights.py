@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from pipeline.errors import ColorpipeError
-from pipeline.models.pretrained import PRETRAINED, RECIPE, shipped_weights
+from pipeline.models.pretrained import PRETRAINED, RECIPE, pretrained_weights
 from pipeline.models.weights import load_generator
 from pipeline.recipes import get_recipe
 from pipeline.recipes.shared.base import Recipe
@@ -43,7 +43,7 @@ def load_initial_weights(plan: Plan) -> InitialWeights | None:
             f"There are no pretrained weights of the recipe {recipe.name}, only of {RECIPE}; set"
             f" train.init to a file of weights of the recipe {recipe.name}, or to '{SCRATCH}'."
         )
-    path = shipped_weights() if init == PRETRAINED else Path(init)
+    path = pretrained_weights() if init == PRETRAINED else Path(init)
     if not path.is_file():
         raise ColorpipeError(
             f"train.init is '{init}', but there is no such file; give a file of weights,"

@@ -1,6 +1,6 @@
 """Curves that can be followed while training runs, by DVCLive where it is installed.
 
-They are a view on the run: what is kept of them are the tables that the stage writes at its end.
+They are deleted at the end of the run: the tables that the stage writes then have the same values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.training.loss_log import Curve
 class LiveCurves:
     """Logs a run's epochs with DVCLive; without DVCLive nothing happens.
 
-    A context manager: DVCLive is told that the run has ended or stopped when the block does.
+    A context manager: when the block ends, so does DVCLive's record of the run.
 
     Args:
         folder: gets the curves, one TSV each, and ``report.html``, which reloads itself.
@@ -50,8 +50,8 @@ class LiveCurves:
     def update(self, losses: Curve, validation: Curve) -> None:
         """Log the epochs that are not logged so far.
 
-        A run that is resumed is logged anew from its first epoch: what was logged of epochs after
-        the checkpoint, which are trained again, would be there twice.
+        A resumed run is logged again from its first epoch. Otherwise epochs after its checkpoint,
+        which are trained again, would appear twice.
 
         Args:
             losses: a row an epoch, of all epochs so far.

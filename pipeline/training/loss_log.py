@@ -18,10 +18,10 @@ Curve = list[dict[str, float]]
 
 @dataclass
 class LossTable:
-    """Collects losses where they were computed and reads them in one go.
+    """Collects losses on the device that computes them, and reads many at once.
 
-    Reading a number makes the processor wait for the device that computes it, which is why losses
-    stay there until :meth:`read`.
+    Reading a number makes the CPU wait for the device, so that losses stay there until
+    :meth:`read`.
     """
 
     rows: Curve = field(default_factory=list)
@@ -41,16 +41,16 @@ class LossTable:
         )
         return result
 
-    def read(self, processes: Processes, *wishes: bool) -> list[bool]:
-        """Read what was added, averaged over all processes, and agree on ``wishes``.
+    def read(self, processes: Processes, *requests: bool) -> list[bool]:
+        """Read what was added, averaged over all processes, and agree on ``requests``.
 
         Returns:
-            Of each wish, whether any process has it.
+            Of each request, whether any process has it.
 
         Raises:
             ColorpipeError: a loss is not a finite number.
         """
-        asked = torch.tensor([float(wish) for wish in wishes], device=processes.device)
+        asked = torch.tensor([float(request) for request in requests], device=processes.device)
         flat = torch.cat([*(values for _, _, values in self._waiting), asked])
         processes.average([flat])
         numbers: Iterator[float] = iter(flat.tolist())

@@ -107,8 +107,9 @@ def as_params_file(
 
 
 def _line(indent: str, key: str, value: Any, origin: str) -> str:
-    # PyYAML ends a scalar that is a document by itself with a line of dots.
-    written = f"{indent}{key}: {yaml.safe_dump(value).splitlines()[0]}"
+    # On one line; PyYAML adds a line of dots to a document that is a scalar.
+    flow = yaml.safe_dump(value, default_flow_style=True, width=float("inf")).splitlines()[0]
+    written = f"{indent}{key}: {flow}"
     return f"{written:<31} # {origin}" if origin else written
 
 

@@ -1,7 +1,7 @@
 """The training loop: one for all recipes.
 
-Everything random in a step follows from the seed and the step's number, so that a run which was
-stopped and goes on later sees the same batches and drops the same units as one that was not.
+Everything random in a step follows from the seed and the number of the step, so that a run that is
+stopped and resumed sees the same batches and drops the same units as one that is not.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ CHECKPOINT_INTERVAL = 60.0
 """Seconds between two checkpoints."""
 
 RUN_TO_AVERAGE = 10
-"""The averaged generator reaches back over a run's tenth at most: over all of a short run, it would
-end far behind what was learned."""
+"""The averaged generator reaches back over at most this part of a run, a tenth: an average over all
+of a short run would lag far behind the generator."""
 
 READ_EVERY = 10
-"""Steps between two looks at the losses on a device that works ahead of the processor."""
+"""Steps between two readings of the losses on a device that works ahead of the CPU."""
 
 
 class Trainer:
@@ -61,8 +61,8 @@ class Trainer:
         checkpoint: where the run's state is kept.
         best_in: keep the weights that do best in this metric; None keeps the last.
         samples: validation photos that are shown, colorized, after every epoch.
-        start: the generator's weights to start from, looked at as those of epoch 0; None draws
-            them.
+        start: the generator's weights to start from, validated as those of epoch 0; None starts
+            from scratch.
         compiled: whether to compile the networks.
         live: curves to follow the run by.
 
@@ -162,7 +162,7 @@ class Trainer:
         if self.processes.first:
             self.checkpoint.require(self._state_size())
         self._resume()
-        # The first removes the checkpoint of a finished run: not before all others have read it.
+        # The first process removes the checkpoint at the end: by then all others have read it.
         self.processes.check_alike(self.step, self.networks.values())
         settings = self.recipe.settings
         with (
@@ -180,8 +180,8 @@ class Trainer:
             self._log()
             if self.step < self.steps:
                 self._loop(stop, report)
-                # What is made of the run may fail to be written, and is not to cost the run. Where
-                # there is no room for this either, the outputs may have some elsewhere.
+                # The outputs may fail to be written, and that must not cost the run. If there is no
+                # room for this checkpoint either, the outputs may have some elsewhere.
                 with contextlib.suppress(ColorpipeError):
                     self._save()
         result = self._result()
@@ -229,7 +229,7 @@ class Trainer:
                 self._save()
                 raise StoppedError(
                     f"Stopped in epoch {epoch + 1} of {self.recipe.settings.epochs}, and saved;"
-                    " the same command goes on from there."
+                    " the same command resumes from there."
                 )
             if saving:
                 self._save()
@@ -293,7 +293,7 @@ class Trainer:
             if step < first + length:
                 return phase, (step - first) / length
             first += length
-        raise ValueError(f"Step {step} lies behind the last phase, which ends at {first}.")
+        raise ValueError(f"Step {step} is after the last phase, which ends at {first}.")
 
     def _set_rates(self, phase: Phase, share: float) -> None:
         for name, optimizer in self.optimizers.items():
@@ -315,8 +315,8 @@ class Trainer:
     def _result(self) -> nn.Module:
         """Return what training would end with now: the average, with the start's share in it.
 
-        Between the two, nearly all that was learned is there, and less of what was known before is
-        lost (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3).
+        A mean of both keeps nearly everything that was learned, and more of what the start knew
+        (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3).
         """
         share = self.recipe.settings.start_share
         if self.start is None or not share:
@@ -348,7 +348,7 @@ class Trainer:
         self.checkpoint.save(state)
 
     def _own_states(self) -> list[dict[str, dict[str, torch.Tensor]]]:
-        """Return, of every process, the state of what learns nothing: the pools are its own."""
+        """Return the state of networks without weights, such as pools: each process has its own."""
         states: list[dict[str, dict[str, torch.Tensor]]] = [{} for _ in range(self.processes.count)]
         for name, network in self.networks.items():
             if any(True for _ in network.parameters()):
@@ -376,7 +376,7 @@ class Trainer:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ColorpipeError(
                 f"The checkpoint {self.checkpoint.path} is of another version or another recipe;"
-                " delete it to train from the beginning."
+                " delete it to start over."
             ) from error
 
     def _state_size(self) -> int:
@@ -393,7 +393,7 @@ class Trainer:
         settings = self.recipe.settings
         if 0 < self.step < self.steps:
             epoch = self.step // self.sampler.steps_per_epoch + 1
-            print(f"It goes on from epoch {epoch} of {settings.epochs}, where it was stopped.")
+            print(f"Resuming in epoch {epoch} of {settings.epochs}.")
         left = (self.steps - self.step) * settings.batch_size
         return ProgressReport(f"Training {self.recipe.name}", left)
 

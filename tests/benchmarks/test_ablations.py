@@ -160,7 +160,7 @@ def test_a_stopped_variant_resumes_to_the_same_figures(
     stop_in_the_middle(monkeypatch)
     assert not (folder / "out/table.csv").exists()
     assert ablate("recipe") == 0
-    assert "It goes on from epoch 14 of 20" in capsys.readouterr().out
+    assert "Resuming in epoch 14 of 20" in capsys.readouterr().out
     assert figures() == whole
 
 
@@ -172,7 +172,7 @@ def test_a_stopped_variant_starts_over_if_its_code_changed(
     edited.write_text(Path(ablation_variants.__file__).read_text() + "# Another.\n")
     monkeypatch.setattr(ablation_variants, "__file__", str(edited))
     assert ablate("recipe") == 0
-    assert "goes on" not in capsys.readouterr().out
+    assert "Resuming" not in capsys.readouterr().out
 
 
 def stop_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from pipeline.imaging.formats import png
 from pipeline.imaging.kinds import BY_NAME, WRITTEN, sniff
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import find_jobs
-from pipeline.models.pretrained import shipped_weights
+from pipeline.models.pretrained import pretrained_weights
 from pipeline.params import ColorizeParams
 from stages.colorize import colorize
 
@@ -83,9 +83,9 @@ def test_outside_any_project_the_weights_that_ship_color_and_it_is_said(
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     assert colorize(photos / "a.png", tmp_path / "default", None, PARAMS) == []
-    told = "Colorizing with the weights that ship with colorpipe, "
-    assert f"{told}{shipped_weights()} (recipe colorpipe).\n" in capsys.readouterr().err
-    assert colorize(photos / "a.png", tmp_path / "named", shipped_weights(), PARAMS) == []
+    told = "Colorizing with the pretrained weights "
+    assert f"{told}{pretrained_weights()} (recipe colorpipe).\n" in capsys.readouterr().err
+    assert colorize(photos / "a.png", tmp_path / "named", pretrained_weights(), PARAMS) == []
     assert files(tmp_path / "default") == files(tmp_path / "named")
     # In a project what was trained there comes first.
     Path("models").mkdir()

@@ -61,7 +61,7 @@ def table(path):
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
-def test_it_writes_weights_curves_and_samples_and_leaves_no_checkpoint(tmp_path):
+def test_it_writes_weights_curves_and_samples(tmp_path):
     split = make_split(tmp_path / "split")
     run(split, options={**SLIM, "adversarial_share": 0.5})
     model, curves = outs(split)
@@ -125,7 +125,7 @@ def contents(folder):
     }
 
 
-def test_without_validation_photos_their_curve_is_empty_and_the_last_is_kept(tmp_path, capsys):
+def test_without_validation_photos_the_last_weights_are_kept(tmp_path, capsys):
     split = make_split(tmp_path / "split", val=0)
     run(split)
     assert table(outs(split)[1] / "validation.tsv") == []
@@ -162,7 +162,7 @@ def trained(path):
     return path
 
 
-def test_a_start_is_watched_and_kept_where_training_makes_it_worse(tmp_path, capsys):
+def test_a_start_is_kept_if_training_makes_it_worse(tmp_path, capsys):
     split = make_split(tmp_path / "split")
     start = trained(tmp_path / "start.safetensors")
     # At this rate nothing is learned.
@@ -190,9 +190,7 @@ def test_another_start_is_another_run(tmp_path, monkeypatch):
     assert keys[0] == keys[2]
 
 
-def test_a_stopped_run_says_where_it_goes_on_and_begins_anew_under_other_code(
-    tmp_path, monkeypatch, capsys
-):
+def test_a_stopped_run_resumes_unless_the_code_has_changed(tmp_path, monkeypatch, capsys):
     split = make_split(tmp_path / "split")
     step = Trainer._train_step
 
@@ -205,24 +203,24 @@ def test_a_stopped_run_says_where_it_goes_on_and_begins_anew_under_other_code(
         interrupted.setattr(Trainer, "_train_step", stopping)
         with pytest.raises(StoppedError):
             run(split, epochs=3)
-    assert "goes on" not in capsys.readouterr().out
+    assert "Resuming" not in capsys.readouterr().out
     with monkeypatch.context() as edited:
         edited.setattr("stages.train.code_digest", lambda *files: f"another {files}")
         run(split, epochs=3)
-    assert "goes on" not in capsys.readouterr().out
+    assert "Resuming" not in capsys.readouterr().out
     run(split, epochs=3)
     printed = capsys.readouterr().out
-    assert "It goes on from epoch 2 of 3, where it was stopped." in printed
+    assert "Resuming in epoch 2 of 3." in printed
 
 
-def test_a_start_that_does_not_fit_is_said_before_photos_are_read(tmp_path):
+def test_a_start_that_does_not_fit_is_reported_first(tmp_path):
     start = trained(tmp_path / "start.safetensors")
     with pytest.raises(ColorpipeError, match="width 8 there, 4 here"):
         run(tmp_path / "no split", init=str(start), options={"width": 4})
 
 
 @pytest.mark.parametrize("recipe", SMALL)
-def test_every_recipe_trains_and_then_colorizes_photos_of_any_size(tmp_path, recipe):
+def test_every_recipe_trains_and_colorizes_any_size(tmp_path, recipe):
     size = SMALL[recipe].get("size", 32)
     split = make_split(tmp_path / "split", train=4, val=0, test=0, size=size)
     given = {"options": {}, "batch_size": 2, "epochs": 2, **SMALL[recipe]}
@@ -230,9 +228,9 @@ def test_every_recipe_trains_and_then_colorizes_photos_of_any_size(tmp_path, rec
     model, curves = outs(split)
     rows = table(curves / "losses.tsv")
     assert all(float(row["generator"]) > 0 for row in rows)
-    judged = [row["epoch"] for row in table(curves / "discriminator.tsv")]
+    epochs = [row["epoch"] for row in table(curves / "discriminator.tsv")]
     adversarial = {"unet": [], "cgan-pretrained": ["2"], "landscape-rgb": ["1"]}
-    assert judged == adversarial.get(recipe, ["1", "2"])
+    assert epochs == adversarial.get(recipe, ["1", "2"])
     colorizer = Colorizer.load(model, "cpu")
     for height, width in ((45, 70), (90, 33)):
         gray = np.random.default_rng(0).integers(0, 256, (height, width), np.uint8)
@@ -241,7 +239,7 @@ def test_every_recipe_trains_and_then_colorizes_photos_of_any_size(tmp_path, rec
         assert np.array_equal(np.asarray(Image.fromarray(made).convert("L")), gray)
 
 
-def test_mistakes_are_said_before_anything_is_written(tmp_path):
+def test_mistakes_are_reported_before_anything_is_written(tmp_path):
     split = make_split(tmp_path / "split", train=3)
     with pytest.raises(ColorpipeError, match="batch of 4 cannot be drawn from 3"):
         run(split)
@@ -264,7 +262,7 @@ train(Path("split"), Path("models/generator.safetensors"), Path("plots"), TrainP
 """
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_very_same_bytes(tmp_path):
+def test_killed_at_any_moment_it_resumes_to_the_same_bytes(tmp_path):
     make_split(tmp_path / "whole" / "split")
     make_split(tmp_path / "killed" / "split")
     assert start(tmp_path / "whole").wait() == 0
@@ -288,7 +286,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_very_same_bytes(tmp_path):
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
-def test_the_same_run_at_once_is_refused_and_the_first_ends_well(tmp_path):
+def test_the_same_run_at_the_same_time_is_refused(tmp_path):
     make_split(tmp_path / "split")
     first = start(tmp_path)
     while not steps(tmp_path):
@@ -327,7 +325,7 @@ def steps(folder):
     return 0
 
 
-def test_outputs_that_cannot_be_written_are_said_before_training(tmp_path, monkeypatch):
+def test_outputs_that_cannot_be_written_are_reported_first(tmp_path, monkeypatch):
     split = make_split(tmp_path / "split")
     monkeypatch.setattr("stages.train.Trainer", None)
     model, curves = outs(split)

@@ -1,6 +1,6 @@
 """What a recipe is: networks, objective, color space and schedule under one name.
 
-The training loop is one for all; whatever differs between the systems stands in their recipes.
+All recipes share one training loop; what differs between the systems is in their recipes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.params import Section
 
 ColorSpace = Literal["Lab", "RGB"]
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
-"""The network that colorizes, and the name under which the losses of its opponent stand."""
+"""The network that colorizes, and its opponent, as keys of networks, optimizers and losses."""
 
 
 class Settings(Section):
@@ -115,7 +115,7 @@ class Update:
 
 
 class Recipe(ABC):
-    """A system that can be trained, judged and used for colorizing."""
+    """A system that can be trained, evaluated and used for colorizing."""
 
     name: ClassVar[str]
     origin: ClassVar[str]
@@ -160,7 +160,7 @@ class Recipe(ABC):
     @property
     @abstractmethod
     def multiple(self) -> int:
-        """What height and width of the generator's input must be multiples of."""
+        """Height and width of the generator's input are multiples of it."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.models.pretrained import shipped_weights
+from pipeline.models.pretrained import pretrained_weights
 
 DONE, NOTHING_DONE = 0, 2
 
@@ -32,7 +32,7 @@ def test_an_export_names_its_format_and_goes_beside_the_model(
     assert "b.onnx; `colorpipe colorize --model b.onnx` uses it" in capsys.readouterr().out
     assert calls == [
         (Path("models/a.safetensors"), Path("models/a.onnx")),
-        (shipped_weights(), Path("models/colorpipe.onnx")),
+        (pretrained_weights(), Path("models/colorpipe.onnx")),
         (Path("models/generator.safetensors"), Path("b.onnx")),
     ]
 

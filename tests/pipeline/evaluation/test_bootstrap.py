@@ -8,7 +8,7 @@ import pytest
 from pipeline.evaluation.bootstrap import Bootstrap, difference, mean, ratio
 
 
-def test_the_interval_of_a_mean_is_that_of_the_normal_distribution():
+def test_the_interval_of_a_mean_is_nearly_the_normal_one():
     values = np.random.default_rng(1).normal(10, 3, 900)
     found = Bootstrap({"x": values}, resamples=4000).estimate(mean("x"))
     half = 1.96 * values.std() / np.sqrt(900)
@@ -23,7 +23,7 @@ def test_a_higher_confidence_is_a_wider_interval():
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
 
-def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+def test_the_interval_depends_on_the_seed_alone():
     values = np.random.default_rng(2).normal(size=40)
     first, again, other = (Bootstrap({"x": values}, 500, seed) for seed in (7, 7, 8))
     assert first.estimate(mean("x")) == again.estimate(mean("x"))

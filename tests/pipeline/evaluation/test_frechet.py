@@ -25,7 +25,7 @@ def test_frechet_distance_is_what_its_formula_says():
     assert frechet_distance(second, first) == pytest.approx(expected)
 
 
-def test_frechet_distance_of_one_dimension_is_of_means_and_deviations():
+def test_frechet_distance_in_one_dimension():
     first, second = np.array([[0.0], [2.0]]), np.array([[5.0], [11.0]])
     expected = (1 - 8) ** 2 + (np.sqrt(2) - np.sqrt(18)) ** 2
     assert frechet_distance(first, second) == pytest.approx(expected)

@@ -52,7 +52,7 @@ def test_features_are_those_of_the_file(tmp_path):
     assert features[:, :3] == pytest.approx(photos.mean(axis=(1, 2)), rel=1e-5)
 
 
-def test_the_file_is_named_with_its_hash_and_as_not_the_published_one(tmp_path):
+def test_another_file_is_named_as_not_the_published_one(tmp_path):
     path = stand_ins.inception(tmp_path / "mine.pt")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     file = load_inception(path, CPU).file
@@ -87,7 +87,7 @@ def test_the_file_is_fetched_once_and_checked(server, tmp_path):
 
 def test_another_file_in_its_place_is_refused_and_not_kept(server, tmp_path):
     address, _ = server
-    with pytest.raises(ColorpipeError, match="what came is another file"):
+    with pytest.raises(ColorpipeError, match="the server sent another file"):
         fetch_inception(tmp_path, f"{address}/inception-2015-12-05.pt", INCEPTION_SHA256)
     assert list(tmp_path.iterdir()) == []
 

@@ -58,7 +58,7 @@ def test_names_are_unique() -> None:
     assert len(names) == len(set(names))
 
 
-def test_the_best_weights_can_be_chosen_by_every_metric_of_photos() -> None:
+def test_the_best_weights_can_be_chosen_by_every_photo_metric() -> None:
     assert sorted(get_args(MetricName)) == sorted(metric.name for metric in PHOTO_METRICS)
     assert find_metric(TrainParams().metric).name == "balanced"
 
@@ -82,7 +82,7 @@ def test_balanced_weighs_the_difference_by_colorfulness() -> None:
     assert balanced(8.0, 1.2) == pytest.approx(9.6)
 
 
-def test_balanced_prefers_the_vivid_where_ciede2000_prefers_the_timid() -> None:
+def test_balanced_prefers_vivid_colors_to_timid_ones() -> None:
     assert balanced(8.5, 0.5) > balanced(9.0, 0.9)
 
 

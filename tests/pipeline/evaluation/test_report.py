@@ -158,7 +158,7 @@ def test_tables_show_figures_with_intervals_and_verdicts(card, capsys):
     assert "FID" not in printed
 
 
-def test_what_is_not_defined_is_empty_and_not_zero(tmp_path, capsys):
+def test_an_undefined_figure_is_empty_and_not_zero(tmp_path, capsys):
     scores = Scores(["made", GRAY])
     truth = faded(data.coffee()[:48, :48], 0)
     scores.add("a-1.png", "a", truth, {"made": truth, GRAY: truth})

@@ -19,7 +19,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.imaging import color
 from pipeline.imaging.gray_photo import shrink
 from pipeline.inference.colorizer import Colorizer
-from pipeline.models.pretrained import shipped_weights
+from pipeline.models.pretrained import pretrained_weights
 from pipeline.models.torch_predictor import TorchPredictor, fold_batch_norm
 
 PHOTO = skimage.data.astronaut()
@@ -222,7 +222,7 @@ def test_without_a_path_what_was_trained_here_is_loaded_or_else_what_ships(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shipped = Colorizer.load(device="cpu")(GRAY)
-    assert np.array_equal(shipped, Colorizer.load(shipped_weights(), "cpu")(GRAY))
+    assert np.array_equal(shipped, Colorizer.load(pretrained_weights(), "cpu")(GRAY))
     Path("models").mkdir()
     Path("models/generator.safetensors").symlink_to(model)
     trained = Colorizer.load(device="cpu")(GRAY)

@@ -20,7 +20,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.device import DeviceName
 from pipeline.models.export import export_onnx
-from pipeline.models.pretrained import shipped_weights
+from pipeline.models.pretrained import pretrained_weights
 from pipeline.models.weights import load_generator
 
 GRAY = skimage.data.camera()
@@ -34,10 +34,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_results_are_within_a_level_of_torchs(model: Path) -> None:
-    ours = Colorizer.load(model, runtime="onnx", strength=1.5)
-    theirs = Colorizer.load(model, "cpu", strength=1.5)
+    onnx = Colorizer.load(model, runtime="onnx", strength=1.5)
+    torch = Colorizer.load(model, "cpu", strength=1.5)
     for picture in (GRAY, GRAY[:200], GRAY[:, :150]):
-        difference = np.abs(ours(picture).astype(int) - theirs(picture))
+        difference = np.abs(onnx(picture).astype(int) - torch(picture))
         assert difference.max() <= 1
 
 
@@ -93,9 +93,7 @@ def test_an_export_never_leaves_half_a_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_export_of_other_weights_than_those_beside_it_is_refused(
-    model: Path, tmp_path: Path
-) -> None:
+def test_an_export_of_other_weights_is_refused(model: Path, tmp_path: Path) -> None:
     import onnx
 
     network = tmp_path / "generator.onnx"
@@ -113,7 +111,7 @@ def test_an_export_of_other_weights_than_those_beside_it_is_refused(
     Colorizer.load(network)  # written before digests were
 
 
-def test_an_export_of_weights_that_shipped_once_is_refused(
+def test_an_export_of_earlier_pretrained_weights_is_refused(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -122,7 +120,7 @@ def test_an_export_of_weights_that_shipped_once_is_refused(
     network.write_bytes(model.with_suffix(".onnx").read_bytes())
     with pytest.raises(ColorpipeError, match=r"not exported from .*; export it again with"):
         Colorizer.load(Path("pretrained"), runtime="onnx")
-    export_onnx(shipped_weights(), network)
+    export_onnx(pretrained_weights(), network)
     Colorizer.load(Path("pretrained"), runtime="onnx")
 
 
@@ -131,8 +129,8 @@ def test_other_files_are_refused_in_a_sentence(model: Path, tmp_path: Path) -> N
 
     with pytest.raises(ColorpipeError, match="no ONNX model at"):
         Colorizer.load(tmp_path / "none.onnx")
-    (tmp_path / "text.onnx").write_text("not ours")
-    with pytest.raises(ColorpipeError, match="no ONNX file"):
+    (tmp_path / "text.onnx").write_text("not an ONNX file")
+    with pytest.raises(ColorpipeError, match="is not an ONNX file"):
         Colorizer.load(tmp_path / "text.onnx")
     other = onnx.load(model.with_suffix(".onnx"))
     del other.metadata_props[:]

@@ -1,4 +1,4 @@
-"""The weights that ship: in git, in the wheel, and found in both."""
+"""The pretrained weights: in git, in the wheel, and found in both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scratch import PROJECT
 
 from pipeline.errors import ColorpipeError
 from pipeline.models import pretrained
-from pipeline.models.pretrained import RECIPE, shipped_weights
+from pipeline.models.pretrained import RECIPE, pretrained_weights
 from pipeline.models.weights import load_generator
 from pipeline.params import read_params
 from pipeline.training.plan import recipe_of
@@ -35,25 +35,25 @@ def put(path: Path) -> Path:
     return path
 
 
-def test_a_checkout_has_them_beside_the_package_wherever_one_is(
+def test_a_checkout_has_them_beside_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert shipped_weights() == WEIGHTS
+    assert pretrained_weights() == WEIGHTS
 
 
 def test_an_installed_package_has_them_inside(package: Path) -> None:
     outside = put(package.parents[1] / "models/colorpipe.safetensors")
-    assert shipped_weights() == outside
+    assert pretrained_weights() == outside
     inside = put(package / "colorpipe.safetensors")
-    assert shipped_weights() == inside
+    assert pretrained_weights() == inside
 
 
 def test_missing_weights_are_a_sentence_with_what_to_do(package: Path) -> None:
     with pytest.raises(
         ColorpipeError, match=r"missing \(.*colorpipe\.safetensors\); install colorpipe again"
     ):
-        shipped_weights()
+        pretrained_weights()
 
 
 def test_the_wheel_puts_them_where_they_are_looked_for() -> None:
@@ -67,25 +67,25 @@ def test_the_wheel_puts_them_where_they_are_looked_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["colorpipe.safetensors", "colorpipe.yaml", "README.md"])
-def test_git_takes_what_ships_and_leaves_what_is_trained(name: str) -> None:
-    told = subprocess.run(
+def test_git_has_pretrained_weights_and_no_others(name: str) -> None:
+    ignored = subprocess.run(
         ["git", "check-ignore", "--no-index", f"models/{name}", "models/generator.safetensors"],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.split() == ["models/generator.safetensors"]
+    assert ignored.stdout.split() == ["models/generator.safetensors"]
 
 
-def test_they_are_small_and_of_the_recipe_that_they_are_said_to_be() -> None:
+def test_they_are_small_and_of_the_recipe_named() -> None:
     assert WEIGHTS.stat().st_size <= 16_000_000
     generator = load_generator(WEIGHTS)
     assert generator.recipe.name == RECIPE
     assert sum(weight.numel() for weight in generator.module.parameters()) <= 8_000_000
 
 
-def test_their_settings_are_those_of_the_file_of_parameters_beside_them() -> None:
+def test_their_settings_are_those_of_the_parameters_beside_them() -> None:
     params = read_params(PARAMS, required=True).train
     assert params.recipe == RECIPE
     asked = recipe_of(params).options()

@@ -40,7 +40,7 @@ def test_saving_twice_gives_the_same_bytes(saved, tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_half_precision_takes_half_the_bytes_and_loads_as_float32(saved, tmp_path):
+def test_half_precision_halves_the_file_and_loads_as_float32(saved, tmp_path):
     path, module = saved
     with torch.no_grad():
         module.output.bias.fill_(0.1)  # no number of float16's

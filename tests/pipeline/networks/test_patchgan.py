@@ -28,7 +28,7 @@ def test_spectral_norm_keeps_layers_from_amplifying():
     assert abs(float(largest.detach()) - 1) < 0.1
 
 
-def test_with_instance_norm_a_picture_does_not_depend_on_its_batch():
+def test_with_instance_norm_the_batch_does_not_matter():
     torch.manual_seed(0)
     network = PatchGAN(2, width=8, norm="instance").train()
     pictures = torch.randn(2, 2, 64, 64)

@@ -24,7 +24,7 @@ def test_the_layers_are_those_of_pix2pix():
     assert dropped == [True, True, True, False, False, False, False]
 
 
-def test_it_has_as_many_parameters_as_the_authors_with_their_channels():
+def test_it_has_as_many_parameters_as_the_authors_network():
     # 54.414 million: what pytorch-CycleGAN-and-pix2pix prints for unet_256, 3 channels to 3.
     with torch.device("meta"):
         network = SkipUNet(3, 3)
@@ -44,7 +44,7 @@ def test_it_goes_down_to_one_pixel_and_back(halvings):
     assert output.abs().max() <= 1
 
 
-def test_with_instance_norm_a_picture_does_not_depend_on_its_batch():
+def test_with_instance_norm_the_batch_does_not_matter():
     torch.manual_seed(0)
     network = SkipUNet(width=8, halvings=5, norm="instance", dropout=0.0).train()
     pictures = torch.randn(2, 1, 64, 64)

@@ -168,7 +168,7 @@ def test_cyclegans_generators_drop_nothing_as_the_authors_do():
         assert torch.equal(network(given), network(given)), name
 
 
-def test_landscape_rgb_becomes_the_same_without_its_discriminator(photo):
+def test_landscape_rgb_does_not_depend_on_its_discriminator(photo):
     found = []
     for discriminator in (True, False):
         torch.manual_seed(0)
@@ -248,7 +248,7 @@ def test_colorpipe_takes_hints_in_the_colors_that_it_shows(faint):
 
 
 @pytest.mark.parametrize("early", [0.0, 0.5])
-def test_colorpipe_ends_adversarially_and_never_jumps_in_its_rate(early):
+def test_colorpipes_rate_never_jumps_between_phases(early):
     recipe = get_recipe("colorpipe", {"early_share": early})
     *regressions, adversarial = recipe.phases
     names = ["early", "regression"] if early else ["regression"]
@@ -323,14 +323,14 @@ def test_adam_has_the_papers_momentum(name):
         assert optimizer.defaults["betas"] == (0.5, 0.999)
 
 
-def test_what_does_not_exist_is_named_with_what_does():
+def test_an_unknown_recipe_or_setting_is_named_with_the_known():
     with pytest.raises(ColorpipeError, match=r"no recipe 'colorpip'.*landscape-rgb.*'colorpipe'"):
         get_recipe("colorpip")
     with pytest.raises(ColorpipeError, match=r"landscape-rgb: 'ema_' is not a known key"):
         get_recipe("landscape-rgb", {"ema_": 1})
 
 
-def test_a_size_that_the_network_cannot_take_is_refused_with_one_that_it_can():
+def test_a_size_that_does_not_fit_is_refused_with_one_that_does():
     with pytest.raises(ColorpipeError, match=r"multiple of 256.* 200 is not.* 256; or .*halvings"):
         get_recipe("pix2pix", {"size": 200})
     with pytest.raises(ColorpipeError, match=r"multiple of 32 px.*train\.size to 192\.$"):

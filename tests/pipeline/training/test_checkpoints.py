@@ -114,13 +114,13 @@ def test_too_little_space_is_said_before_the_work(tmp_path):
         checkpoint.require(10**18)
 
 
-def test_a_folder_that_cannot_be_made_is_said_before_the_work(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported_first(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ColorpipeError, match="cannot be written to"):
         Checkpoint("abc", tmp_path / "file").require(1)
 
 
-def test_half_written_sheets_of_a_killed_process_are_passed_over(tmp_path):
+def test_incomplete_sheets_of_a_killed_process_are_skipped(tmp_path):
     checkpoint = Checkpoint("abc", tmp_path)
     assert checkpoint.sheets() == []
     for path in (checkpoint.sheet(2), checkpoint.sheet(1)):
@@ -130,7 +130,7 @@ def test_half_written_sheets_of_a_killed_process_are_passed_over(tmp_path):
     assert checkpoint.sheets() == [checkpoint.sheet(1), checkpoint.sheet(2)]
 
 
-def test_a_run_that_is_held_is_refused_to_others_until_the_end(tmp_path):
+def test_a_run_that_is_held_is_refused_to_others(tmp_path):
     with Checkpoint("abc", tmp_path).held():
         with (
             pytest.raises(ColorpipeError, match=r"Another process .* holds .*lock; let it end"),

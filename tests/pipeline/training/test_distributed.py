@@ -112,7 +112,7 @@ def test_two_processes_see_the_photos_that_one_sees(one_and_two):
     assert [a + b for a, b in zip(first, second, strict=True)] == alone
 
 
-def test_losses_and_weights_are_those_of_one_with_the_same_batch(one_and_two):
+def test_losses_and_weights_are_those_of_one_process(one_and_two):
     one, two, _ = one_and_two
     # The generator's: the discriminator has batch norm, whose statistics are each part's own.
     for alone, shared in zip(losses(one), losses(two), strict=True):
@@ -136,7 +136,7 @@ def test_the_first_process_alone_writes_and_speaks(one_and_two):
     assert not list((two / ".colorpipe/training").iterdir())
 
 
-def test_two_processes_go_on_with_the_pool_that_each_had(tmp_path):
+def test_two_processes_resume_with_the_pool_that_each_had(tmp_path):
     run(tmp_path / "whole", 2, CYCLEGAN)
     run(tmp_path / "parts", 2, CYCLEGAN, stop=2)
     assert not (tmp_path / "parts/out").exists()
@@ -145,7 +145,7 @@ def test_two_processes_go_on_with_the_pool_that_each_had(tmp_path):
     assert parts.read_bytes() == whole.read_bytes()
 
 
-def test_processes_that_do_not_find_the_same_checkpoint_do_not_go_on(tmp_path):
+def test_processes_with_different_checkpoints_do_not_resume(tmp_path):
     folder = tmp_path / "machines"
     for rank in (0, 1):
         (folder / f"node-{rank}").mkdir(parents=True)
@@ -158,7 +158,7 @@ def test_processes_that_do_not_find_the_same_checkpoint_do_not_go_on(tmp_path):
         assert "do not hold the same weights (after 0 and 3 steps of training); start all" in said
 
 
-def test_a_single_process_agrees_with_itself_and_imports_no_launcher():
+def test_a_single_process_imports_no_launcher():
     code = (
         "import sys, torch; from pipeline.training.distributed import Processes;"
         " p = Processes('cpu'); t = torch.ones(2); p.average([t]); p.wait();"
@@ -168,7 +168,7 @@ def test_a_single_process_agrees_with_itself_and_imports_no_launcher():
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "WORLD_SIZE": "1"})
 
 
-def test_a_device_that_is_not_there_is_said():
+def test_a_missing_device_is_reported():
     absent = "cuda" if not torch.cuda.is_available() else "mps"
     with pytest.raises(ColorpipeError, match=f"'{absent}' is not available"):
         Processes(absent)

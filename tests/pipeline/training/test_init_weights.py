@@ -10,7 +10,7 @@ import stand_ins
 import torch
 
 from pipeline.errors import ColorpipeError
-from pipeline.models.pretrained import shipped_weights
+from pipeline.models.pretrained import pretrained_weights
 from pipeline.models.weights import load_generator, save_generator
 from pipeline.params import TrainParams
 from pipeline.recipes import get_recipe
@@ -32,8 +32,8 @@ def saved(path: Path, name: str, **settings: Any) -> str:
 def test_colorpipe_starts_from_pretrained_weights() -> None:
     found = start()
     assert found is not None
-    assert found.path == shipped_weights()
-    expected = load_generator(shipped_weights()).module.state_dict()
+    assert found.path == pretrained_weights()
+    expected = load_generator(pretrained_weights()).module.state_dict()
     assert found.tensors.keys() == expected.keys()
     assert all(torch.equal(value, found.tensors[name]) for name, value in expected.items())
     again = start(init="pretrained")

@@ -99,6 +99,13 @@ def test_a_plan_written_down_says_where_values_come_from() -> None:
     assert "  learning_rate: 1.0e-05 " in as_params_file(plan_of(TrainParams()))
 
 
+def test_a_mapping_is_written_on_its_line() -> None:
+    draw = {f"category {number}": 0.5 for number in range(30)}
+    written = as_params_file(plan_of(TrainParams(options={"draw": draw})))
+    read = validate(Params, yaml.safe_load(written), "it").train
+    assert read.options["draw"] == draw
+
+
 def test_every_recipe_is_described() -> None:
     rows = describe_recipes()
     assert [row["recipe"] for row in rows] == list(RECIPES)

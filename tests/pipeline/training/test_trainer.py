@@ -61,13 +61,13 @@ def stop_after(trainer, monkeypatch, steps):
     monkeypatch.setattr(trainer, "_loop", lambda _, report: original(stop, report))
 
 
-def test_a_batch_of_one_that_leaves_nothing_to_normalize_is_refused(data, tmp_path):
+def test_a_batch_of_one_that_cannot_be_normalized_is_refused(data, tmp_path):
     trainer = make_trainer(data, Checkpoint("one", tmp_path), batch_size=1)
     with pytest.raises(ColorpipeError, match=r"set train\.batch_size to 2 or more"):
         trainer.run()
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_others(data, tmp_path):
+def test_the_weights_follow_from_the_seed(data, tmp_path):
     runs = [
         weights(make_trainer(data, Checkpoint(str(i), tmp_path), seed).run())
         for i, seed in enumerate((0, 0, 1))
@@ -77,12 +77,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(data, tmp_path)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 5])
-def test_a_stopped_run_goes_on_to_the_very_same_weights(data, tmp_path, monkeypatch, steps):
+def test_a_stopped_run_resumes_to_the_same_weights(data, tmp_path, monkeypatch, steps):
     whole = make_trainer(data, Checkpoint("whole", tmp_path))
     expected = weights(whole.run())
     stopped = make_trainer(data, Checkpoint("parts", tmp_path))
     stop_after(stopped, monkeypatch, steps)
-    with pytest.raises(StoppedError, match="goes on from there"):
+    with pytest.raises(StoppedError, match="resumes from there"):
         stopped.run()
     torch.manual_seed(99)
     resumed = make_trainer(data, Checkpoint("parts", tmp_path))
@@ -107,7 +107,7 @@ class Second(Processes):
 
 
 @pytest.mark.parametrize("change", [(1, 0), (0, 1)], ids=["step", "weights"])
-def test_processes_with_another_step_or_other_weights_do_not_start(data, tmp_path, change):
+def test_processes_in_different_states_do_not_start(data, tmp_path, change):
     processes = Second(lambda own: own + torch.tensor(change))
     trainer = make_trainer(data, Checkpoint("run", tmp_path), options={"processes": processes})
     with pytest.raises(ColorpipeError, match=r"not hold the same weights .* one folder that they"):
@@ -115,7 +115,7 @@ def test_processes_with_another_step_or_other_weights_do_not_start(data, tmp_pat
     assert trainer.step == 0
 
 
-def test_the_checkpoint_of_a_finished_run_stays_until_every_process_has_read_it(data, tmp_path):
+def test_a_checkpoint_stays_until_every_process_has_read_it(data, tmp_path):
     checkpoint = Checkpoint("run", tmp_path)
     make_trainer(data, checkpoint).run()
     there = []
@@ -209,7 +209,7 @@ def test_checkpoints_are_written_as_time_passes(data, tmp_path, monkeypatch):
     assert checkpoint.load()["step"] == trainer.steps
 
 
-def test_cyclegan_with_its_pools_goes_on_to_the_very_same_weights(data, tmp_path, monkeypatch):
+def test_cyclegan_with_its_pools_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
     settings = {"epochs": 1, "size": 32, "halvings": 5, "width": 4, "pool": 2}
     make = {"recipe": "cyclegan", **settings}
     whole = make_trainer(data, Checkpoint("whole", tmp_path), **make)
@@ -223,7 +223,7 @@ def test_cyclegan_with_its_pools_goes_on_to_the_very_same_weights(data, tmp_path
     assert resumed.losses.rows == whole.losses.rows
 
 
-def test_cyclegan_gets_gray_photos_that_are_not_those_of_the_colors(data, tmp_path):
+def test_cyclegan_gets_unpaired_photos(data, tmp_path):
     recipe = {"recipe": "cyclegan", "epochs": 1, "size": 32, "halvings": 5, "width": 4, "pool": 0}
     trainer = make_trainer(data, Checkpoint("run", tmp_path), **recipe)
     paired = 0
@@ -266,11 +266,11 @@ def test_the_best_weights_by_the_metric_are_kept(data, tmp_path, monkeypatch):
     costs = iter([12.0, 10.0, 11.0, 10.0])
     seen = []
 
-    def look(recipe, generator, *arguments, **options):
+    def measured(recipe, generator, *arguments, **options):
         seen.append(weights(generator).clone())
         return Measured({"ciede2000": next(costs), "colorfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(validation, "measure", look)
+    monkeypatch.setattr(validation, "measure", measured)
     trainer = make_trainer(
         data, Checkpoint("run", tmp_path), options={"best_in": "ciede2000"}, ema=0.9
     )
@@ -284,10 +284,10 @@ def test_the_best_weights_outlive_a_stop(data, tmp_path, monkeypatch):
     # The second epoch is the best, in the run that is whole and in the two parts of the other.
     costs = iter([3.0, 1.0, 2.0, 4.0] * 2)
 
-    def look(*arguments, **options):
+    def measured(*arguments, **options):
         return Measured({"ciede2000": next(costs), "colorfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(validation, "measure", look)
+    monkeypatch.setattr(validation, "measure", measured)
     best = {"options": {"best_in": "ciede2000"}}
     expected = weights(make_trainer(data, Checkpoint("whole", tmp_path), **best).run())
     stopped = make_trainer(data, Checkpoint("parts", tmp_path), **best)
@@ -314,14 +314,14 @@ def test_a_start_is_taken_by_the_generator_and_its_average(data, tmp_path):
     assert trainer.average is not trainer.generator
 
 
-def test_the_average_stays_near_a_start_and_not_near_initial_weights(data, tmp_path):
+def test_the_average_stays_near_trained_weights_only(data, tmp_path):
     def kept(start):
         name = "started" if start else "fresh"
         trainer = make_trainer(
             data, Checkpoint(name, tmp_path), options={"start": start}, ema=0.9, epochs=100
         )
         before = trainer.average.output.weight.clone()
-        trainer.advance(2)  # The rate rises from nothing: the first step moves no weight.
+        trainer.advance(2)  # The rate rises from zero: the first step moves no weight.
         average, generator = (each.output.weight for each in (trainer.average, trainer.generator))
         return ((average - before).norm() / (generator - before).norm()).item()
 
@@ -329,7 +329,7 @@ def test_the_average_stays_near_a_start_and_not_near_initial_weights(data, tmp_p
     assert kept(None) == pytest.approx(9 / 11, rel=0.01)
 
 
-def test_the_average_reaches_back_over_a_tenth_of_a_short_run_at_most(data, tmp_path):
+def test_the_average_covers_at_most_a_tenth_of_a_short_run(data, tmp_path):
     decays = {}
     for epochs in (1, 50, 1000):
         trainer = make_trainer(data, Checkpoint(str(epochs), tmp_path), ema=0.98, epochs=epochs)
@@ -339,16 +339,14 @@ def test_the_average_reaches_back_over_a_tenth_of_a_short_run_at_most(data, tmp_
     assert decays == {short: 0, middle: pytest.approx(1 - 10 / middle), long: 0.98}
 
 
-def test_a_start_has_its_share_in_what_is_looked_at_and_in_what_training_ends_with(
-    data, tmp_path, monkeypatch
-):
+def test_a_start_has_its_share_in_validated_and_final_weights(data, tmp_path, monkeypatch):
     seen = []
 
-    def look(recipe, generator, *arguments, **options):
+    def measured(recipe, generator, *arguments, **options):
         seen.append(weights(generator).clone())
         return Measured({"ciede2000": 1.0, "colorfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(validation, "measure", look)
+    monkeypatch.setattr(validation, "measure", measured)
     start = trained(data)
 
     def run(share):
@@ -382,11 +380,11 @@ def test_a_start_is_kept_when_no_epoch_is_better(data, tmp_path, monkeypatch, co
     left = iter(costs)
     seen = []
 
-    def look(recipe, generator, *arguments, **options):
+    def measured(recipe, generator, *arguments, **options):
         seen.append(weights(generator).clone())
         return Measured({"ciede2000": float(next(left)), "colorfulness_ratio": 1.0}, [], [])
 
-    monkeypatch.setattr(validation, "measure", look)
+    monkeypatch.setattr(validation, "measure", measured)
     start = trained(data)
     options = {"start": start, "best_in": "ciede2000"}
     trainer = make_trainer(data, Checkpoint("run", tmp_path), options=options, ema=0.9)

@@ -14,7 +14,7 @@ def luma():
     return tensor_luma(photo).repeat(64, 1, 1, 1)
 
 
-def test_as_many_as_asked_for_are_aged_and_the_others_are_left(luma):
+def test_only_the_share_asked_for_is_aged(luma):
     torch.manual_seed(0)
     changed = (aged(luma, 0.5) != luma).flatten(1).any(dim=1)
     assert 20 <= int(changed.sum()) <= 44
