@@ -345,8 +345,7 @@ class ColorizeParams(Section):
         None,
         ge=32,
         le=2048,
-        description="Side in pixels of the picture that the network sees; null is the size it was"
-        " trained on.",
+        description="Side in pixels of the picture that the network sees; null is the model's own.",
     )
     tta: bool = Field(
         False,
