@@ -19,7 +19,7 @@ class RawPhoto:
     """Content hash with the extension of the content."""
     category: str
     url: str
-    """Where the bytes came from: a URL, or the file's name for a source that is no server."""
+    """Where the bytes came from: a URL, or the name of a file for a source on disk."""
     page: str
     """The page that showed the photo, when the source says."""
     query: str

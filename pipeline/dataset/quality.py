@@ -1,4 +1,4 @@
-"""What a photo's pixels say about its fitness as a color target: a number for each question.
+"""Is a photo fit to learn colors from? A number for each question, measured from its pixels.
 
 All are measured on a small copy, about the size that networks are trained at, so that a threshold
 means the same for a thumbnail and for 12 megapixels.
@@ -21,14 +21,14 @@ WORKING_SIDE = 256
 """The longer side that a photo is shrunk to before it is measured; a smaller one stays as it is."""
 
 CELLS = 32
-"""Colors are measured on means over square cells, at least this many along the longer side: noise
-and the blocks of JPEG's subsampled chroma average out."""
+"""Colors are averaged over square cells, at least this many along the longer side, which removes
+noise and the blocks of JPEG's subsampled chroma."""
 
 _LEVELS = 32
 """Bins of L* in :func:`chroma_spread`."""
 _CLIPPED = 3
 """Levels at either end that count as black or white in :func:`flatness`."""
-_NEIGHBOURS = np.ones((3, 3), np.uint8)
+_NEIGHBORS = np.ones((3, 3), np.uint8)
 _PEAK = np.ones((1, 7), np.uint8)
 
 
@@ -55,8 +55,8 @@ class Measures:
 def working_copy(rgb: RGB) -> RGB:
     """Shrink ``rgb`` (H, W, 3) to :data:`WORKING_SIDE`, if it is larger.
 
-    By means over squares of whole pixels down to less than twice that side, and bilinearly from
-    there: close to the mean over the exact area, and several times as fast.
+    Whole pixels are averaged down to less than twice that side, and the rest is bilinear: close to
+    averaging exact areas, and several times as fast.
     """
     whole = shrink_whole(rgb, WORKING_SIDE)
     height, width = whole.shape[:2]
@@ -70,7 +70,7 @@ def working_copy(rgb: RGB) -> RGB:
 def shrink_whole(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Average squares of k x k pixels, with the largest k that leaves ``side`` on the longer side.
 
-    What remains at the right and lower edge is cut off.
+    Pixels left over at the right and lower edge are cut off.
     """
     height, width = pixels.shape[:2]
     k = min(max(height, width) // side, height, width)
@@ -90,7 +90,7 @@ def shrink_whole(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def gray_of(small: RGB) -> Gray:
-    """Return the Rec. 601 luma of ``small`` within one level; fast, for measuring only."""
+    """Return the Rec. 601 luma of ``small`` within one level; fast, and for measuring only."""
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
 
 
@@ -113,13 +113,13 @@ def measure(small: RGB, gray: Gray) -> Measures:
 
 def percentiles(levels: NDArray[np.float32], fractions: Sequence[float]) -> tuple[int, ...]:
     """Return the lowest levels at or below which ``fractions`` of a histogram (256,) lie."""
-    # Of float32, which counts to 2^24: a working copy has no more than 2^16 pixels.
+    # In float32, which counts to 2^24: a working copy has at most 2^16 pixels.
     below = levels.cumsum()
     return tuple(below.searchsorted(np.multiply(fractions, float(below[-1]))).tolist())
 
 
 def chroma_spread(lab: NDArray[np.float32]) -> float:
-    """Return how much color there is that lightness does not tell, in units of CIE a*, b*.
+    """Return how much color there is that lightness does not explain, in units of CIE a*, b*.
 
     The standard deviation of (a*, b*) about their mean among pixels of the same L*. A gray photo
     has 0, and so has one in sepia, tinted or toned in two colors, whatever its saturation: there
@@ -128,7 +128,7 @@ def chroma_spread(lab: NDArray[np.float32]) -> float:
     Args:
         lab: CIE Lab, (H, W, 3).
     """
-    # Black is a hair's breadth below zero at most, which becomes zero.
+    # Black may lie a rounding error below zero; the cast makes it zero.
     lightness, *colors = lab.reshape(-1, 3).T.astype(np.float64)
     level = np.minimum(lightness * (_LEVELS / 100), _LEVELS - 1).astype(np.intp)
     count = np.maximum(np.bincount(level, minlength=_LEVELS), 1)
@@ -140,13 +140,13 @@ def chroma_spread(lab: NDArray[np.float32]) -> float:
 
 
 def sharpness(gray: Gray) -> float:
-    """Return how much of the photo's fine detail another blur would take away, 0 to 1.
+    """Return the share of the photo's fine detail that another blur would take away, 0 to 1.
 
     The complement of the blur measure of Crete, Dolmiere, Ladret and Nicolas, "The blur effect:
     perception and estimation with a new no-reference perceptual blur metric" (SPIE 6492, 2007):
-    differences between neighbors shrink much when a sharp photo is blurred and little when one
-    that is blurred already is. It does not depend on contrast. The direction in which the photo
-    is blurred most decides, as motion blurs only one.
+    blurring shrinks the differences between neighboring pixels a lot in a sharp photo and little
+    in one that is blurred already. It does not depend on contrast. The direction in which the photo
+    is blurred most counts, because motion blurs only one.
     """
     if min(gray.shape) < 2:
         return 0.0
@@ -157,11 +157,11 @@ def sharpness(gray: Gray) -> float:
         (cv2.absdiff(gray[:, 1:], gray[:, :-1]), cv2.absdiff(wide[inside, 9:], wide[inside, :-9])),
         (cv2.absdiff(gray[1:], gray[:-1]), cv2.absdiff(wide[9:, inside], wide[:-9, inside])),
     ):
-        # Sums of nine neighbors, in place of their means, keep the numbers whole; and the sums
-        # around two neighbors differ by what the one has in front and the other behind.
+        # The blur is a mean of nine pixels in a row. The sums around two neighbors differ by the
+        # pixel before the one and the pixel behind the other, so that no sum has to be computed.
         total = 9 * cv2.norm(before, cv2.NORM_L1)
-        # What the blur leaves counts up to what was there. It is 255 at most, so that nine times
-        # what was there may stop at 255 too.
+        # What the blur leaves counts up to what was there. It is at most 255, so nine times what
+        # was there may saturate at 255 too.
         left = cv2.norm(np.minimum(cv2.convertScaleAbs(before, alpha=9), after), cv2.NORM_L1)
         kept = max(kept, left / total if total > 0 else 1.0)
     return 1 - kept
@@ -172,9 +172,9 @@ def flatness(gray: Gray, levels: NDArray[np.float32] | None = None) -> float:
 
     The geometric mean of two shares of the pixels: those that differ by at most one level from all
     eight neighbors, and those in peaks of the histogram narrower than seven levels. Drawings, clip
-    art and screenshots have both, even as JPEG; a clear sky has the first alone, as its levels run
-    into each other. Pixels that are white or black do not count: photos are clipped there, and
-    cut-out products stand on white.
+    art and screenshots have both, even as JPEG; a clear sky has only the first, because its levels
+    run into each other. White and black pixels do not count: photos are clipped there, and product
+    photos have a white background.
 
     Args:
         gray: luma, (H, W).
@@ -187,7 +187,7 @@ def flatness(gray: Gray, levels: NDArray[np.float32] | None = None) -> float:
     count = cv2.norm(row, cv2.NORM_L1)
     if count == 0:
         return 0.0
-    flat = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _NEIGHBOURS) <= 1
+    flat = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _NEIGHBORS) <= 1
     # Unsigned: what is below the lower end comes out above the upper one.
     flat &= gray - np.uint8(_CLIPPED) <= 255 - 2 * _CLIPPED
     smooth = cv2.blur(row, (3, 1), borderType=cv2.BORDER_CONSTANT)

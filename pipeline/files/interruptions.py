@@ -1,4 +1,4 @@
-"""Ctrl-C as a request, where work must not be cut in the middle."""
+"""Ctrl-C as a request to stop, for work that must not be cut off in the middle."""
 
 from __future__ import annotations
 

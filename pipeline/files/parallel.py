@@ -66,7 +66,7 @@ def map_in_order(
     workers: int | None = None,
     failed: Callable[[T], R] | None = None,
 ) -> Iterator[R]:
-    """Yield ``function(input)`` for every input, in order, computed by ``workers`` processes.
+    """Compute ``function(input)`` for every input, by ``workers`` processes.
 
     ``inputs`` is read only a bounded number ahead. ``function``, what it takes and what it returns
     must be picklable. It may be called twice for an input, if a worker is killed.
@@ -78,19 +78,31 @@ def map_in_order(
         workers: None is one a core.
         failed: makes the result, in this process, for an input that :data:`KILLED` is about.
 
+    Returns:
+        The results, in the order of the inputs.
+
     Raises:
-        ColorpipeError: there is such an input, and no ``failed``.
+        ColorpipeError: while the results are taken: there is such an input, and no ``failed``.
     """
-    workers = cores() if workers is None else workers
     stream = iter(inputs)
-    first = list(itertools.islice(stream, workers))
+    first = list(itertools.islice(stream, cores() if workers is None else workers))
     if not first:
-        return
-    workers = len(first)
-    stream = itertools.chain(first, stream)
+        return iter(())
+    # Now, not when the first result is asked for: a progress bar may have a thread by then, and
+    # forking is safe only without.
+    pool = _start_pool(len(first))
+    return _results(pool, len(first), function, itertools.chain(first, stream), failed)
+
+
+def _results(
+    pool: ProcessPoolExecutor,
+    workers: int,
+    function: Callable[[T], R],
+    stream: Iterator[T],
+    failed: Callable[[T], R] | None,
+) -> Iterator[R]:
     pending: deque[_Chunk[T, R]] = deque()
     length = 1
-    pool = _start_pool(workers)
     try:
         while (chunk := list(itertools.islice(stream, length))) or pending:
             if chunk:
