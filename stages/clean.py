@@ -81,7 +81,7 @@ def clean(
             rows = _without_duplicates(screened, params)
             _delete_duplicates(folder, screened, rows)
             write_table(table, rows, CleanRow)
-            dropped_sheet(raw, rows).save(sheet)
+            dropped_sheet(raw, rows).save(sheet, compress_level=1)
             _check_any_fit(
                 rows, f"None of the {len(rows)} files in {raw} is fit; {report} says why."
             )
@@ -212,16 +212,17 @@ def _without_duplicates(screened: Sequence[Screened], params: CleanParams) -> li
     if not params.drop_duplicates:
         return rows
     fit = [number for number, row in enumerate(rows) if row.decision != DROPPED]
+    photos = [screened[number] for number in fit]
     found = find_duplicates(
-        [screened[number].hash for number in fit],
-        [screened[number].digest for number in fit],
-        sorted(range(len(fit)), key=lambda i: (-rows[fit[i]].width * rows[fit[i]].height, i)),
+        [photo.hash for photo in photos],
+        [(photo.hash, photo.checksum, photo.row.width, photo.row.height) for photo in photos],
+        sorted(range(len(fit)), key=lambda i: (-photos[i].row.width * photos[i].row.height, i)),
         params.duplicate_distance,
     )
     for duplicate, (kept, distance) in found.items():
-        original = rows[fit[kept]]
+        original = photos[kept].row
         rows[fit[duplicate]] = dataclasses.replace(
-            rows[fit[duplicate]],
+            photos[duplicate].row,
             decision=DROPPED,
             reason=DUPLICATE if distance is None else NEAR_DUPLICATE,
             detail="same pixels" if distance is None else f"hashes differ in {distance} bits",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from pipeline.dataset.hashing import perceptual_hash, pixel_digest
+from pipeline.dataset.hashing import checksum, perceptual_hash
 from pipeline.dataset.quality import WORKING_SIDE, Measures, gray_of, measure, working_copy
 from pipeline.imaging.decode import (
     EXTENSIONS,
@@ -90,8 +90,8 @@ class Screened:
     row: CleanRow
     hash: int = 0
     """:func:`perceptual_hash` of a photo that passed."""
-    digest: bytes = b""
-    """:func:`pixel_digest` of a photo that passed."""
+    checksum: int = 0
+    """:func:`checksum` of the pixels of a photo that passed."""
     failed: bool = False
     """Whether the file could not be read, so that nothing is known of the photo in it."""
 
@@ -151,7 +151,7 @@ def screen(raw: RawFile, folder: Path | None, params: CleanParams) -> Screened:
     )
     if decision.decision == DROPPED:
         return Screened(row)
-    return Screened(row, perceptual_hash(gray), pixel_digest(photo.pixels))
+    return Screened(row, perceptual_hash(gray), checksum(photo.pixels))
 
 
 def _reject(photo: Photo, measures: Measures, params: CleanParams) -> _Decision | None:

@@ -33,7 +33,7 @@ class HashedPhoto:
 
 
 def find_duplicates(
-    hashes: Sequence[int], digests: Sequence[Hashable], order: Sequence[int], most: int | None
+    hashes: Sequence[int], pixels: Sequence[Hashable], order: Sequence[int], most: int | None
 ) -> dict[int, tuple[int, int | None]]:
     """Find the photos of which a duplicate is kept.
 
@@ -42,7 +42,7 @@ def find_duplicates(
 
     Args:
         hashes: the perceptual hash of each photo.
-        digests: equal for photos with equal pixels.
+        pixels: equal for photos with equal pixels.
         order: the positions of all photos, first those that are kept rather than others.
         most: the distance up to which two hashes are near duplicates; None finds exact ones only.
 
@@ -54,7 +54,7 @@ def find_duplicates(
     if most is None:
         first: dict[Hashable, int] = {}
         for i in order:
-            if (kept_one := first.setdefault(digests[i], i)) != i:
+            if (kept_one := first.setdefault(pixels[i], i)) != i:
                 found[i] = (kept_one, None)
         return found
     kept: list[int] = []
@@ -64,7 +64,7 @@ def find_duplicates(
         distances = np.bitwise_count(hashes_kept[: len(kept)] ^ np.uint64(hashes[i]))
         nearest = int(distances.argmin()) if kept else 0
         if kept and distances[nearest] <= most:
-            same = digests[i] == digests[kept[nearest]]
+            same = pixels[i] == pixels[kept[nearest]]
             found[i] = (kept[nearest], None if same else int(distances[nearest]))
         else:
             hashes_kept[len(kept)] = hashes[i]

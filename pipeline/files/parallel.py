@@ -33,7 +33,7 @@ R = TypeVar("R")
 CHUNK = 128
 """Inputs handed to a worker at a time, at most: handing over costs as much as a small photo."""
 
-CHUNK_SECONDS = 0.03
+CHUNK_SECONDS = 0.05
 """Work handed over at a time, about. Of large photos that is one, so that no worker has several
 left when the others are done."""
 

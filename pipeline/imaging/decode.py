@@ -106,6 +106,10 @@ def open_photo(
     """
     data = source if isinstance(source, bytes) else read_bytes(source)
     kind = sniff(data)
+    if strict and kind is not None and kind.label == "JPEG":
+        photo = _open_plain_jpeg(data, max_pixels, at_least)
+        if photo is not None:
+            return photo
     if kind is not None and not kind.pillow:
         return _open_by_codec(data, kind, max_pixels, page)
     image = open_image(data, max_pixels)
@@ -127,7 +131,7 @@ def open_photo(
         if orientation > 1:
             changes.append("turned upright")
         profile = image.info.get("icc_profile")
-        pixels = _undamaged_jpeg(data, image) if strict and kind.label == "JPEG" else None
+        pixels = _decode_strictly(data, image) if strict and kind.label == "JPEG" else None
         if pixels is None or pixels.ndim == 2 or profile:
             loaded = image if pixels is None else Image.fromarray(pixels)
             loaded.load()
@@ -157,24 +161,41 @@ def _open_by_codec(data: bytes, kind: Kind, max_pixels: int, page: int) -> Photo
     return Photo(upright, kind.label, 1, tuple(changes), size, decoded.pages)
 
 
-def _undamaged_jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
-    """Decode an opened JPEG to the size that ``image`` has, if nothing in it is damaged.
+def _open_plain_jpeg(data: bytes, max_pixels: int, at_least: int | None) -> Photo | None:
+    """Decode a JPEG that holds nothing but a picture, as most do, without Pillow.
+
+    That takes half of the time for a small photo.
+
+    Returns:
+        None for any other file, and for one of more than ``max_pixels``.
+
+    Raises:
+        ImageError: the picture is damaged.
+    """
+    size = strict_jpeg.plain_size(data)
+    if size is None or size[0] * size[1] > max_pixels:
+        return None
+    # As Pillow shrinks; libjpeg knows steps in between.
+    most = 1 if at_least is None else min(size) // at_least
+    scale = next(scale for scale in (8, 4, 2, 1) if scale <= max(most, 1))
+    pixels = strict_jpeg.decode(data, "RGB", (-(-size[0] // scale), -(-size[1] // scale)))
+    return None if pixels is None else Photo(pixels, "JPEG", 1, (), size)
+
+
+def _decode_strictly(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
+    """Decode an opened JPEG to the size that ``image`` has.
 
     Returns:
         Pixels (H, W, 3) or, of a gray photo, (H, W); None if Pillow has to decode it.
 
     Raises:
-        ImageError: it is damaged.
+        ImageError: the picture is damaged.
     """
     if image.mode not in {"RGB", "L"}:
-        found = strict_jpeg.decode(data, "CMYK")
-    else:
-        found = strict_jpeg.decode(data, "RGB" if image.mode == "RGB" else "GRAY", image.size)
-    if isinstance(found, str):
-        raise ImageError(f"damaged ({found})")
-    if found is None or image.mode not in {"RGB", "L"} or found.shape[1::-1] != image.size:
+        strict_jpeg.decode(data, "CMYK")
         return None
-    return found
+    pixels = strict_jpeg.decode(data, "RGB" if image.mode == "RGB" else "GRAY", image.size)
+    return pixels if pixels is not None and pixels.shape[1::-1] == image.size else None
 
 
 def wide_samples(data: bytes, page: int = 0) -> NDArray[np.uint16] | None:

@@ -194,8 +194,11 @@ def _read_page(file: bytes, space: str, max_pixels: int) -> Page:
         icc = icc_for_colors(metadata.icc)
     else:
         # Colors of other kinds hold no luma: taken as the cleaning takes them, in sRGB and upright.
-        found = strict_jpeg.decode(file, "CMYK" if space in {"CMYK", "YCCK"} else "RGB")
-        damage = f"damaged ({found})" if isinstance(found, str) else ""
+        damage = ""
+        try:
+            strict_jpeg.decode(file, "CMYK" if space in {"CMYK", "YCCK"} else "RGB")
+        except ImageError as error:
+            damage = str(error)
         upright = GrayPhoto(color.luma(open_photo(file, max_pixels).pixels))
         photo = as_stored(upright, turned)
         icc = srgb_icc() if metadata.icc else None

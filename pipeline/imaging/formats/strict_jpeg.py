@@ -13,24 +13,50 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from pipeline.imaging.errors import ImageError
+
 
 def decode(
     data: bytes, space: Literal["RGB", "GRAY", "CMYK"], size: tuple[int, int] = (1, 1)
-) -> NDArray[np.uint8] | str | None:
+) -> NDArray[np.uint8] | None:
     """Decode a JPEG file as small as libjpeg can without going below ``size`` (width, height).
 
     Returns:
-        Pixels (H, W) or (H, W, channels); or a sentence's worth on what is damaged; or None for a
-        file with another fault than damaged data, some of which are harmless.
+        Pixels (H, W) or (H, W, channels); None for a file with another fault than a damaged
+        picture, some of which are harmless.
+
+    Raises:
+        ImageError: the picture is damaged.
     """
     width, height = size
+    pixels: NDArray[np.uint8] | None = None
+    damage = ""
     try:
         pixels = simplejpeg.decode_jpeg(data, space, min_height=height, min_width=width)
     except ValueError as error:
-        return str(error) if is_damage(str(error), data) else zeroed(data) or None
-    if zeros := zeroed(data):
-        return zeros
-    return np.asarray(pixels[..., 0] if space == "GRAY" else pixels, np.uint8)
+        damage = str(error) if is_damage(str(error), data) else ""
+    if damage := damage or zeroed(data):
+        raise ImageError(f"damaged ({damage})")
+    return pixels[..., 0] if pixels is not None and space == "GRAY" else pixels
+
+
+def plain_size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height of a JPEG that holds nothing but a picture in YCbCr.
+
+    Returns:
+        None for any other file, such as one with EXIF, an ICC profile or further pictures, which
+        are in application segments (ITU-T T.81, annex B). JFIF's own says nothing that matters.
+    """
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != _SOS:
+        if b"\xe1" <= data[at + 1 : at + 2] <= b"\xef":
+            return None
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    return (width, height) if space == "YCbCr" else None
 
 
 def is_damage(message: str, data: bytes) -> bool:
@@ -94,7 +120,7 @@ def _zeros_end_blocks(data: bytes, place: int) -> bool:
             if count and data[table] >> 4:
                 first[data[table]] = data[table + 17]
             table += 17 + count
-        if marker == _SOS:
+        if marker == _SOS[0]:
             # A scan's head ends with the last coefficient that it holds, 0 for DC alone, and with
             # the bits: all, or further ones.
             is_other = data[stop - 2] == 0 or bool(data[stop - 1] >> 4)
@@ -108,4 +134,5 @@ def _zeros_end_blocks(data: bytes, place: int) -> bool:
     )
 
 
-_DHT, _SOS = 0xC4, 0xDA
+_DHT = 0xC4
+_SOS = b"\xda"

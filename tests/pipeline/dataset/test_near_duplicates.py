@@ -77,11 +77,11 @@ def test_of_thousands_of_copies_one_is_kept() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_duplicates_are_found_as_defined(seed: int) -> None:
     draw = random.Random(seed)
-    hashes, digests = list[int](), list[int]()
+    hashes, pixels = list[int](), list[int]()
     for n in range(700):
         near = changed(draw.choice(hashes), draw.randrange(6), draw) if n % 4 else None
         hashes.append(draw.getrandbits(64) if near is None else near)
-        digests.append(hashes[-1] ^ draw.randrange(2))
+        pixels.append(hashes[-1] ^ draw.randrange(2))
     order = draw.sample(range(700), 700)
     for most in (0, 4, 6, 13):
         kept = list[int]()
@@ -92,8 +92,8 @@ def test_duplicates_are_found_as_defined(seed: int) -> None:
                 kept.append(i)
                 continue
             j = kept[distances.index(min(distances))]
-            expected[i] = (j, None if digests[i] == digests[j] else min(distances))
-        assert find_duplicates(hashes, digests, order, most) == expected
+            expected[i] = (j, None if pixels[i] == pixels[j] else min(distances))
+        assert find_duplicates(hashes, pixels, order, most) == expected
 
 
 def test_near_duplicates_in_great_number_take_little_memory() -> None:
@@ -115,9 +115,9 @@ def test_of_a_chain_of_near_duplicates_both_ends_are_kept() -> None:
 
 
 def test_exact_duplicates_are_distinguished_from_near_ones() -> None:
-    hashes, digests = [5, 5, 5], [8, 9, 8]
-    assert find_duplicates(hashes, digests, [0, 1, 2], most=None) == {2: (0, None)}
-    assert find_duplicates(hashes, digests, [0, 1, 2], most=0) == {1: (0, 0), 2: (0, None)}
+    hashes, pixels = [5, 5, 5], [8, 9, 8]
+    assert find_duplicates(hashes, pixels, [0, 1, 2], most=None) == {2: (0, None)}
+    assert find_duplicates(hashes, pixels, [0, 1, 2], most=0) == {1: (0, 0), 2: (0, None)}
 
 
 def test_groups_join_what_is_linked() -> None:
