@@ -23,18 +23,49 @@ def by_pillow(data: bytes, at_least: int | None) -> np.ndarray:
 
 
 @pytest.mark.parametrize("at_least", [None, 16, 50, 64, 100])
-@pytest.mark.parametrize("progressive", [False, True])
-@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0no TIFF header"], ids=["plain", "exif"])
+@pytest.mark.parametrize(
+    "options", [{"subsampling": 0}, {"subsampling": 1, "progressive": True}, {"subsampling": 2}]
+)
 def test_pixels_are_those_of_pillow_at_any_size(
-    at_least: int | None, progressive: bool, subsampling: int
+    at_least: int | None, exif: bytes, options: dict[str, object]
 ) -> None:
     for height, width in ((61, 97), (333, 640), (1001, 400)):
-        data = encoded(
-            scene(height, height, width), progressive=progressive, subsampling=subsampling
-        )
+        data = encoded(scene(height, height, width), exif=exif, **options)
+        assert (strict_jpeg.plain_size(data) == (width, height)) == (not exif)
         photo = open_photo(data, at_least=at_least, strict=True)
         assert photo.size == (width, height)
         assert np.array_equal(photo.pixels, by_pillow(data, at_least))
+
+
+def cmyk(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert("CMYK").save(stream, "JPEG")
+    return stream.getvalue()
+
+
+def test_a_plain_file_has_nothing_but_a_picture_in_ycbcr() -> None:
+    photo = scene(1)
+    assert strict_jpeg.plain_size(encoded(photo, comment=b"not the picture's")) == (160, 120)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for data in (
+        encoded(photo, exif=turned),
+        encoded(photo, icc_profile=b"a profile"),
+        encoded(photo[..., 0]),
+        cmyk(photo),
+        b"",
+        b"\xff\xd8\xff\xe0",
+        b"\xff\xd8\xff",
+        b"not a JPEG at all",
+    ):
+        assert strict_jpeg.plain_size(data) is None
+    assert open_photo(encoded(photo, exif=turned), strict=True).changes == ("turned upright",)
+
+
+def test_the_limit_of_pixels_holds() -> None:
+    with pytest.raises(ImageError, match="160x120 is more than 100 pixels"):
+        open_photo(encoded(scene(4)), max_pixels=100, strict=True)
 
 
 def test_real_photos_are_the_same_strictly_or_not() -> None:
