@@ -23,20 +23,19 @@ from pipeline.inference.streaming import Settings
 BOMB = b"bomb"
 
 
-@pytest.fixture(autouse=True)
-def crashing_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+def open_or_crash(source: Path) -> PhotoFile:
     """As a fault in a decoder's C code would, a file with :data:`BOMB` ends its process."""
-    open_file = photo_file.open_file
+    if source.read_bytes() == BOMB:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return open_file(source)
 
-    def open_or_crash(source: Path) -> PhotoFile:
-        if source.read_bytes() == BOMB:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return open_file(source)
 
-    monkeypatch.setattr(photo_file, "open_file", open_or_crash)
+open_file = photo_file.open_file
 
 
 def colorizer() -> Colorizer:
+    """Called in the process that colorizes, forked or spawned, and in no other."""
+    photo_file.open_file = open_or_crash
     return Colorizer(Rainbow())
 
 
