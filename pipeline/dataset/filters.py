@@ -40,7 +40,7 @@ JPEG_QUALITY = 95
 """Of a JPEG that had to be changed; its chroma is then no longer subsampled."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RawFile:
     """A file to screen, and where its photo goes."""
 

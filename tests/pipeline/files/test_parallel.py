@@ -1,4 +1,5 @@
 import functools
+import multiprocessing
 import os
 import signal
 import time
@@ -46,6 +47,14 @@ def test_results_come_in_the_order_of_the_inputs(count: int) -> None:
 def test_no_input_is_handled_in_this_process(workers: int, count: int) -> None:
     results = map_in_order(square, range(count), workers=workers)
     assert os.getpid() not in {process for _, process in results}
+
+
+def test_workers_are_forked_before_the_first_result_is_asked_for() -> None:
+    # Later there may be threads, a progress bar's for example, that a fork does not bring along.
+    results = map_in_order(square, range(10), workers=2)
+    assert len(multiprocessing.active_children()) == 2
+    assert len(list(results)) == 10
+    assert not multiprocessing.active_children()
 
 
 def test_inputs_are_read_a_bounded_number_ahead() -> None:
