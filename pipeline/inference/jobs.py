@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.listing import is_hidden
+from pipeline.files.listing import is_hidden, leads_to_folder
 from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, SUFFIXES, WRITTEN, FormatName
 
 READ = ", ".join(sorted(SUFFIXES))
@@ -179,7 +179,7 @@ def _listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
                 continue
             if is_hidden(PurePath(entry.name)):
                 others.append(entry.name)
-            elif _is_folder(entry):
+            elif leads_to_folder(entry):
                 inner.append(entry.name)
             elif Path(entry.name).suffix.lower() in SUFFIXES:
                 photos.append(entry.name)
@@ -203,13 +203,6 @@ def _unreadable(path: Path) -> str:
     except OSError as error:
         return f"could not be read ({error.strerror})"
     return "a link that leads nowhere" if is_broken else "not a regular file"
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
 
 
 def _name(name: str, extension: FormatName | None) -> str:

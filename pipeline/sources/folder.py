@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from pipeline.download import rejections
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.listing import is_hidden, reachable_files, regular_files
+from pipeline.files.listing import (
+    leads_to_folder,
+    reachable_files,
+    regular_files,
+    visible_entries,
+)
 from pipeline.imaging.decode import SUFFIXES
 from pipeline.params import ScrapeParams
 from pipeline.sources.base import FoundPhoto, Item, RejectedPhoto, UnreadPhoto
@@ -39,7 +43,7 @@ def photos(params: ScrapeParams) -> Iterator[Item]:
             found = True
             yield _failure(category, error.filename, error)
         for file in files:
-            if file.suffix.lower() in SUFFIXES and not is_hidden(file.relative_to(root)):
+            if file.suffix.lower() in SUFFIXES:
                 found = True
                 url = file.relative_to(root).as_posix()
                 yield UnreadPhoto(category, partial(_read, category, url, file, params.max_bytes))
@@ -53,12 +57,10 @@ def photos(params: ScrapeParams) -> Iterator[Item]:
 def _categories(root: Path) -> Iterator[tuple[str, list[Path], list[OSError]]]:
     """Yield each category with its files, and the errors of what could not be read."""
     try:
-        inside = sorted(root.iterdir())
+        entries = visible_entries(root)
     except OSError as error:
         raise ColorpipeError(f"{root} could not be read ({error.strerror}).") from error
-    inside = [path for path in inside if not is_hidden(Path(path.name))]
-    # Path.is_dir raises an error where os.path.isdir says no.
-    folders = [path for path in inside if os.path.isdir(path)]  # noqa: PTH112
+    folders = [root / entry.name for entry in entries if leads_to_folder(entry)]
     folder_of: dict[str, Path] = {}
     for folder in folders:
         category = folder_name(folder.name, str(folder))
@@ -69,7 +71,9 @@ def _categories(root: Path) -> Iterator[tuple[str, list[Path], list[OSError]]]:
                 " them."
             )
         yield category, *reachable_files(folder)
-    files, errors = regular_files(sorted({*inside}.difference(folders)))
+    files, errors = regular_files(
+        root / entry.name for entry in entries if not leads_to_folder(entry)
+    )
     loose = [file for file in files if file.suffix.lower() in SUFFIXES]
     if loose or errors:
         category = folder_name(root.resolve().name, str(root))
