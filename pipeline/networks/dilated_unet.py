@@ -14,7 +14,7 @@ WIDTHS = (32, 64, 128, 256, 512, 512)
 
 
 class _Down(nn.Sequential):
-    """A convolution that looks far at its own size, then one that halves it."""
+    """A dilated convolution, which keeps the size, then one that halves it."""
 
     def __init__(self, channels_in: int, channels_out: int, norm: bool) -> None:
         # Dilated by 4, a 4x4 kernel spans 13 pixels: 6 on each side keep the size.

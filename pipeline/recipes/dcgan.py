@@ -115,7 +115,7 @@ class Dcgan(Recipe):
     def updates(
         self, phase: Phase, step: int, batch: Batch, networks: Networks
     ) -> Iterator[Update]:
-        """The discriminator on every second batch, then the generator against its verdict."""
+        """The discriminator on every second batch, then the generator against it."""
         fake = networks[GENERATOR](batch.x).float()
         l1 = self.settings.lambda_l1 * functional.l1_loss(fake, batch.y)
         if not phase.adversarial:
@@ -124,18 +124,18 @@ class Dcgan(Recipe):
         discriminator = networks[DISCRIMINATOR]
         low, high = self.settings.smoothing, 1 - self.settings.smoothing
         if step % self.settings.discriminator_every == 0:
-            real_verdict = discriminator(torch.cat([batch.x, batch.y], dim=1))
-            fake_verdict = discriminator(torch.cat([batch.x, fake.detach()], dim=1))
+            real_logits = discriminator(torch.cat([batch.x, batch.y], dim=1))
+            fake_logits = discriminator(torch.cat([batch.x, fake.detach()], dim=1))
             yield Update(
                 DISCRIMINATOR,
                 {
-                    "real": cross_entropy(real_verdict, high),
-                    "fake": cross_entropy(fake_verdict, low),
+                    "real": cross_entropy(real_logits, high),
+                    "fake": cross_entropy(fake_logits, low),
                 },
             )
         with frozen(discriminator):
-            verdict = discriminator(torch.cat([batch.x, fake], dim=1))
-        yield Update(GENERATOR, {"l1": l1, "adversarial": cross_entropy(verdict, high)})
+            logits = discriminator(torch.cat([batch.x, fake], dim=1))
+        yield Update(GENERATOR, {"l1": l1, "adversarial": cross_entropy(logits, high)})
 
     def predict_ab(self, generator: nn.Module, luma: torch.Tensor) -> torch.Tensor:
         """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1."""

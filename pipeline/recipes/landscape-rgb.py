@@ -102,13 +102,13 @@ class LandscapeRgb(Recipe):
         del phase, step
         fake = networks[GENERATOR](batch.x).float()
         if DISCRIMINATOR in networks:
-            real_verdict = networks[DISCRIMINATOR](batch.y)
-            fake_verdict = networks[DISCRIMINATOR](fake.detach())
+            real_logits = networks[DISCRIMINATOR](batch.y)
+            fake_logits = networks[DISCRIMINATOR](fake.detach())
             yield Update(
                 DISCRIMINATOR,
                 {
-                    "real": cross_entropy(real_verdict, 1.0),
-                    "fake": cross_entropy(fake_verdict, 0.0),
+                    "real": cross_entropy(real_logits, 1.0),
+                    "fake": cross_entropy(fake_logits, 0.0),
                 },
             )
         yield Update(GENERATOR, {"mse": functional.mse_loss(fake, batch.y)})

@@ -303,7 +303,7 @@ def test_the_same_run_at_the_same_time_is_refused(tmp_path):
     )
     first.send_signal(signal.SIGCONT)
     assert second.returncode == 1
-    assert "Another process trains the very same" in second.stderr
+    assert "Another process is running the same training" in second.stderr
     assert first.wait() == 0
     assert (tmp_path / "models/generator.safetensors").exists()
 

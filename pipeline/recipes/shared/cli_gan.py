@@ -77,14 +77,14 @@ class CliGan(Recipe):
         """The discriminator by binary cross-entropy; the generator by mean squared error alone."""
         del phase, step
         fake = networks[GENERATOR](batch.x).float()
-        real_verdict = networks[DISCRIMINATOR](lab.picture(batch.x, batch.y))
-        fake_verdict = networks[DISCRIMINATOR](lab.picture(batch.x, fake.detach()))
+        real_logits = networks[DISCRIMINATOR](lab.picture(batch.x, batch.y))
+        fake_logits = networks[DISCRIMINATOR](lab.picture(batch.x, fake.detach()))
         noise = self.settings.label_noise
         yield Update(
             DISCRIMINATOR,
             {
-                "real": cross_entropy(real_verdict, 1 - noise * _uniform_like(real_verdict)),
-                "fake": cross_entropy(fake_verdict, noise * _uniform_like(fake_verdict)),
+                "real": cross_entropy(real_logits, 1 - noise * _uniform_like(real_logits)),
+                "fake": cross_entropy(fake_logits, noise * _uniform_like(fake_logits)),
             },
         )
         yield Update(GENERATOR, {"mse": functional.mse_loss(fake, batch.y)})

@@ -118,7 +118,7 @@ class PairedGAN(PairedUNet):
     def updates(
         self, phase: Phase, step: int, batch: Batch, networks: Networks
     ) -> Iterator[Update]:
-        """The discriminator on real and fake colors, then the generator against its verdict."""
+        """The discriminator on real and fake colors, then the generator against it."""
         del step
         generator, discriminator = networks[GENERATOR], networks[DISCRIMINATOR]
         fake = generator(batch.x).float()
@@ -126,18 +126,18 @@ class PairedGAN(PairedUNet):
         if not phase.adversarial:
             yield Update(GENERATOR, {"l1": l1})
             return
-        real_verdict = discriminator(lab.picture(batch.x, batch.y))
-        fake_verdict = discriminator(lab.picture(batch.x, fake.detach()))
+        real_logits = discriminator(lab.picture(batch.x, batch.y))
+        fake_logits = discriminator(lab.picture(batch.x, fake.detach()))
         yield Update(
             DISCRIMINATOR,
             {
-                "real": 0.5 * self.adversarial_loss(real_verdict, 1.0),
-                "fake": 0.5 * self.adversarial_loss(fake_verdict, 0.0),
+                "real": 0.5 * self.adversarial_loss(real_logits, 1.0),
+                "fake": 0.5 * self.adversarial_loss(fake_logits, 0.0),
             },
         )
         with frozen(discriminator):
-            verdict = discriminator(lab.picture(batch.x, fake))
-        yield Update(GENERATOR, {"l1": l1, "adversarial": self.adversarial_loss(verdict, 1.0)})
+            logits = discriminator(lab.picture(batch.x, fake))
+        yield Update(GENERATOR, {"l1": l1, "adversarial": self.adversarial_loss(logits, 1.0)})
 
     @staticmethod
     @abstractmethod
