@@ -72,8 +72,8 @@ class Checkpoint:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise ColorpipeError(
-                f"Another process is running the same training (it holds {lock.lock_file}); wait for"
-                " its end, or stop it and run the same command again."
+                f"Another process is running the same training (it holds {lock.lock_file}); wait"
+                " for its end, or stop it and run the same command again."
             ) from error
         except OSError as error:
             raise self._unwritable(error) from error
