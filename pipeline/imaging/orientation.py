@@ -28,7 +28,7 @@ def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1, which is upright, also where the EXIF is damaged."""
     try:
         return valid(image.getexif().get(ExifTags.Base.Orientation))
-    # A stranger's bytes: SyntaxError, struct.error and more have been seen.
+    # Untrusted bytes: SyntaxError, struct.error and more have been seen.
     except Exception:  # noqa: BLE001
         return 1
 

@@ -92,7 +92,7 @@ def test_the_header_says_recipe_colors_size_and_versions(saved):
     assert header["colorpipe"]
 
 
-def test_strangers_files_are_refused_in_a_sentence(saved, tmp_path):
+def test_untrusted_files_are_refused_in_a_sentence(saved, tmp_path):
     path, module = saved
     with pytest.raises(ColorpipeError, match=r"no model at .*nothing\.safetensors"):
         load_generator(tmp_path / "nothing.safetensors")

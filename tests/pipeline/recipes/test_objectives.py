@@ -39,7 +39,7 @@ class Made(nn.Module):
         return torch.full((len(x), self.channels, *(side // 2 for side in x.shape[2:])), MADE)
 
 
-class Judge(nn.Module):
+class Critic(nn.Module):
     """Takes a picture for real when its last channel is that of the photo."""
 
     def forward(self, picture):
@@ -51,7 +51,7 @@ def losses(name, phase=ADVERSARIAL, step=0, channels=2, x=TRUTH, **settings):
     recipe = get_recipe(name, settings)
     side = 2 if name == "colorpipe" else 4  # it learns color at half the size
     batch = Batch(torch.full((2, 1, 4, 4), x), torch.full((2, channels, side, side), TRUTH))
-    networks = {"generator": Made(channels), "discriminator": Judge()}
+    networks = {"generator": Made(channels), "discriminator": Critic()}
     return {
         update.optimizer: {key: float(value) for key, value in update.losses.items()}
         for update in recipe.updates(phase, step, batch, networks)
@@ -155,8 +155,8 @@ def test_cyclegan():
     networks = {
         "generator": Made(3),
         "gray_generator": Made(1),
-        "color_discriminator": Judge(),
-        "gray_discriminator": Judge(),
+        "color_discriminator": Critic(),
+        "gray_discriminator": Critic(),
         "color_pool": nn.Identity(),
         "gray_pool": nn.Identity(),
     }

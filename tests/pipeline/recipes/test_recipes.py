@@ -156,8 +156,8 @@ def test_cyclegans_color_photos_have_their_lightness(photo):
     made = networks["generator"](batch.x)
     assert torch.equal(made[:, :1], batch.x)
     brighter = torch.cat([made[:, :1] + 0.5, made[:, 1:]], dim=1)
-    for judge in ("color_discriminator", "gray_generator"):
-        assert not torch.allclose(networks[judge](made), networks[judge](brighter)), judge
+    for opponent in ("color_discriminator", "gray_generator"):
+        assert not torch.allclose(networks[opponent](made), networks[opponent](brighter)), opponent
 
 
 def test_cyclegans_generators_drop_nothing_as_the_authors_do():
