@@ -22,7 +22,7 @@ help:
 
 # Without --no-compile, over half of the processor time goes into byte code of modules that are
 # never imported; Python compiles the others when it imports them.
-$(FOR_CHAIN): EXTRAS := dvc,scrape,train
+$(FOR_CHAIN): EXTRAS := dvc,evaluate,scrape,train
 $(FOR_DEVELOPMENT): EXTRAS := all,dev
 $(FOR_CHAIN) $(FOR_DEVELOPMENT): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \

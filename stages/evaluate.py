@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline.dataset.split_folder import category_of, list_pairs
 from pipeline.errors import ColorpipeError
+from pipeline.evaluation.classifier import find_classifier
 from pipeline.evaluation.gallery import choose_gallery, gallery_sheet
 from pipeline.evaluation.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
 from pipeline.evaluation.metrics import MIN_SIDE
@@ -33,6 +34,16 @@ COLORIZED = "colorized"
 GALLERY = "gallery.png"
 
 _BATCH = 16
+
+_ABOUT_RECOGNITION = (
+    "Recognition is the share of photos in which EfficientNet-Lite2 sees the class that it sees in"
+    " the ground truth, and its mean probability; the classifier distance is the Fréchet distance"
+    " of its features."
+)
+_NO_CLASSIFIER = (
+    "Recognition and the classifier distance are left out: they need the classifier"
+    " EfficientNet-Lite2. Install it with: pip install 'colorpipe[evaluate]'."
+)
 
 
 @dataclass(frozen=True)
@@ -80,12 +91,13 @@ def evaluate(
         reports, "--reports", near=[split, *models.values()], known={*FILES, GALLERY}.__contains__
     )
     inception = _inception(params)
+    classifier = find_classifier(choose_device(params.device))
     colorizers = {name: Colorizer.load(path, params.device) for name, path in models.items()}
     for name, path in models.items():
         recipe = colorizers[name].predictor.recipe
         print(f"Evaluating {describe_model(path, recipe)}.", file=sys.stderr)
     networks = {"inception": inception.features} if inception else {}
-    scores = Scores([*models, GRAY], networks)
+    scores = Scores([*models, GRAY], networks, classifier)
     shown = choose_gallery(names, params.gallery)
     gallery: dict[str, list[list[RGB]]] = defaultdict(list)
     photos = track(_read(split, names), "Evaluating", len(names))
@@ -104,6 +116,7 @@ def evaluate(
         card.write(folder)
         gallery_sheet(gallery, list(models)).save(folder / GALLERY)
     card.print()
+    print(_ABOUT_RECOGNITION if classifier else _NO_CLASSIFIER)
     print(_about_inception(card.inception, len(names)))
     print(f"The reports are in {reports}.")
 

@@ -7,7 +7,7 @@ All read this table, so that a new row is enough for a new metric to appear ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -28,10 +28,27 @@ Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 class Picture:
-    """A photo (H, W, 3), sRGB, and what several metrics derive from it, computed once."""
+    """A photo (H, W, 3), sRGB, and what several metrics derive from it, computed once.
 
-    def __init__(self, rgb: RGB) -> None:
+    Args:
+        rgb: the photo.
+        classes: the probability that a classifier gives each of its classes, where there is one.
+    """
+
+    def __init__(self, rgb: RGB, classes: NDArray[np.float32] | None = None) -> None:
         self.rgb = rgb
+        self._classes = classes
+
+    @property
+    def classes(self) -> NDArray[np.float32]:
+        """The probability of each class that the classifier knows.
+
+        Raises:
+            ValueError: no classifier has seen the photo.
+        """
+        if self._classes is None:
+            raise ValueError("No classifier has seen this photo.")
+        return self._classes
 
     @cached_property
     def lab(self) -> Float:
@@ -100,7 +117,7 @@ class SetMetric(Metric):
     """A distance between all photos of a result and of the ground truth, by their features."""
 
     features: str
-    """Which features: ``layout``, or those of a network that evaluation was given."""
+    """Which features: ``layout``, the classifier's, or a network's that evaluation was given."""
     distance: Callable[[Features, Features], float]
 
 
@@ -190,16 +207,56 @@ PHOTO_METRICS: tuple[PhotoMetric, ...] = (
     ),
 )
 
+RECOGNITION_METRICS: tuple[PhotoMetric, ...] = (
+    # The class is the one that the classifier sees in the ground truth: test photos of any origin
+    # have no class of ImageNet's that is known.
+    PhotoMetric(
+        name="recognition",
+        title="Recognition",
+        unit="",
+        digits=3,
+        better="more",
+        scores={
+            "recognition": lambda result, truth: float(
+                result.classes.argmax() == truth.classes.argmax()
+            )
+        },
+        statistic=mean("recognition"),
+    ),
+    PhotoMetric(
+        name="recognition_probability",
+        title="Recognition probability",
+        unit="",
+        digits=3,
+        better="more",
+        scores={
+            "recognition_probability": lambda result, truth: float(
+                result.classes[truth.classes.argmax()]
+            )
+        },
+        statistic=mean("recognition_probability"),
+    ),
+)
+"""Metrics of single photos that need the classifier: evaluation has them where it is installed, and
+training, which measures after each epoch, does without."""
+
 SET_METRICS: tuple[SetMetric, ...] = (
     SetMetric("layout_distance", "Lab layout distance", "", 1, "less", "layout", frechet_distance),
+    SetMetric(
+        "classifier_distance", "Classifier distance", "", 2, "less", "classifier", frechet_distance
+    ),
     SetMetric("fid", "FID", "", 2, "less", "inception", frechet_distance),
     SetMetric("kid", "KID", "", 5, "less", "inception", kernel_distance),
 )
 
-SCORES: Mapping[str, Score] = {
-    name: score for metric in PHOTO_METRICS for name, score in metric.scores.items()
-}
-"""Every score that a metric is made of, by name."""
+
+def scores_of(rows: Iterable[PhotoMetric]) -> dict[str, Score]:
+    """Return every score that these metrics are made of, by name."""
+    return {name: score for metric in rows for name, score in metric.scores.items()}
+
+
+SCORES: Mapping[str, Score] = scores_of(PHOTO_METRICS)
+"""Every score that needs nothing but pixels, by name."""
 
 
 def find_metric(name: str) -> PhotoMetric:

@@ -9,8 +9,6 @@ from typing import Any
 
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.metric_table import (
-    PHOTO_METRICS,
-    SCORES,
     SET_METRICS,
     Better,
     Metric,
@@ -79,7 +77,7 @@ class Scorecard:
         self.comparisons = [
             compare_results(self.overall, metric, result, baseline)
             for result, baseline in _pairs(scores.results)
-            for metric in PHOTO_METRICS
+            for metric in scores.metrics
         ]
 
     def write(self, folder: Path) -> None:
@@ -90,13 +88,13 @@ class Scorecard:
         self._write_comparisons(comparison)
         write_series(
             photos,
-            ["photo", "category", "result", *SCORES],
+            ["photo", "category", "result", *self.scores.score_names],
             (
                 [
                     scored.photo,
                     scored.category,
                     scored.result,
-                    *(round(scored.scores[name], 4) for name in SCORES),
+                    *(round(scored.scores[name], 4) for name in self.scores.score_names),
                 ]
                 for scored in self.scores.photos
             ),
@@ -105,7 +103,7 @@ class Scorecard:
     def metrics(self) -> dict[str, Any]:
         """Return every metric over all photos, by metric and then by result; null: not defined."""
         found: dict[str, Any] = {"photos": self.overall.count}
-        for metric in PHOTO_METRICS:
+        for metric in self.scores.metrics:
             found[metric.name] = {
                 result: _rounded(self.overall.estimate(metric, result), metric.digits)
                 for result in self.scores.results
@@ -126,13 +124,13 @@ class Scorecard:
     def _write_categories(self, path: Path) -> None:
         """Write a row a category and result; ``label`` names both, for a bar a row."""
         columns = ["label", "category", "result", "photos"]
-        for metric in PHOTO_METRICS:
+        for metric in self.scores.metrics:
             columns += [metric.name, f"{metric.name}_low", f"{metric.name}_high"]
         rows = []
         for category, summary in self.summaries.items():
             for result in self.scores.results:
                 row: list[Any] = [f"{category} {result}", category, result, summary.count]
-                for metric in PHOTO_METRICS:
+                for metric in self.scores.metrics:
                     row += _cells(summary.estimate(metric, result), metric.digits)
                 rows.append(row)
         write_series(path, columns, rows)
@@ -161,7 +159,7 @@ class Scorecard:
                 metric.heading,
                 *(_text(self.overall.estimate(metric, r), metric.digits) for r in results),
             ]
-            for metric in PHOTO_METRICS
+            for metric in self.scores.metrics
         ]
         for distance in self._set_metrics():
             values = [self.distances[result][distance.name] for result in results]
@@ -175,7 +173,7 @@ class Scorecard:
             f"{self.overall.count} photos, mean (95 % interval)",
             ["", *results],
             rows,
-            _what_is_better([*PHOTO_METRICS, *self._set_metrics()]),
+            _what_is_better([*self.scores.metrics, *self._set_metrics()]),
         )
         for result, baseline in _pairs(results):
             print_table(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +18,14 @@ from numpy.typing import NDArray
 from pipeline.evaluation.bootstrap import Bootstrap, Estimate, Means, Statistic, difference
 from pipeline.evaluation.frechet import Features
 from pipeline.evaluation.metric_table import (
-    SCORES,
+    PHOTO_METRICS,
+    RECOGNITION_METRICS,
     SET_METRICS,
     Metric,
     PhotoMetric,
     Picture,
     layout,
+    scores_of,
 )
 from pipeline.imaging.decode import RGB
 
@@ -33,6 +37,16 @@ FeatureNetwork = Callable[[Sequence[RGB]], Features]
 """Gives a row of features for each photo; the photos are of one size."""
 
 
+class Classifier(Protocol):
+    """Says what it sees in photos."""
+
+    def features(self, photos: Sequence[RGB]) -> NDArray[np.float32]:
+        """Return a row of features for each photo; the photos are of one size."""
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of each class, (N, classes), for rows of features."""
+
+
 @dataclass(frozen=True)
 class PhotoScores:
     """How one result of one photo compares with the ground truth."""
@@ -41,7 +55,7 @@ class PhotoScores:
     category: str
     result: str
     scores: Mapping[str, float]
-    """By the names of :data:`pipeline.evaluation.metric_table.SCORES`."""
+    """By the names that the metrics of :mod:`pipeline.evaluation.metric_table` give them."""
 
 
 class Scores:
@@ -54,30 +68,48 @@ class Scores:
         results: names of the results that every photo is given with, the baseline among them.
         networks: what gives the features that metrics ask for besides the layout, by name. A metric
             whose network is not here is left out.
+        classifier: what recognition is measured with; None leaves out the metrics that need it.
     """
 
     def __init__(
-        self, results: Sequence[str], networks: Mapping[str, FeatureNetwork] | None = None
+        self,
+        results: Sequence[str],
+        networks: Mapping[str, FeatureNetwork] | None = None,
+        classifier: Classifier | None = None,
     ) -> None:
         self.results = tuple(results)
         self.photos: list[PhotoScores] = []
+        self.metrics = (*PHOTO_METRICS, *(RECOGNITION_METRICS if classifier else ()))
+        """The metrics of single photos that are measured."""
+        self.score_names = tuple(scores_of(self.metrics))
+        """The scores that these are made of."""
         self._networks = dict(networks or {})
+        self._classifier = classifier
+        if classifier:
+            self._networks["classifier"] = classifier.features
         self._features: dict[tuple[str, str], list[Features]] = defaultdict(list)
 
     def add(self, photo: str, category: str, truth: RGB, results: Mapping[str, RGB]) -> None:
         """Score all results of a photo; ``results`` has every name the scores were made with."""
-        pictures = {name: Picture(results[name]) for name in self.results}
-        ground_truth = Picture(truth)
-        for name, picture in pictures.items():
-            scores = {key: score(picture, ground_truth) for key, score in SCORES.items()}
-            self.photos.append(PhotoScores(photo, category, name, scores))
-        everything = {GROUND_TRUTH: ground_truth, **pictures}
-        rows = {"layout": layout(list(everything.values()))}
-        for key, network in self._networks.items():
-            rows[key] = network([picture.rgb for picture in everything.values()])
+        everything = {GROUND_TRUTH: truth, **{name: results[name] for name in self.results}}
+        rows = {key: network([*everything.values()]) for key, network in self._networks.items()}
+        classes: Iterable[Any] = repeat(None)
+        if self._classifier:
+            classes = self._classifier.probabilities(rows["classifier"])
+        pictures = {
+            name: Picture(rgb, seen)
+            for (name, rgb), seen in zip(everything.items(), classes, strict=False)
+        }
+        rows["layout"] = layout(list(pictures.values()))
         for key, features in rows.items():
             for name, row in zip(everything, features, strict=True):
                 self._features[key, name].append(row)
+        ground_truth = pictures.pop(GROUND_TRUTH)
+        for name, picture in pictures.items():
+            scores = {
+                key: score(picture, ground_truth) for key, score in scores_of(self.metrics).items()
+            }
+            self.photos.append(PhotoScores(photo, category, name, scores))
 
     @property
     def categories(self) -> list[str]:

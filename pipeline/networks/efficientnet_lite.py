@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 Variant = Literal["lite0", "lite1", "lite2"]
 
@@ -65,10 +66,9 @@ class DepthwiseConv(nn.Conv2d):
     bfloat16 (torch 2.13, whose oneDNN has no kernel for them).
     """
 
-    def __init__(self, channels: int, kernel: int, stride: int) -> None:
-        super().__init__(
-            channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False
-        )
+    def __init__(self, channels: int, kernel: int, stride: int, *, padded: bool = True) -> None:
+        padding = kernel // 2 if padded else 0
+        super().__init__(channels, channels, kernel, stride, padding, groups=channels, bias=False)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map (N, channels, H, W) to (N, channels, H / stride, W / stride)."""
@@ -76,6 +76,26 @@ class DepthwiseConv(nn.Conv2d):
             return super().forward(input)
         with torch.autocast("cpu", enabled=False):
             return super().forward(input.float()).to(input.dtype)
+
+
+class SamePadding(nn.Module):
+    """TensorFlow's padding "same" for a strided convolution: the odd pixel right and at the bottom.
+
+    The pretrained weights come from TensorFlow. Padded alike on all sides, as PyTorch's layers do
+    it, the picture seems moved by a pixel to each strided layer.
+    """
+
+    def __init__(self, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pad (N, channels, H, W) so that the output has H / stride rows, rounded up."""
+        margins = []
+        for side in (x.shape[3], x.shape[2]):
+            missing = max((-(-side // self.stride) - 1) * self.stride + self.kernel - side, 0)
+            margins += [missing // 2, missing - missing // 2]
+        return functional.pad(x, margins)
 
 
 class ConvNorm(nn.Sequential):
@@ -89,11 +109,11 @@ class ConvNorm(nn.Sequential):
         stride: int = 1,
         *,
         linear: bool = False,
+        padded: bool = True,
     ) -> None:
-        # Padded alike on all sides. TensorFlow, which the pretrained weights come from, pads the
-        # right and the bottom of strided layers: there the picture seems moved by a pixel.
+        padding = kernel // 2 if padded else 0
         super().__init__(
-            nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False),
+            nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=False),
             nn.BatchNorm2d(channels_out, eps=_EPSILON, momentum=_MOMENTUM),
         )
         if not linear:
@@ -103,13 +123,27 @@ class ConvNorm(nn.Sequential):
 class InvertedResidual(nn.Module):
     """Widen, filter each channel by itself, narrow (Sandler et al. 2018, arXiv:1801.04381)."""
 
-    def __init__(self, channels_in: int, stage: _Stage, channels_out: int, stride: int) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        stage: _Stage,
+        channels_out: int,
+        stride: int,
+        *,
+        tensorflow_padding: bool = False,
+    ) -> None:
         super().__init__()
         wide = channels_in * stage.expansion
-        layers = [] if stage.expansion == 1 else [ConvNorm(channels_in, wide, 1)]
+        layers: list[nn.Module] = []
+        if stage.expansion != 1:
+            layers.append(ConvNorm(channels_in, wide, 1))
+        # Where nothing is skipped, both ways of padding are one.
+        asymmetric = tensorflow_padding and stride > 1
+        if asymmetric:
+            layers.append(SamePadding(stage.kernel, stride))
         self.layers = nn.Sequential(
             *layers,
-            DepthwiseConv(wide, stage.kernel, stride),
+            DepthwiseConv(wide, stage.kernel, stride, padded=not asymmetric),
             nn.BatchNorm2d(wide, eps=_EPSILON, momentum=_MOMENTUM),
             nn.ReLU6(inplace=True),
             ConvNorm(wide, channels_out, 1, linear=True),
@@ -134,13 +168,19 @@ class EfficientNetLite(nn.Module):
         frozen: how many of the seven stages stay as they are in training, and the stem with them.
             The first ones, on large pictures, see edges and textures, which no further training
             improves, and take half of its time.
+        tensorflow_padding: whether strided layers are padded as where the pretrained weights come
+            from (:class:`SamePadding`), for recognition with these weights as they are. Then height
+            and width are any. A network that is trained further learns either way of padding.
     """
 
-    def __init__(self, variant: Variant = "lite0", frozen: int = 0) -> None:
+    def __init__(
+        self, variant: Variant = "lite0", frozen: int = 0, *, tensorflow_padding: bool = False
+    ) -> None:
         super().__init__()
         self.frozen = frozen
         width, depth = SCALES[variant]
-        self.stem = ConvNorm(3, _STEM, 3, 2)
+        stem = ConvNorm(3, _STEM, 3, 2, padded=not tensorflow_padding)
+        self.stem = nn.Sequential(SamePadding(3, 2), *stem) if tensorflow_padding else stem
         stages, before = [], _STEM
         for place, stage in enumerate(_STAGES):
             channels = _scaled(stage.channels, width)
@@ -149,7 +189,11 @@ class EfficientNetLite(nn.Module):
             blocks = []
             for repeat in range(repeats):
                 stride = stage.stride if repeat == 0 else 1
-                blocks.append(InvertedResidual(before, stage, channels, stride))
+                blocks.append(
+                    InvertedResidual(
+                        before, stage, channels, stride, tensorflow_padding=tensorflow_padding
+                    )
+                )
                 before = channels
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)

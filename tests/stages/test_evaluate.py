@@ -60,6 +60,16 @@ def test_it_writes_every_report_and_prints_the_figures(split, model, tmp_path, c
     printed = capsys.readouterr().out
     assert "CIEDE2000" in printed
     assert "FID and KID are left out" in printed
+    assert "Recognition is the share" in printed
+
+
+def test_without_the_classifier_recognition_is_left_out(
+    split, model, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("stages.evaluate.find_classifier", lambda device: None)
+    evaluate(split, model, tmp_path / "reports", PARAMS)
+    assert "recognition" not in json.loads((tmp_path / "reports/metrics.json").read_text())
+    assert "pip install 'colorpipe[evaluate]'" in capsys.readouterr().out
 
 
 def test_the_same_photos_give_the_same_bytes(split, model, tmp_path):

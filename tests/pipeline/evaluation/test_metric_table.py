@@ -12,6 +12,7 @@ from skimage import data
 from pipeline.evaluation import metrics
 from pipeline.evaluation.metric_table import (
     PHOTO_METRICS,
+    RECOGNITION_METRICS,
     SCORES,
     SET_METRICS,
     Metric,
@@ -54,7 +55,7 @@ def test_a_distance_grows_with_that_of_the_photos(metric: Metric) -> None:
 
 
 def test_names_are_unique() -> None:
-    names = [metric.name for metric in (*PHOTO_METRICS, *SET_METRICS)]
+    names = [metric.name for metric in (*PHOTO_METRICS, *RECOGNITION_METRICS, *SET_METRICS)]
     assert len(names) == len(set(names))
 
 

@@ -24,6 +24,28 @@ def test_the_variants_have_their_published_sizes(variant, millions, channels):
     assert whole.shape == (2, 1280)
 
 
+@pytest.mark.parametrize("side", [260, 195])
+def test_padding_as_tensorflow_s_puts_the_odd_pixel_last(side):
+    """TensorFlow's "same": as many outputs as inputs by stride, rounded up; less padding first."""
+    torch.manual_seed(0)
+    network = EfficientNetLite("lite0", tensorflow_padding=True).eval()
+    levels, _ = network(torch.rand(1, 3, side, side))
+    sides = []
+    for _ in range(5):
+        side = -(-side // 2)
+        sides.append(side)
+    assert [level.shape[2] for level in levels] == sides
+    # The stem sees rows 0 to 2, where a symmetric padding has it see -1 to 1.
+    x = torch.zeros(1, 3, 64, 64)
+    x[..., 2, 2] = 1
+    plain = EfficientNetLite("lite0").eval()
+    plain.load_state_dict(dict(zip(plain.state_dict(), network.state_dict().values(), strict=True)))
+    first = [
+        (each.stem(x) - each.stem(0 * x)).abs().sum(1)[0, 0, 0] > 0 for each in (network, plain)
+    ]
+    assert first == [True, False]
+
+
 def test_frozen_stages_stay_as_they_are_in_training():
     torch.manual_seed(0)
     network = EfficientNetLite("lite0", frozen=2).train()

@@ -45,6 +45,16 @@ def test_only_tensors_are_taken_and_no_code_is_run(package):
     assert all(torch.equal(value, source[name]) for name, value in network.state_dict().items())
 
 
+def test_the_last_layer_is_taken_where_it_is_asked_for(package):
+    source = EfficientNetLite("lite0").state_dict()
+    last = {"_fc.weight": torch.rand(1000, 1280), "_fc.bias": torch.rand(1000)}
+    torch.save({**source, **last}, package)
+    layer = torch.nn.Linear(1280, 1000)
+    load_imagenet(EfficientNetLite("lite0"), "lite0", layer)
+    assert torch.equal(layer.weight, last["_fc.weight"])
+    assert torch.equal(layer.bias, last["_fc.bias"])
+
+
 def test_a_file_with_code_in_it_is_refused(package):
     torch.save({"stem": Path("/")}, package)
     with pytest.raises(ColorpipeError, match="damaged"):
