@@ -1,8 +1,8 @@
 """Clean: from photos as found to photos fit to learn colors from, each decision on record.
 
 A photo is kept (its bytes are copied), converted (turned upright, to sRGB, to RGB, to one frame) or
-dropped. ``reports/clean.csv`` has a row for every raw file; beside it a contact sheet shows what
-was dropped, by reason, so that a person can disagree.
+dropped; each page of a document is a photo. ``reports/clean.csv`` has a row for every raw photo;
+beside it a contact sheet shows what was dropped, by reason, so that a person can disagree.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import csv
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 
@@ -30,7 +31,13 @@ from pipeline.dataset.near_duplicates import find_duplicates
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.csv_tables import write_table
 from pipeline.files.listing import files_below, leads_to_folder, visible_entries
-from pipeline.files.names import LONGEST, distinct_stems, printable
+from pipeline.files.names import (
+    LONGEST,
+    distinct_stems,
+    printable,
+    stems_for_pages,
+    without_number,
+)
 from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
 from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import track
@@ -48,10 +55,10 @@ def clean(
     Args:
         raw: a folder of photos a category; only read.
         out: written whole or not at all, a folder a category.
-        report: the table of decisions, a row for every file; the contact sheet goes beside it, as
+        report: the table of decisions, a row for every photo; the contact sheet goes beside it, as
             ``<report>-dropped.png``.
         params: the thresholds.
-        dry_run: print the decision on every file that is not kept as it is; write nothing.
+        dry_run: print the decision on every photo that is not kept as it is; write nothing.
 
     Returns:
         A failure for each file that could not be read, whatever it holds.
@@ -61,10 +68,11 @@ def clean(
             written, or ``out`` holds files that no clean wrote, or overlaps with ``raw``.
     """
     if dry_run:
-        screened = _screen_all(list_raw(raw), None, params)
+        files = list_raw(raw)
+        screened = _screen_all(files, None, params)
         rows = _without_duplicates(screened, params)
         print_decisions(rows)
-        _check_any_fit(rows, f"None of the {len(rows)} files in {raw} is fit.")
+        _check_any_fit(rows, f"None of the {len(files)} files in {raw} is fit.")
     else:
         check_replaceable(
             out,
@@ -83,7 +91,7 @@ def clean(
             write_table(table, rows, CleanRow)
             dropped_sheet(raw, rows).save(sheet, compress_level=1)
             _check_any_fit(
-                rows, f"None of the {len(rows)} files in {raw} is fit; {report} says why."
+                rows, f"None of the {len(files)} files in {raw} is fit; {report} says why."
             )
     print_summary(rows)
     return [
@@ -124,11 +132,10 @@ def _cleaned_before(report: Path) -> Callable[[str], bool]:
         if names:
             return file in names
         path = PurePath(file)
-        folder, stem = path.parent.as_posix(), path.stem
+        own = {path.stem, without_number(path.stem)} - {""}
         # Of several files with one stem each has a mark of nine characters behind it.
-        return path.suffix in EXTENSIONS.values() and bool(
-            {f"{folder}/{stem}", f"{folder}/{stem[:-9]}"} & stems
-        )
+        known = {f"{path.parent.as_posix()}/{stem[:end]}" for stem in own for end in (None, -9)}
+        return path.suffix in EXTENSIONS.values() and bool(known & stems)
 
     return known
 
@@ -170,7 +177,7 @@ def list_raw(raw: Path) -> list[RawFile]:
         if leads_to_folder(entry):
             files += _list_category(entry.name, entry.path)
         elif entry.name not in {MANIFEST, REJECTED}:
-            files.append(RawFile(entry.path, "", entry.name, "", misplaced=True))
+            files.append(RawFile(entry.path, "", entry.name, stem="", misplaced=True))
     if not any(file.category for file in files):
         raise ColorpipeError(
             f"{raw} has no photos in folders; it must hold a folder for each category."
@@ -182,8 +189,16 @@ def _list_category(category: str, folder: str) -> list[RawFile]:
     files = list(files_below(folder))
     own = [file for file in files if "/" not in file]
     stems = distinct_stems(own, ".jpg", _LONGEST_STEM, lambda stem: printable(stem, "_"))
+    page_stems = stems_for_pages(stems, _LONGEST_STEM)
     return [
-        RawFile(f"{folder}/{file}", category, file, stems.get(file, ""), misplaced="/" in file)
+        RawFile(
+            f"{folder}/{file}",
+            category,
+            file,
+            stems.get(file, ""),
+            page_stems.get(file, ""),
+            misplaced="/" in file,
+        )
         for file in files
     ]
 
@@ -193,14 +208,17 @@ def _screen_all(
 ) -> list[Screened]:
     work = functools.partial(screen, folder=folder, params=params)
     failed = functools.partial(_give_up, folder=folder)
-    return list(track(map_in_order(work, files, failed=failed), "Cleaning", len(files)))
+    results = track(map_in_order(work, files, failed=failed), "Cleaning", len(files))
+    return list(itertools.chain.from_iterable(results))
 
 
-def _give_up(raw: RawFile, folder: Path | None) -> Screened:
+def _give_up(raw: RawFile, folder: Path | None) -> list[Screened]:
     """Drop a file that kills the process which screens it, with what that may have written."""
-    for extension in EXTENSIONS.values() if folder is not None else ():
-        Path(f"{folder}/{raw.category}/{raw.stem}{extension}").unlink(missing_ok=True)
-    return Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, KILLED))
+    if folder is not None:
+        for path in (folder / raw.category).iterdir():
+            if path.stem == raw.stem or without_number(path.stem) == raw.page_stem:
+                path.unlink()
+    return [Screened(CleanRow(raw.category, raw.file, DROPPED, UNREADABLE, KILLED))]
 
 
 def _without_duplicates(screened: Sequence[Screened], params: CleanParams) -> list[CleanRow]:
@@ -226,7 +244,7 @@ def _without_duplicates(screened: Sequence[Screened], params: CleanParams) -> li
             decision=DROPPED,
             reason=DUPLICATE if distance is None else NEAR_DUPLICATE,
             detail="same pixels" if distance is None else f"hashes differ in {distance} bits",
-            duplicate_of=f"{original.category}/{original.file}",
+            duplicate_of=original.label,
             name="",
         )
     return rows

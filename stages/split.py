@@ -23,7 +23,7 @@ from pipeline.dataset.tiles import encode_tile
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.csv_tables import read_table
 from pipeline.files.listing import files_in, folders_in
-from pipeline.files.names import LONGEST, distinct_stems, printable
+from pipeline.files.names import LONGEST, distinct_stems, printable, without_number
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import track
@@ -71,8 +71,8 @@ def split(
         resized: a folder of photos a category; only read.
         out: written whole or not at all.
         params: sizes, distance and seed.
-        manifest: the table of raw photos; photos of one web page stay on one side. With None, or
-            if there is no such file, pages do not count.
+        manifest: the table of raw photos; photos of one web page, and pages of one document, stay
+            on one side. With None, or if there is no such file, neither counts.
         lock: the table of all photos that were ever tested with; it keeps the test set the same
             when photos are added. Read if it exists, and added to at the end. None does neither.
 
@@ -233,7 +233,12 @@ def _choose_sides(
             for row in read_table(manifest, RawPhoto)
         }
         for i, photo in enumerate(photos):
-            if page := pages.get((photo.category, photo.name)):
+            found = (photo.category, photo.name)
+            document = (photo.category, without_number(photo.name))
+            if found not in pages and document in pages:
+                found = document
+                groups.join(i, ("pages of one document", *document))
+            if page := pages.get(found):
                 groups.join(i, page)
     known = {row.value for row in rows if row.value is not None}
     claims = find_claims(rows, photos, photos_like(known, photos, params.group_distance))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,9 +26,9 @@ SHEET_CELL = 128
 
 
 def print_summary(rows: Sequence[CleanRow]) -> None:
-    """Print how many files were kept, converted and dropped for which reason."""
+    """Print how many photos were kept, converted and dropped for which reason."""
     table = Table("decision", "reason", title="Cleaned")
-    table.add_column("files", justify="right")
+    table.add_column("photos", justify="right")
     table.add_column("share", justify="right")
     decisions = Counter(row.decision for row in rows if row.decision != DROPPED)
     lines = [(decision, "", count) for decision, count in decisions.most_common()]
@@ -40,12 +39,12 @@ def print_summary(rows: Sequence[CleanRow]) -> None:
 
 
 def print_decisions(rows: Iterable[CleanRow]) -> None:
-    """Print a line for every file that is not kept as it is."""
+    """Print a line for every photo that is not kept as it is."""
     for row in rows:
         why = ": ".join(part for part in (row.reason, row.detail) if part)
         if why:
             instead = f" ({row.duplicate_of} is kept)" if row.duplicate_of else ""
-            print(printable(f"{row.decision}  {row.category}/{row.file}  {why}{instead}"))
+            print(printable(f"{row.decision}  {row.label}  {why}{instead}"))
 
 
 def dropped_sheet(raw: Path, rows: Sequence[CleanRow]) -> Image.Image:
@@ -57,12 +56,15 @@ def dropped_sheet(raw: Path, rows: Sequence[CleanRow]) -> Image.Image:
     """
     pictures: list[list[RGB]] = []
     labels: list[str] = []
+    by_label = {row.label: row for row in rows}
     for reason, count in _reasons(rows).most_common():
         examples = [row for row in rows if row.reason == reason]
         if len(examples) > SHEET_COLUMNS:
             examples = random.Random(0).sample(examples, SHEET_COLUMNS)
-        examples.sort(key=lambda row: (row.category, row.file))
-        if shown := [picture for row in examples for picture in _pictures(raw, row)]:
+        examples.sort(key=lambda row: (row.category, row.file, row.page))
+        # A duplicate is followed by the photo that is kept in its place.
+        wanted = [one for row in examples for one in (row, by_label.get(row.duplicate_of)) if one]
+        if shown := [picture for row in wanted for picture in _picture(raw, row)]:
             pictures.append(shown[:SHEET_COLUMNS])
             labels.append(f"{reason} ({count})")
     if not pictures:
@@ -76,15 +78,14 @@ def _reasons(rows: Iterable[CleanRow]) -> Counter[str]:
     return Counter(row.reason for row in rows if row.decision == DROPPED)
 
 
-def _pictures(raw: Path, row: CleanRow) -> list[RGB]:
-    """The dropped photo, then the one that is kept in its place; none that is unreadable."""
+def _picture(raw: Path, row: CleanRow) -> list[RGB]:
+    """Return the photo of a row; nothing if it is unreadable."""
     # What killed a worker would kill this process too.
     if row.detail == KILLED:
         return []
-    files = [f"{row.category}/{row.file}", *([row.duplicate_of] if row.duplicate_of else [])]
-    pictures = []
-    for file in files:
-        with contextlib.suppress(ImageError):
-            photo = open_photo(read_bytes(raw / file), at_least=SHEET_CELL)
-            pictures.append(shrink_whole(photo.pixels, SHEET_CELL))
-    return pictures
+    try:
+        data = read_bytes(raw / row.category / row.file)
+        photo = open_photo(data, at_least=SHEET_CELL, page=max(row.page - 1, 0))
+    except ImageError:
+        return []
+    return [shrink_whole(photo.pixels, SHEET_CELL)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 
 LONGEST = 255
@@ -54,6 +54,40 @@ def distinct_stems(
         else _marked(file, stem, longest)
         for file, stem in stems.items()
     }
+
+
+def stems_for_pages(stems: Mapping[str, str], longest: int) -> dict[str, str]:
+    """Give each file a stem for its pages, whose names are :func:`numbered`: its own, if it can be.
+
+    It gets a mark where another file has the name of a page, as ``scan-1`` beside ``scan``.
+
+    Args:
+        stems: of the files of one folder, as :func:`distinct_stems` gives them.
+        longest: bytes that a page's stem may have, with its number.
+    """
+    taken = {without_number(stem.casefold()) for stem in stems.values()}
+    room = longest - len(numbered("", MOST_PAGES))
+    return {
+        file: _marked(file, stem, room)
+        if stem.casefold() in taken or len(stem.encode()) > room
+        else stem
+        for file, stem in stems.items()
+    }
+
+
+MOST_PAGES = 99_999
+"""The largest number that a page's name has room for."""
+
+
+def numbered(stem: str, page: int) -> str:
+    """Return the stem of a document's page, from 1."""
+    return f"{stem}-{page}"
+
+
+def without_number(stem: str) -> str:
+    """Return what stands before a page's number; nothing where there is no number."""
+    found = re.fullmatch(r"(.*)-[1-9][0-9]{0,4}", stem, re.DOTALL)
+    return found[1] if found else ""
 
 
 def _marked(file: str, stem: str, longest: int) -> str:

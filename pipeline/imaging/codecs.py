@@ -16,7 +16,17 @@ import numpy as np
 from pipeline.imaging.color import Samples
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import boxes, jxl_head
+from pipeline.imaging.formats.directories import (
+    ICC,
+    LENGTH,
+    ORIENTATION,
+    WIDTH,
+    is_read_everywhere,
+    layout_of,
+    read_directories,
+)
 from pipeline.imaging.kinds import Kind
+from pipeline.imaging.orientation import valid
 
 
 @contextlib.contextmanager
@@ -66,15 +76,6 @@ class Opened:
     """Decodes a page."""
 
 
-def decode(data: bytes, kind: Kind, max_pixels: int, page: int = 0) -> Decoded:
-    """Decode a file of a kind that Pillow does not read.
-
-    Raises:
-        ImageError: it is damaged or too large, or the extra is not installed.
-    """
-    return open_with_codec(data, kind, max_pixels).decode(page)
-
-
 def open_with_codec(data: bytes, kind: Kind, max_pixels: int) -> Opened:
     """Read the head of a file of a kind that Pillow does not read.
 
@@ -82,10 +83,19 @@ def open_with_codec(data: bytes, kind: Kind, max_pixels: int) -> Opened:
         ImageError: it is damaged or too large, or the extra is not installed.
     """
     opened = {"heic": _open_heic, "jxl": _open_jxl, "dng": _open_dng}[kind.name](data)
-    width, height = opened.size
+    check_size(opened.size, max_pixels)
+    return opened
+
+
+def check_size(size: tuple[int, int], max_pixels: int) -> None:
+    """Refuse a picture that is too large.
+
+    Raises:
+        ImageError: its width times its height is more than ``max_pixels``.
+    """
+    width, height = size
     if width * height > max_pixels:
         raise ImageError(f"{width}x{height} is more than {max_pixels} pixels")
-    return opened
 
 
 def _open_heic(data: bytes) -> Opened:
@@ -164,14 +174,42 @@ def scaled_to_16_bits(pixels: Samples, bits: int) -> Samples:
     return ((wide * 65_535 + white // 2) // white).astype(np.uint16)
 
 
-def decode_tiff_page(file: bytes, place: int) -> Samples:
-    """Decode a page of a TIFF whose compression libtiff does not know.
+def decode_unusual_tiff(file: bytes, place: int, max_pixels: int) -> Decoded | None:
+    """Decode a page of a TIFF, if it is one that Pillow may not know.
+
+    Args:
+        file: its content.
+        place: of the page's directory.
+        max_pixels: more are refused.
 
     Returns:
-        (H, W) or (H, W, 3 or 4), uint8 or uint16.
+        None for a page that Pillow reads unless it is damaged.
 
     Raises:
-        ImageError: the extra is not installed, or this compression is not known there either.
+        ImageError: as :func:`decode_tiff_page` says, or it is too large.
+    """
+    layout, directory = layout_of(file), read_directories(file)[place:][:1]
+    if layout is None or not directory or is_read_everywhere(directory[0], layout):
+        return None
+    (page,) = directory
+    width, height, turned = (
+        next(iter(page.numbers(tag, layout)), 1) for tag in (WIDTH, LENGTH, ORIENTATION)
+    )
+    check_size((width, height), max_pixels)
+    icc = page.get(ICC)
+    pixels = decode_tiff_page(file, place)
+    return Decoded(pixels, valid(turned), None if icc is None else icc.data)
+
+
+def decode_tiff_page(file: bytes, place: int) -> Samples:
+    """Decode a page of a TIFF that Pillow does not read.
+
+    Returns:
+        (H, W) or (H, W, 3 or 4), uint8 or uint16, scaled from the page's own bits.
+
+    Raises:
+        ImageError: the extra is not installed, or its compression or colors are not known there
+            either.
     """
     with needs_formats("its compression"):
         import imagecodecs as _  # noqa: F401
@@ -179,18 +217,31 @@ def decode_tiff_page(file: bytes, place: int) -> Samples:
     with decoding(), tifffile.TiffFile(io.BytesIO(file)) as opened:
         page = opened.pages[place]
         compression = getattr(page.compression, "name", page.compression)
+        colors = getattr(page.photometric, "name", page.photometric)
         try:
-            pixels: Any = page.asarray()
+            pixels: Any = np.squeeze(page.asarray())
         except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
             raise ImageError(
                 f"its compression {compression} could not be read ({error})"
             ) from error
-        photometric = getattr(page.photometric, "name", "")
-    if photometric == "MINISWHITE":
-        pixels = np.invert(pixels)
-    elif photometric not in {"MINISBLACK", "RGB", "YCBCR"}:
-        raise ImageError(f"its compression {compression} is not read with colors of {photometric}")
-    return checked(np.squeeze(pixels))
+        bits, palette = int(page.bitspersample), page.colormap
+        if 8 < bits < 16 and opened.byteorder == ">":
+            # tifffile loses their upper bits.
+            raise ImageError(f"samples of {bits} bits are not read with this byte order")
+    if colors == "PALETTE" and palette is not None:
+        # Palettes have 16 bits, of which files of 8 fill the upper ones or both.
+        return checked(np.moveaxis(palette[:, pixels] >> 8, 0, -1).astype(np.uint8))
+    if colors not in {"MINISWHITE", "MINISBLACK", "RGB"} and (colors, compression) != (
+        "YCBCR",
+        "JPEG",
+    ):
+        raise ImageError(f"its colors of the kind {colors} are not read")
+    if pixels.dtype in (np.bool_, np.uint8) and bits < 8:
+        pixels = (pixels * (255 // ((1 << bits) - 1))).astype(np.uint8)
+    samples = checked(pixels)
+    if 8 < bits < 16:
+        samples = scaled_to_16_bits(samples, bits)
+    return np.invert(samples) if colors == "MINISWHITE" else samples
 
 
 def checked(pixels: Any) -> Samples:

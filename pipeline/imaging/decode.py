@@ -12,8 +12,8 @@ import io
 import stat
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.imaging import codecs
+from pipeline.imaging.codecs import Decoded
 from pipeline.imaging.color import to_8_bits
 from pipeline.imaging.errors import (
     NO_FILE,
@@ -104,22 +105,106 @@ def open_photo(
         ImageError: the file is missing, no image of a known kind, truncated, has more than
             ``max_pixels`` pixels, or memory ran out.
     """
+    return open_document(source, max_pixels, at_least, strict=strict).read(page)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file of which the head is read: pages, or the one picture of a photo."""
+
+    pages: int
+    read: Callable[[int], Photo]
+    """Decodes a page, from 0, and raises :class:`ImageError` as :func:`open_photo` does."""
+
+
+def open_document(
+    source: Path | bytes,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    at_least: int | None = None,
+    *,
+    strict: bool = False,
+) -> Document:
+    """Open a file whose pages are wanted, each as :func:`open_photo` gives it.
+
+    Raises:
+        ImageError: the file is missing, no image of a known kind or damaged in its head.
+    """
     data = source if isinstance(source, bytes) else read_bytes(source)
     kind = sniff(data)
-    if strict and kind is not None and kind.label == "JPEG":
+    if kind is None:
+        raise ImageError(UNKNOWN)
+    if kind.label == "JPEG":
+        return Document(1, lambda _: _open_jpeg(data, max_pixels, at_least, strict=strict))
+    if not kind.pillow:
+        opened = codecs.open_with_codec(data, kind, max_pixels)
+        return Document(opened.pages, lambda page: _of_codec(opened.decode(page), kind))
+    if kind.label == "TIFF":
+        reader = _TiffReader(data, kind, max_pixels)
+        return Document(len(reader.places), reader.read)
+    return Document(1, lambda _: _of_pillow(open_image(data, max_pixels)))
+
+
+class _TiffReader:
+    """Reads the pages of a TIFF: by Pillow, and what that does not know by codecs."""
+
+    def __init__(self, data: bytes, kind: Kind, max_pixels: int) -> None:
+        self._data, self._kind, self._max_pixels = data, kind, max_pixels
+        self._image: Image.Image | None = None
+        self.places = picture_places(data)
+        """Of the pages, among the directories."""
+
+    def read(self, page: int) -> Photo:
+        """Decode a page; one after the other they take the least time."""
+        place = self.places[page]
+        try:
+            with decoding():
+                photo = _of_pillow(self._at(place))
+        except ImageError:
+            self._image = None
+            decoded = codecs.decode_unusual_tiff(self._data, place, self._max_pixels)
+            if decoded is None:
+                raise
+            photo = _of_codec(decoded, self._kind)
+        return replace(photo, pages=len(self.places))
+
+    def _at(self, place: int) -> Image.Image:
+        """Return the opened file at a page that was not loaded: a loaded one forgets its turn."""
+        if self._image is None or place <= self._image.tell():
+            self._image = open_image(self._data, self._max_pixels)
+        if place:
+            self._image.seek(place)
+            codecs.check_size(self._image.size, self._max_pixels)
+        return self._image
+
+
+def _open_jpeg(data: bytes, max_pixels: int, at_least: int | None, *, strict: bool) -> Photo:
+    if strict:
         photo = _open_plain_jpeg(data, max_pixels, at_least)
         if photo is not None:
             return photo
-    if kind is not None and not kind.pillow:
-        return _open_by_codec(data, kind, max_pixels, page)
     image = open_image(data, max_pixels)
-    with decoding(), image:
-        places = _pages_of(data, image)
-        if page:
-            image.seek(places[page])
+    with decoding():
         size = image.size
         if at_least is not None:
             image.draft(None, (at_least, at_least))
+        pixels = _decode_strictly(data, image) if strict else None
+        return _of_pillow(image, pixels, size)
+
+
+def _of_pillow(
+    image: Image.Image,
+    pixels: NDArray[np.uint8] | None = None,
+    size: tuple[int, int] | None = None,
+) -> Photo:
+    """Take the photo that Pillow has opened.
+
+    Args:
+        image: not loaded yet.
+        pixels: of it, where they were decoded otherwise.
+        size: of the whole photo, where fewer pixels are decoded.
+    """
+    with decoding():
+        size = size or image.size
         # Asked for its EXIF, a PNG is loaded, and what is damaged in it would not be said.
         if image.format == "PNG":
             image.load()
@@ -127,11 +212,8 @@ def open_photo(
         orientation = orientation_of(image)
         kind = BY_PILLOW[str(image.format)]
         frames = int(getattr(image, "n_frames", 1)) if kind.sequence == "frames" else 1
-        changes: list[str] = []
-        if orientation > 1:
-            changes.append("turned upright")
+        changes = ["turned upright"] if orientation > 1 else []
         profile = image.info.get("icc_profile")
-        pixels = _decode_strictly(data, image) if strict and kind.label == "JPEG" else None
         if pixels is None or pixels.ndim == 2 or profile:
             loaded = image if pixels is None else Image.fromarray(pixels)
             loaded.load()
@@ -141,17 +223,11 @@ def open_photo(
         else:
             pixels = turned_upright(pixels, orientation)
             size = size[::-1] if lies_on_its_side(orientation) else size
-        return Photo(pixels, kind.label, frames, tuple(changes), size, len(places))
+        return Photo(pixels, kind.label, frames, tuple(changes), size)
 
 
-def _pages_of(data: bytes, image: Image.Image) -> list[int]:
-    """Return where Pillow has the pages of a document; one place for any other file."""
-    return picture_places(data) if image.format == "TIFF" else [0]
-
-
-def _open_by_codec(data: bytes, kind: Kind, max_pixels: int, page: int) -> Photo:
-    """Decode a kind that Pillow does not read; by codecs, whose pixels are upright."""
-    decoded = codecs.decode(data, kind, max_pixels, page)
+def _of_codec(decoded: Decoded, kind: Kind) -> Photo:
+    """Take what a codec has decoded."""
     changes = [] if decoded.orientation == 1 else ["turned upright"]
     if decoded.pixels.dtype == np.uint16:
         changes.append("16 bits to 8")
@@ -241,9 +317,7 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
         raise ImageError(UNKNOWN)
     with decoding(), _no_limit_of_pillow():
         image = Image.open(io.BytesIO(data), formats=kind.pillow)
-    if image.width * image.height > max_pixels:
-        image.close()
-        raise ImageError(f"{image.width}x{image.height} is more than {max_pixels} pixels")
+    codecs.check_size(image.size, max_pixels)
     return image
 
 

@@ -1,20 +1,28 @@
 import csv
+import dataclasses
 import hashlib
 import io
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
-from bombs import BOMB, open_or_crash
+import tifffile
+from bombs import BOMB, open_document_or_crash, open_or_crash
 from photos import pixels_of, real_photos, scene
 from PIL import Image
 
+from pipeline.dataset.filters import CleanRow
 from pipeline.errors import ColorpipeError
-from pipeline.imaging.decode import ImageError, Photo, open_photo
+from pipeline.files.csv_tables import read_table
+from pipeline.imaging.decode import Document, ImageError, Photo, open_document
 from pipeline.imaging.errors import OUT_OF_MEMORY
-from pipeline.params import CleanParams
+from pipeline.params import CleanParams, ResizeParams
 from stages.clean import clean
+from stages.resize import resize
 
 Rows = dict[str, dict[str, str]]
 
@@ -313,8 +321,8 @@ def test_a_file_that_crashes_its_decoder_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Where this process opens the bomb too, for the contact sheet, the test ends with it.
-    for module in ("pipeline.dataset.filters", "pipeline.dataset.clean_report"):
-        monkeypatch.setattr(f"{module}.open_photo", open_or_crash)
+    monkeypatch.setattr("pipeline.dataset.filters.open_document", open_document_or_crash)
+    monkeypatch.setattr("pipeline.dataset.clean_report.open_photo", open_or_crash)
     monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 2)
     files = {f"sea/{n:03}.jpg": jpeg(scene(n, 80, 100)) for n in range(70)}
     out, rows = cleaned(tmp_path, {**files, "sea/bad.jpg": BOMB, "sea/poor.jpg": b"no photo"})
@@ -467,10 +475,8 @@ def test_a_run_that_ends_at_its_report_does_not_stop_the_next(
 def test_memory_that_runs_out_costs_a_photo_and_not_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def scarce(data: bytes, *arguments: object, **values: object) -> Photo:
-        if "at_least" not in values:
-            raise ImageError(OUT_OF_MEMORY)
-        return open_photo(data, *arguments, **values)
+    def scarce(*_: object, **__: object) -> Photo:
+        raise ImageError(OUT_OF_MEMORY)
 
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -493,3 +499,124 @@ def test_a_tiff_that_has_to_be_turned_is_converted(tmp_path: Path) -> None:
         "turned upright",
     )
     assert pixels_of(out / "sea/a.png").shape == (160, 120, 3)
+
+
+def document(*pages: np.ndarray, **options: object) -> bytes:
+    """A TIFF of several pages, as a scanner of slides makes it."""
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        for page in pages:
+            writer.write(page, photometric="rgb", metadata=None, **options)
+    return stream.getvalue()
+
+
+def heic(*pages: np.ndarray) -> bytes:
+    file = pillow_heif.HeifFile()
+    for page in pages:
+        file.add_frombytes("RGB", (page.shape[1], page.shape[0]), page.tobytes())
+    stream = io.BytesIO()
+    file.save(stream, quality=95)
+    return stream.getvalue()
+
+
+GRAY = np.repeat(scene(1)[..., :1], 3, axis=2)
+
+
+@pytest.mark.parametrize("make", [document, heic])
+def test_each_page_of_a_document_is_a_photo(tmp_path: Path, make: Callable[..., bytes]) -> None:
+    pages = [scene(0), GRAY, scene(2, 100, 140), scene(0)]
+    file = "sea/scan.tif" if make is document else "sea/scan.heic"
+    raw = fill(tmp_path / "raw", {file: make(*pages), "sea/other.jpg": jpeg(scene(3))})
+    out, report = tmp_path / "clean", tmp_path / "reports/clean.csv"
+    clean(raw, out, report, CleanParams())
+    rows = [row for row in read_table(report, CleanRow) if row.page]
+    assert [(row.page, row.name, row.reason) for row in rows] == [
+        (1, "scan-1.png", ""),
+        (2, "", "gray or tinted"),
+        (3, "scan-3.png", ""),
+        (4, "", "duplicate"),
+    ]
+    assert [row.detail for row in rows][::3] == ["page 1 of 4", "same pixels"]
+    assert rows[3].duplicate_of == f"{file}#page=1"
+    assert set(state(out)) == {"sea/other.jpg", "sea/scan-1.png", "sea/scan-3.png"}
+    for number in (1, 3):
+        difference = pixels_of(out / f"sea/scan-{number}.png").astype(int) - pages[number - 1]
+        assert np.abs(difference).mean() < (1e-9 if make is document else 8)
+    with Image.open(tmp_path / "reports/clean-dropped.png") as sheet:
+        assert np.ptp(np.asarray(sheet)) > 100
+    before = state(tmp_path)
+    clean(raw, out, report, CleanParams())
+    assert state(tmp_path) == before
+
+
+def test_pages_do_not_take_the_names_of_other_photos(tmp_path: Path) -> None:
+    files = {
+        "sea/scan.tif": document(scene(0), scene(1)),
+        "sea/scan-1.jpg": jpeg(scene(2)),
+        "sea/SCAN-2.tif": document(scene(3), scene(4)),
+        f"sea/{'long' * 62}.tif": document(scene(5), scene(6)),
+    }
+    out, _ = cleaned(tmp_path, files)
+    names = {path.name.casefold() for path in (out / "sea").iterdir()}
+    assert len(names) == 7
+    assert {"scan-1.jpg", "scan-2-1.png", "scan-2-2.png"} <= names
+    resized = tmp_path / "resized"
+    assert resize(out, resized, ResizeParams()) == []
+    assert len(state(resized)) == 7
+
+
+def test_a_damaged_page_is_dropped_and_the_others_are_not(tmp_path: Path) -> None:
+    whole = bytearray(document(scene(0), scene(1), scene(2), compression="zlib"))
+    with tifffile.TiffFile(io.BytesIO(whole)) as opened:
+        (start,) = opened.pages[1].dataoffsets
+    whole[start : start + 100] = bytes(100)
+    out, _ = cleaned(tmp_path, {"sea/scan.tif": bytes(whole)})
+    assert set(state(out)) == {"sea/scan-1.png", "sea/scan-3.png"}
+    (row,) = [
+        row
+        for row in read_table(tmp_path / "reports/clean.csv", CleanRow)
+        if row.decision == "dropped"
+    ]
+    assert (row.page, row.reason) == (2, "unreadable")
+
+
+def test_pages_of_a_file_that_crashes_its_decoder_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*arguments: object, **values: object) -> Document:
+        opened = open_document(*arguments, **values)
+        return dataclasses.replace(opened, read=crash_at_third) if opened.pages > 1 else opened
+
+    def crash_at_third(page: int) -> Photo:
+        if page == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return open_document(files["sea/scan.tif"]).read(page)
+
+    files = {"sea/scan.tif": document(scene(0), scene(1), scene(2)), "sea/scans.jpg": GOOD}
+    files["sea/scan-a.jpg"] = jpeg(scene(4))
+    monkeypatch.setattr("pipeline.dataset.filters.open_document", crash)
+    out, rows = cleaned(tmp_path, files)
+    assert set(state(out)) == {"sea/scans.jpg", "sea/scan-a.jpg"}
+    assert rows["sea/scan.tif"]["reason"] == "unreadable"
+
+
+def test_a_run_knows_the_pages_of_the_one_before(tmp_path: Path) -> None:
+    files = {"sea/scan.tif": document(scene(0), scene(1)), "sea/scan-1.jpg": jpeg(scene(2))}
+    cleaned(tmp_path, files)
+    with pytest.raises(ColorpipeError, match="is fit"):
+        cleaned(tmp_path, files, min_side=5000)
+    out, _ = cleaned(tmp_path, files)
+    assert len(state(out)) == 3
+
+
+@pytest.mark.parametrize("kind", ["big", "webp"])
+def test_tiffs_that_pillow_does_not_read_are_kept(tmp_path: Path, kind: str) -> None:
+    options = {"byteorder": ">"} if kind == "big" else {"compression": "webp"}
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream, scene(0), bigtiff=kind == "big", photometric="rgb", metadata=None, **options
+    )
+    out, rows = cleaned(tmp_path, {"sea/a.tif": stream.getvalue()})
+    assert rows["sea/a.tif"]["decision"] == "kept"
+    assert (out / "sea/a.tif").read_bytes() == stream.getvalue()
+    assert resize(out, tmp_path / "resized", ResizeParams()) == []

@@ -122,6 +122,29 @@ def test_photos_of_one_page_stay_on_one_side(resized: Path, tmp_path: Path) -> N
         assert len(names(tmp_path / "out", "test_y")) == 20
 
 
+def test_pages_of_one_document_stay_on_one_side(tmp_path: Path) -> None:
+    resized = tmp_path / "resized"
+    for n in range(12):
+        for page in (1, 2):
+            put(resized, f"forest/{n:04}-{page}.png", scene(2 * n + page, 48, 48))
+        put(resized, f"forest/{n:04}b.png", scene(100 + n, 48, 48))
+    rows = [
+        RawPhoto(f"{n:04}{suffix}", "forest", f"u{n}", "", "", "", "image/tiff", str(n), 1)
+        for n in range(12)
+        for suffix in (".tif", "b.png")
+    ]
+    write_table(tmp_path / MANIFEST, rows, RawPhoto)
+    for draw in range(5):
+        out = tmp_path / "out"
+        split(resized, out, SplitParams(seed=draw), manifest=tmp_path / MANIFEST)
+        documents = {
+            side: {name.partition("_")[0] for name in names(out, side) if "_" in name}
+            for side in ("train_y", "test_y", "val_y")
+        }
+        assert documents["test_y"]
+        assert not documents["test_y"] & (documents["train_y"] | documents["val_y"])
+
+
 def test_validation_has_folders_of_its_own_when_asked_for(resized: Path, tmp_path: Path) -> None:
     split(resized, tmp_path / "out", SplitParams(val_fraction=0.3))
     val = names(tmp_path / "out", "val_y")

@@ -213,7 +213,21 @@ def to_exif(directory: Directory, layout: Layout) -> bytes:
     return layout.head + struct.pack(layout.offset, 8) + write_directory(directory, layout, 8)[0]
 
 
-_WIDTH, _KIND, _OLD_KIND = 256, 254, 255
+WIDTH, LENGTH, COMPRESSION, ORIENTATION, ICC = 256, 257, 259, 274, 34675
+_OF_LIBTIFF = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
+
+
+def is_read_everywhere(directory: Directory, layout: Layout) -> bool:
+    """Whether Pillow, with any libtiff, reads a page, so that what fails then is damaged.
+
+    Not every libtiff has each compression, and Pillow opens no BigTIFF with the most significant
+    byte first.
+    """
+    compression = next(iter(directory.numbers(COMPRESSION, layout)), 1)
+    return compression in _OF_LIBTIFF and not (layout.is_big and layout.order == ">")
+
+
+_KIND, _OLD_KIND = 254, 255
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 
 
@@ -228,7 +242,7 @@ def picture_places(file: bytes) -> list[int]:
         place
         for place, directory in enumerate(read_directories(file))
         if place
-        and directory.numbers(_WIDTH, layout)
+        and directory.numbers(WIDTH, layout)
         and not next(iter(directory.numbers(_KIND, layout)), 0) & (_REDUCED | _MASK)
         and next(iter(directory.numbers(_OLD_KIND, layout)), 0) != _OLD_REDUCED
     ]

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from pipeline.imaging.formats.directories import (
     ASCII,
+    ORIENTATION,
     RATIONAL,
     SHORT,
     Directory,
@@ -24,7 +25,7 @@ from pipeline.imaging.formats.directories import (
 HEAD = b"Exif\0\0"
 """What stands before EXIF data in a JPEG, and before those that Pillow gives."""
 
-ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 PROCESSING_SOFTWARE = 11
 
 

@@ -24,13 +24,18 @@ from pipeline.imaging.decode import open_image, wide_samples
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import exif, photoshop, xmp
 from pipeline.imaging.formats.directories import (
+    COMPRESSION,
+    ICC,
+    LENGTH,
     LONG,
     LONG8,
     SHORT,
     UNDEFINED,
+    WIDTH,
     Directory,
     Entry,
     Layout,
+    is_read_everywhere,
     layout_of,
     next_offset,
     picture_places,
@@ -51,10 +56,10 @@ from pipeline.imaging.kinds import BY_NAME
 
 _ROWS = 64
 """Rows in a strip."""
-_WIDTH, _LENGTH, _BITS, _COMPRESSION = 256, 257, 258, 259
+_BITS = 258
 _PHOTOMETRIC, _DESCRIPTION, _OFFSETS, _CHANNELS, _STRIP_ROWS, _COUNTS = 262, 270, 273, 277, 278, 279
 _PLANES, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 284, 322, 323, 324, 325
-_EXTRA_SAMPLES, _XMP, _IPTC, _PHOTOSHOP, _ICC = 338, 700, 33723, 34377, 34675
+_EXTRA_SAMPLES, _XMP, _IPTC, _PHOTOSHOP = 338, 700, 33723, 34377
 _NONE, _LZW, _DEFLATE, _OLD_DEFLATE = 1, 5, 8, 32946
 
 # Tags that describe the samples and where they lie: new samples have new ones. 330 leads to further
@@ -69,7 +74,7 @@ _STRUCTURE = frozenset(
 # DNG's tags that make other programs take a file for sensor data, or hold some (Adobe, DNG 1.7);
 # others of its range, such as the camera's model, tell of the photo.
 _DNG = frozenset(range(50706, 52600)) - {50708, 50709, 50735, 50736, 50827, 50838, 50839}
-_APART = frozenset({_XMP, _IPTC, _PHOTOSHOP, _ICC})
+_APART = frozenset({_XMP, _IPTC, _PHOTOSHOP, ICC})
 _IFD_TYPES = frozenset({13, 18})
 
 
@@ -109,14 +114,14 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     reader = _Reader(file, directories, layout, max_pixels)
 
     def read_page(number: int) -> Page:
-        return reader.read(places[number])
+        return reader.read(number, places[number])
 
     bits = max(directories[0].numbers(_BITS, layout) or (1,))
     return PhotoFile(BY_NAME["tif"], size, read_page, len(places), bits=bits)
 
 
 def _size_of(directory: Directory, layout: Layout) -> tuple[int, int]:
-    width, height = (next(iter(directory.numbers(t, layout)), 0) for t in (_WIDTH, _LENGTH))
+    width, height = (next(iter(directory.numbers(t, layout)), 0) for t in (WIDTH, LENGTH))
     if not width or not height:
         raise ImageError("damaged (a page has no size)")
     return width, height
@@ -134,8 +139,8 @@ class _Reader:
         self._max_pixels = max_pixels
         self._opened: Image.Image | None = None
 
-    def read(self, place: int) -> Page:
-        """Decode the page of the directory number ``place``."""
+    def read(self, number: int, place: int) -> Page:
+        """Decode the page ``number``, whose directory is the one at ``place``."""
         directory = self._directories[place]
         metadata, own = _describe(directory, self._layout)
         turned = exif.orientation_of(metadata.exif)
@@ -149,14 +154,13 @@ class _Reader:
                     dpi = resolution(image.info.get("dpi"))
                 image.load()
                 if image.mode in UNUSUAL_MODES:
-                    photo = photo_in_srgb(self._file, self._max_pixels, turned, place)
+                    photo = photo_in_srgb(self._file, self._max_pixels, turned, number)
                     icc = srgb_icc() if metadata.icc else None
                 else:
                     # Both decoders turn TIFFs upright, and TIFFs only.
                     photo = as_stored(self._photo(image, directory, place), turned)
         except ImageError:
-            # Pillow opens no BigTIFF with the most significant byte first.
-            if own.compression in _OF_LIBTIFF and not self._layout.is_big:
+            if is_read_everywhere(directory, self._layout):
                 raise
             photo = of_array(decode_tiff_page(self._file, place), turned, metadata.icc)
         return Page(photo, replace(metadata, icc=icc, dpi=dpi), own)
@@ -177,10 +181,6 @@ class _Reader:
         return with_16_bits(photo, wide_samples(self._file, place), premultiplied=premultiplied)
 
 
-_OF_LIBTIFF = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
-"""Compressions that every libtiff reads: what fails then is damaged."""
-
-
 def metadata_of(file: bytes) -> Metadata:
     """Return what the first page's tags tell of the photo."""
     directory = next(iter(read_directories(file)), Directory())
@@ -198,12 +198,12 @@ def _describe(directory: Directory, layout: Layout) -> tuple[Metadata, Own]:
         xmp=xmp.without_old_pictures(packet) if packet else None,
         iptc=values.get(_IPTC) or in_block,
         photoshop=others,
-        icc=bytes_of(values.get(_ICC)),
+        icc=bytes_of(values.get(ICC)),
     )
     tile = tuple(
         next(iter(directory.numbers(tag, layout)), 0) for tag in (_TILE_LENGTH, _TILE_WIDTH)
     )
-    compression = next(iter(directory.numbers(_COMPRESSION, layout)), _NONE)
+    compression = next(iter(directory.numbers(COMPRESSION, layout)), _NONE)
     has_tiles = all(side > 0 and side % 16 == 0 for side in tile)
     own = Own(
         layout.is_big,
@@ -294,7 +294,7 @@ def _directory_for(page: Page, layout: Layout) -> Directory:
                 (_XMP, 1, metadata.xmp),
                 (_IPTC, UNDEFINED, metadata.iptc),
                 (_PHOTOSHOP, 1, block),
-                (_ICC, UNDEFINED, metadata.icc),
+                (ICC, UNDEFINED, metadata.icc),
             )
             if value
         )
@@ -307,10 +307,10 @@ def _structure(
     height, width, channels = pixels.shape
     word = LONG8 if layout.is_big else LONG
     entries = [
-        layout.entry(_WIDTH, LONG, (width,)),
-        layout.entry(_LENGTH, LONG, (height,)),
+        layout.entry(WIDTH, LONG, (width,)),
+        layout.entry(LENGTH, LONG, (height,)),
         layout.entry(_BITS, SHORT, (pixels.itemsize * 8,) * channels),
-        layout.entry(_COMPRESSION, SHORT, (_encoder(own.compression)[0],)),
+        layout.entry(COMPRESSION, SHORT, (_encoder(own.compression)[0],)),
         layout.entry(_PHOTOMETRIC, SHORT, (2,)),
         layout.entry(_CHANNELS, SHORT, (channels,)),
         layout.entry(_PLANES, SHORT, (1,)),

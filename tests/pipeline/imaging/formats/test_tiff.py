@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from files import DEEP, GRAY, colorized, deep_pixels, opened, saved, tiff, tones
+import pytest
+import tifffile
+from files import COLOR, DEEP, GRAY, colorized, deep_pixels, opened, saved, tiff, tones
 from PIL import Image
 from predictors import Rainbow
 
 from pipeline.imaging import color
+from pipeline.imaging.decode import open_document, open_photo
+from pipeline.imaging.errors import ImageError
 from pipeline.imaging.formats import photo_file
+from pipeline.imaging.icc import srgb_icc
 from pipeline.inference.colorizer import Colorizer
 
 
@@ -63,3 +68,85 @@ def test_a_scan_with_a_small_copy_of_itself_is_no_document() -> None:
     result = opened(colorized(stream.getvalue()))
     assert result.size == GRAY.size
     assert np.array_equal(tones(colorized(stream.getvalue())), np.asarray(GRAY))
+
+
+UNKNOWN_TO_PILLOW = {
+    "big-endian BigTIFF": {"bigtiff": True, "byteorder": ">"},
+    "WebP inside": {"compression": "webp"},
+    "both": {"bigtiff": True, "byteorder": ">", "compression": "webp"},
+}
+
+
+def written(samples: np.ndarray, **options: object) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, samples, metadata=None, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", UNKNOWN_TO_PILLOW)
+@pytest.mark.parametrize("turned", [1, 6])
+def test_the_chain_reads_what_pillow_does_not(name: str, turned: int) -> None:
+    pixels = np.asarray(COLOR)
+    tags = [(274, 3, 1, turned, True), (34675, 7, None, srgb_icc(), True)]
+    file = written(pixels, photometric="rgb", extratags=tags, **UNKNOWN_TO_PILLOW[name])
+    photo = open_photo(file)
+    assert np.array_equal(photo.pixels, pixels if turned == 1 else np.rot90(pixels, -1))
+    assert photo.format == "TIFF"
+    assert ("turned upright" in photo.changes) is (turned == 6)
+    with pytest.raises(ImageError, match="403x301 is more than 1000 pixels"):
+        open_photo(file, max_pixels=1000)
+    with pytest.raises(ImageError):
+        open_photo(file[: len(file) // 2])
+
+
+def test_pages_that_pillow_does_not_read_are_found_among_others() -> None:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        for number, compression in enumerate(("zlib", "webp", "lzw", "webp")):
+            page = np.roll(np.asarray(COLOR), 50 * number, 1)
+            writer.write(page, photometric="rgb", compression=compression, metadata=None)
+    document = open_document(stream.getvalue())
+    assert document.pages == 4
+    for number in (0, 1, 2, 3, 1, 0):
+        pixels = document.read(number).pixels
+        assert np.array_equal(pixels, np.roll(np.asarray(COLOR), 50 * number, 1))
+
+
+@pytest.mark.parametrize("kind", ["one bit", "palette", "from white down", "16 bits"])
+def test_tones_of_a_big_endian_bigtiff_are_right(kind: str) -> None:
+    gray, options = np.asarray(GRAY), {"bigtiff": True, "byteorder": ">"}
+    if kind == "one bit":
+        gray = np.where(gray > 99, np.uint8(255), np.uint8(0))
+        file = written(gray > 0, photometric="minisblack", **options)
+    elif kind == "palette":
+        palette = np.repeat((np.arange(256, dtype=np.uint16)[::-1] * 257)[None], 3, 0)
+        file = written(255 - gray, photometric="palette", colormap=palette, **options)
+    elif kind == "from white down":
+        file = written(255 - gray, photometric="miniswhite", **options)
+    else:
+        file = written(gray.astype(np.uint16) * 257, **options)
+    assert np.abs(open_photo(file).pixels[..., 1].astype(int) - gray).max() <= 1
+    colors = open_photo(colorized(file)).pixels
+    assert np.abs(color.luma(colors).astype(int) - gray).max() <= 1
+
+
+def test_samples_that_are_not_read_are_named() -> None:
+    file = written(
+        np.dstack([np.asarray(GRAY)] * 4), photometric="separated", bigtiff=True, byteorder=">"
+    )
+    with pytest.raises(ImageError, match="its colors of the kind SEPARATED are not read"):
+        open_photo(file)
+    file = written(DEEP >> 4, bitspersample=12, bigtiff=True, byteorder=">")
+    with pytest.raises(ImageError, match="samples of 12 bits are not read with this byte order"):
+        open_photo(file)
+
+
+def test_a_page_in_cmyk_is_found_behind_a_small_copy() -> None:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        writer.write(np.asarray(GRAY), metadata=None)
+        writer.write(np.asarray(GRAY)[::4, ::4], metadata=None, subfiletype=1)
+        inks = 255 - np.asarray(COLOR)
+        cmyk = np.dstack([inks, np.zeros_like(inks[..., 0])])
+        writer.write(cmyk, photometric="separated", metadata=None)
+    assert opened(colorized(stream.getvalue())).n_frames == 2
