@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.models.weights import save_generator
+from pipeline.params import RecipeName
 from pipeline.recipes import get_recipe
 
 
@@ -29,9 +30,9 @@ def inception(path: Path) -> Path:
     return path
 
 
-def generator(path: Path, seed: int = 0) -> Path:
+def generator(path: Path, seed: int = 0, recipe_name: RecipeName = "colorpipe") -> Path:
     """Write the weights of an untrained generator; another seed gives other colors."""
     torch.manual_seed(seed)
-    recipe = get_recipe("colorpipe")
+    recipe = get_recipe(recipe_name)
     save_generator(path, recipe.generator(), recipe)
     return path

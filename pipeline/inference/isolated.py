@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -75,6 +75,14 @@ def _never() -> bool:
     return False
 
 
+def _names(folder: Path) -> set[str]:
+    """Return the names in ``folder``; none where it cannot be listed or is still to be made."""
+    try:
+        return {path.name for path in folder.iterdir()}
+    except OSError:
+        return set()
+
+
 def _may_fork() -> bool:
     """Whether a fork is safe here: on Linux, unless PyTorch has threads that would be waited for.
 
@@ -132,6 +140,8 @@ class IsolatedColorizer:
 
         A photo that kills the process, and again when nothing else is under way, has failed.
         """
+        folders = {job.target.parent for job in jobs if isinstance(job, Job)}
+        before = {folder: _names(folder) for folder in folders}
         done = 0
         while done < len(jobs) and not stopped():
             taken = done
@@ -145,15 +155,22 @@ class IsolatedColorizer:
                 return
             # Its process was killed: what was under way goes through one by one.
             for number in range(done, max(taken, done + 1)):
-                yield self._alone(jobs, settings, number)
+                yield self._alone(jobs, settings, number, before)
                 done += 1
 
-    def _alone(self, jobs: Jobs, settings: Settings, number: int) -> Outcome:
+    def _alone(
+        self, jobs: Jobs, settings: Settings, number: int, before: Mapping[Path, set[str]]
+    ) -> Outcome:
+        job = jobs[number]
+        if isinstance(job, Job):
+            stem, others = job.target.stem, before[job.target.parent]
+            # What has its name now was written by the process that was killed.
+            if not any(name.startswith(stem) for name in others):
+                settings = replace(settings, existing="overwrite")
         messages = list(self._run(jobs, settings, range(number, number + 1), _never))
         for message in messages:
             if isinstance(message, Outcome):
                 return message
-        job = jobs[number]
         name = job.what if isinstance(job, Failure) else job.name
         return Outcome(name, "failed", reason=KILLED)
 

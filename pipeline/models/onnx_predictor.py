@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.errors import ColorpipeError
+from pipeline.files.parallel import cores
 from pipeline.imaging.color import Float
 from pipeline.models.resolve import weights_of
 
@@ -50,7 +51,7 @@ class OnnxPredictor:
                 " use --runtime torch."
             )
         self._path = path
-        self._session = self._open(threads=0)
+        self._session = self._open(threads=cores())
         try:
             header = json.loads(self._session.get_modelmeta().custom_metadata_map[KEY])
             self.size, self.multiple = int(header["size"]), int(header["multiple"])
@@ -69,7 +70,8 @@ class OnnxPredictor:
 
     def _open(self, threads: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads  # 0 is one a processor
+        # By itself it takes every core of the machine and binds a thread to each, allowed or not.
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
             return onnxruntime.InferenceSession(

@@ -71,6 +71,32 @@ def test_a_crash_fails_one_photo_and_the_others_go_on(
     assert len(list((tmp_path / "out").glob("*.png") if count > 1 else [])) == count - len(bombs)
 
 
+@pytest.mark.parametrize("there_before", [False, True])
+def test_results_of_a_killed_process_are_not_in_the_way(
+    there_before: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_of(tmp_path, {2}, 6)
+    result = tmp_path / "out/01.png"
+
+    def write_and_crash(source: Path) -> PhotoFile:
+        if source.name == "02.png" and not result.exists():
+            Image.new("RGB", (20, 20)).save(result)
+        return open_or_crash(source)
+
+    def load() -> Colorizer:
+        photo_file.open_file = write_and_crash
+        return Colorizer(Rainbow())
+
+    result.parent.mkdir()
+    if there_before:
+        result.write_bytes(b"of the user")
+    with IsolatedColorizer(load) as process:
+        outcomes = list(process.colorize_files(jobs, Settings()))
+    failed = {outcome.name for outcome in outcomes if outcome.status == "failed"}
+    assert failed == ({"01.png", "02.png"} if there_before else {"02.png"})
+    assert (result.read_bytes() == b"of the user") is there_before
+
+
 def test_a_stop_ends_what_is_under_way(tmp_path: Path) -> None:
     jobs = jobs_of(tmp_path, set(), 40)
     seen = []
