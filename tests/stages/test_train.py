@@ -257,8 +257,8 @@ from stages.train import train
 
 training.CHECKPOINT_INTERVAL = 0.0
 train(Path("split"), Path("models/generator.safetensors"), Path("plots"), TrainParams(
-    epochs=12, batch_size=4, size=32, device="cpu", precision="float32", init="scratch",
-    options={"width": 8, "adversarial_share": 0.5}))
+    recipe="cgan", epochs=12, batch_size=4, size=32, device="cpu", precision="float32",
+    options={"halvings": 5, "width": 4}))
 """
 
 

@@ -18,6 +18,7 @@ from pipeline.errors import Failure, StoppedError
 from pipeline.imaging.color import Float
 from pipeline.imaging.formats import photo_file
 from pipeline.imaging.formats.page import PhotoFile
+from pipeline.inference import colorizer as colorizer_module
 from pipeline.inference import streaming
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import Job
@@ -84,6 +85,10 @@ def test_a_large_network_has_fewer_pictures_under_way_and_more_threads_for_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = jobs_for(tmp_path, [(9, 9)] * 6)
+    # An eighth of the usual sizes: nothing but the time is different.
+    monkeypatch.setattr(colorizer_module, "BATCH_SIZE", 32)
+    monkeypatch.setattr(streaming, "BATCH_SIZE", 32)
+    monkeypatch.setattr(streaming, "NETWORK_PIXELS", 256**2)
 
     def handled(size: int) -> tuple[int, int]:
         pools = []
@@ -101,12 +106,12 @@ def test_a_large_network_has_fewer_pictures_under_way_and_more_threads_for_each(
         assert {outcome.status for outcome in outcomes} == {"colorized"}
         return pools[0], network.threads
 
-    assert handled(64) == handled(256) == (8, 1)
-    assert handled(1024) == (4, 2)
-    assert handled(2048) == (1, 8)
-    monkeypatch.setattr(streaming, "NETWORK_PIXELS", 2 * 1024**2)
-    assert handled(1024) == (2, 4)
-    assert handled(256) == (8, 1)
+    assert handled(8) == handled(32) == (8, 1)
+    assert handled(128) == (4, 2)
+    assert handled(256) == (1, 8)
+    monkeypatch.setattr(streaming, "NETWORK_PIXELS", 2 * 128**2)
+    assert handled(128) == (2, 4)
+    assert handled(32) == (8, 1)
 
 
 class Failing(Rainbow):
