@@ -1,4 +1,4 @@
-"""Gray photos to color: a photo or a folder of them, each at its own size with its own tones."""
+"""Gray photos and films to color: one or a folder of them, each at its own size and tones."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.files.interruptions import interruptions
+from pipeline.files.parallel import KILLED
 from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
 from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.isolated import IsolatedColorizer
-from pipeline.inference.jobs import READ, find_jobs, format_to_write
+from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write
 from pipeline.inference.streaming import Existing, Outcome, Settings
 from pipeline.models.resolve import describe_model
 from pipeline.params import ColorizeParams
+from pipeline.video.color_video import film_outcomes
+from pipeline.video.kinds import READ as FILMS_READ
+from pipeline.video.kinds import WRITTEN_AS
+from pipeline.video.settings import FilmSettings, clock
 
 
 def colorize(
@@ -37,13 +42,14 @@ def colorize(
     format: FormatName | None = None,
     keep_names: bool = False,
     label: bool = False,
+    films: FilmSettings | None = None,
 ) -> list[Failure]:
-    """Colorize the photo ``source``, or every photo below it, into ``out``.
+    """Colorize the photo or film ``source``, or every one below it, into ``out``.
 
     Args:
-        source: a photo or a folder.
-        out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo also
-            the name of a file, whose extension chooses the format.
+        source: a photo, a film or a folder.
+        out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo or
+            film also the name of a file, whose extension chooses the format.
         model: a file of weights, the name of a recipe that was trained in this folder, or
             "pretrained". None is what was trained in this folder, or else the pretrained weights.
             Standard error says which it is.
@@ -54,13 +60,15 @@ def colorize(
         format: what to write, whatever the photos are; None keeps each photo's format.
         keep_names: whether a name whose extension lies about the photo's content stays.
         label: whether to write into XMP and EXIF that the colors are a guess, and whose.
+        films: how films are colorized and encoded; None is by the defaults.
 
     Returns:
-        The photos that failed, for which nothing was written, and those that were colorized but are
-        damaged.
+        The photos and films that failed, for which nothing was written, and those that were
+        colorized but are damaged.
 
     Raises:
-        StoppedError: the user stopped it; the photos under way were finished.
+        StoppedError: the user stopped it; the photos under way were finished, and what is done of
+            a film is kept.
         ColorpipeError: there is nothing to read, nowhere to write, or no usable model.
     """
     if overwrite and skip_existing:
@@ -72,9 +80,12 @@ def colorize(
     format = format_to_write(source, out, format)
     existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
     passed_over: Counter[str] = Counter()
-    jobs = list(find_jobs(source, out, format, passed_over))
+    jobs = list(find_jobs(source, out, format, passed_over, WRITTEN_AS))
     if not jobs:
-        raise ColorpipeError(f"There are no photos in {source}: no name there ends in {READ}.")
+        raise ColorpipeError(
+            f"There are no photos and no films in {source}: no name there ends in {READ}, or in"
+            f" {FILMS_READ}."
+        )
     load = functools.partial(
         Colorizer.load,
         model,
@@ -100,9 +111,10 @@ def colorize(
             print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
         failures = []
         done = 0
-        with interruptions() as stop, ProgressReport("Colorizing", len(jobs)) as progress:
-            # Photos under way are finished: what is written stands in the report.
-            outcomes = colorizer.colorize_files(jobs, settings, lambda: stop.requested)
+        with interruptions() as stop:
+            outcomes = _colorized(
+                colorizer, jobs, settings, films or FilmSettings(), lambda: stop.requested
+            )
             if report is not None:
                 outcomes = _reported(outcomes, report, out)
             for outcome in outcomes:
@@ -111,13 +123,62 @@ def colorize(
                     failures.append(Failure(outcome.name, outcome.reason))
                 elif outcome.status == "damaged":
                     failures.append(Failure(outcome.name, f"colorized, but {outcome.reason}"))
-                progress.advance(detail=f"{len(failures)} failed" if failures else None)
         if done < len(jobs) and stop.requested:
             raise StoppedError(
-                f"Stopped after {done} of {len(jobs)} photos; the same command with --skip-existing"
+                f"Stopped after {done} of {len(jobs)} files; the same command with --skip-existing"
                 " goes on from there."
             )
     return failures
+
+
+def _colorized(
+    colorizer: IsolatedColorizer,
+    jobs: Sequence[Job | Failure],
+    settings: Settings,
+    films: FilmSettings,
+    stopped: Callable[[], bool],
+) -> Iterator[Outcome]:
+    """Colorize the photos, then the films one after the other, and show how far it is."""
+    reels = [job for job in jobs if isinstance(job, Job) and _is_film(job.source)]
+    photos = [job for job in jobs if job not in reels]
+    if photos:
+        with ProgressReport("Colorizing", len(photos)) as progress:
+            failed = 0
+            # Photos under way are finished: what is written stands in the report.
+            for outcome in colorizer.colorize_files(photos, settings, stopped):
+                yield outcome
+                failed += outcome.status in {"failed", "damaged"}
+                progress.advance(detail=f"{failed} failed" if failed else None)
+    for job in reels:
+        if stopped():
+            return
+        yield _colorized_film(colorizer, job, settings, films, stopped)
+
+
+def _colorized_film(
+    colorizer: IsolatedColorizer,
+    job: Job,
+    settings: Settings,
+    films: FilmSettings,
+    stopped: Callable[[], bool],
+) -> Outcome:
+    work = functools.partial(film_outcomes, job, films, settings.existing)
+    done = 0
+    with ProgressReport(f"Colorizing {job.name}", None, "frames") as progress:
+        for message in colorizer.run(work, stopped):
+            if isinstance(message, Outcome):
+                return message
+            if not done:
+                # What another run has done says nothing about the speed of this one.
+                done = message.frames - 1
+                progress.expect(message.total, done)
+            progress.advance(message.frames - done, clock(message.seconds))
+            done = message.frames
+    return Outcome(job.name, "failed", reason=KILLED)
+
+
+def _is_film(path: Path) -> bool:
+    return path.suffix.lower() in WRITTEN_AS
 
 
 def _label_of(weights: Path) -> Label:
@@ -132,11 +193,13 @@ def _require_report(report: Path, source: Path) -> None:
             f"The report {report} is a folder; name a file, such as {report / 'report.jsonl'}."
         )
     # A link is followed when it is written to: what it leads to may be a photo.
-    is_photo = any(path.suffix.lower() in SUFFIXES for path in (report, report.resolve()))
+    is_photo = any(
+        path.suffix.lower() in SUFFIXES or _is_film(path) for path in (report, report.resolve())
+    )
     if is_photo or (report.exists() and source.exists() and report.samefile(source)):
         raise ColorpipeError(
-            f"The report {report} is named like a photo, or is one; name another file, such as"
-            f" {report.with_suffix('.jsonl')}."
+            f"The report {report} is named like a photo or a film, or is one; name another file,"
+            f" such as {report.with_suffix('.jsonl')}."
         )
 
 
@@ -155,7 +218,8 @@ def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[
             ) from error
         stack.enter_context(stream)
         for outcome in outcomes:
-            row: dict[str, object] = {"photo": outcome.name, "status": outcome.status}
+            kind = "film" if _is_film(Path(outcome.name)) else "photo"
+            row: dict[str, object] = {kind: outcome.name, "status": outcome.status}
             outputs = [
                 path.name if path.parent == out.parent else path.relative_to(out).as_posix()
                 for path in outcome.outputs

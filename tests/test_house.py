@@ -35,6 +35,7 @@ ROOMS = (
     {"recipes"},
     {"models"},
     {"inference", "evaluation"},
+    {"video"},
     {"training"},
     {"cli"},
 )

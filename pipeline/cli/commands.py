@@ -28,6 +28,7 @@ from pipeline.params import (
     SplitParams,
     TrainParams,
 )
+from pipeline.video.settings import CODECS, STEADY, Encoding, FilmSettings
 
 RAW, CLEAN, RESIZED, SPLIT = (Path("data") / name for name in ("raw", "clean", "resized", "split"))
 MODEL = Path("models/generator.safetensors")
@@ -37,11 +38,12 @@ WEIGHTS = (
     f" 'pretrained', the weights that come with colorpipe. The default is {MODEL}, and the"
     " pretrained weights if there is no such file."
 )
+_FILMS = "Films"
 
 app = typer.Typer(
     name="colorpipe",
-    help="Color black-and-white photos, and rebuild everything that takes: scrape a dataset, clean"
-    " it, train a GAN, evaluate it.",
+    help="Color black-and-white photos and films, and rebuild everything that takes: scrape a"
+    " dataset, clean it, train a GAN, evaluate it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -185,11 +187,14 @@ def evaluate(
 @stage_command(app, ColorizeParams, ignore_others=True)
 def colorize(
     params: ColorizeParams,
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A photo, or a folder of photos.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A photo, a film, or a folder of them.")
+    ],
     out: Annotated[
         Path,
         typer.Argument(
-            metavar="OUT", help="The folder to write to; for one photo also the name of a file."
+            metavar="OUT",
+            help="The folder to write to; for one photo or film also the name of a file.",
         ),
     ],
     *,
@@ -207,7 +212,7 @@ def colorize(
         bool, typer.Option("--overwrite", help="Replace files that already exist in OUT.")
     ] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Skip photos that already exist in OUT.")
+        bool, typer.Option("--skip-existing", help="Skip what already exists in OUT.")
     ] = False,
     report: Annotated[
         Path | None,
@@ -224,8 +229,58 @@ def colorize(
             help="Write into XMP and EXIF that the colors are a guess, and by which model.",
         ),
     ] = False,
+    steady: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much of a color is kept from frame to frame; 0 colors each by itself.",
+            rich_help_panel=_FILMS,
+        ),
+    ] = STEADY,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What encodes the pictures: {', '.join(CODECS)}, the film's own. The default is"
+            " libx264, and libvpx-vp9 for .webm.",
+            autocompletion=completion(CODECS),
+            show_default=False,
+            rich_help_panel=_FILMS,
+        ),
+    ] = None,
+    crf: Annotated[
+        float | None,
+        typer.Option(
+            help="The codec's scale of quality, lower is better; the default is a good one.",
+            show_default=False,
+            rich_help_panel=_FILMS,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="The codec's trade of time against size: fast, slow, ...",
+            show_default=False,
+            rich_help_panel=_FILMS,
+        ),
+    ] = None,
+    start: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to leave out at the beginning.", rich_help_panel=_FILMS),
+    ] = 0.0,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Seconds to colorize, to try it out; the default is to the end.",
+            show_default=False,
+            rich_help_panel=_FILMS,
+        ),
+    ] = None,
 ) -> Sequence[Failure]:
-    """Colorize a photo or a folder of photos; size, tones and metadata stay as they are."""
+    """Colorize photos and films; size, tones, sound and metadata stay as they are."""
+    if codec is not None and codec not in CODECS:
+        raise ColorpipeError(f"--codec is '{codec}', but must be one of {', '.join(CODECS)}.")
     from stages.colorize import colorize as run
 
     return run(
@@ -239,6 +294,7 @@ def colorize(
         report=report,
         keep_names=keep_names,
         label=label,
+        films=FilmSettings(Encoding(codec, crf, preset), steady, start, duration),
     )
 
 

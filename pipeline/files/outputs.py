@@ -152,7 +152,7 @@ def _replacement(path: Path) -> Iterator[Path]:
     temporary = path.parent / f"{_being_written(path)}{secrets.token_hex(4)}"
     temporary.mkdir()
     try:
-        with _locked(temporary):
+        with locked(temporary):
             yield temporary
             _put(temporary, path)
     finally:
@@ -166,7 +166,7 @@ def _put(new: Path, path: Path) -> None:
         return
     aside = Path(tempfile.mkdtemp(prefix=_replaced(path), dir=path.parent))
     old = aside / path.name
-    with _locked(aside):
+    with locked(aside):
         try:
             path.replace(old)
             new.replace(path)
@@ -201,7 +201,7 @@ def _clear_up(path: Path) -> None:
     """
     for name in (_replaced(path), _being_written(path)):
         for folder in sorted(path.parent.glob(f"{glob.escape(name)}????????")):
-            with contextlib.suppress(OSError), _locked(folder) as alone:
+            with contextlib.suppress(OSError), locked(folder) as alone:
                 young = time.time() - folder.stat().st_mtime < JUST_MADE
                 if not alone or (young and not any(folder.iterdir())):
                     continue
@@ -212,7 +212,7 @@ def _clear_up(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
+def locked(folder: Path) -> Iterator[bool]:
     """Lock ``folder`` for this process; False if another has locked it, or nobody can tell."""
     if sys.platform == "win32":
         yield False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from datetime import timedelta
 from types import TracebackType
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ class ProgressReport:
         self.description = description
         self.total = total
         self.unit = unit
-        self._done = 0
+        self._done = self._before = 0
         self._detail = ""
         self._started = time.monotonic()
         self._last_line = self._started
@@ -71,6 +72,14 @@ class ProgressReport:
         elif kind is None:
             self._line()
 
+    def expect(self, total: int | None, done: int = 0) -> None:
+        """Set the number of steps, now that it is known, and how many were done before."""
+        self.total = total
+        self._done = self._before = done
+        self._started = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, total=total, completed=done)
+
     def advance(self, steps: int = 1, detail: str | None = None) -> None:
         """Count ``steps`` more as done."""
         self._done += steps
@@ -83,14 +92,23 @@ class ProgressReport:
 
     def _rate(self) -> str:
         seconds = time.monotonic() - self._started
-        return f"{self._done / seconds:.1f} {self.unit}/s" if seconds > 0 else ""
+        return f"{(self._done - self._before) / seconds:.1f} {self.unit}/s" if seconds > 0 else ""
+
+    def _left(self) -> str:
+        """The time that the rest will take, if there is a rest."""
+        done = self._done - self._before
+        if self.total is None or self.total <= self._done or not done:
+            return ""
+        seconds = (time.monotonic() - self._started) / done * (self.total - self._done)
+        return f", {timedelta(seconds=round(seconds))} left"
 
     def _line(self) -> None:
         self._last_line = time.monotonic()
         total = f" of {self.total}" if self.total is not None else ""
         detail = f", {self._detail}" if self._detail else ""
         print(
-            f"{self.description}: {self._done}{total} {self.unit}, {self._rate()}{detail}",
+            f"{self.description}: {self._done}{total} {self.unit}, {self._rate()}"
+            f"{self._left()}{detail}",
             file=sys.stderr,
             flush=True,
         )

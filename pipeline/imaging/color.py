@@ -7,7 +7,7 @@ Pillow's ``convert("L")`` computes, so that "the same gray" has one meaning ever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -43,6 +43,17 @@ _CHROMA_SLOPE = 0.045
 _MOST_COMPRESSED = 42.0
 # CIE 15: L* = 116 f(Y) - 16, a* = 500 (f(X) - f(Y)), b* = 200 (f(Y) - f(Z)).
 _LAB_OF_F = np.array([[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float32)
+
+MatrixName = Literal["bt601", "bt709", "bt2020", "smpte240m", "fcc"]
+"""How video makes luma and chroma of R, G and B."""
+# ITU-T H.273, table 4: the weights of R and B in luma.
+_VIDEO_LUMA: dict[MatrixName, tuple[float, float]] = {
+    "bt601": (0.299, 0.114),
+    "bt709": (0.2126, 0.0722),
+    "bt2020": (0.2627, 0.0593),
+    "smpte240m": (0.212, 0.087),
+    "fcc": (0.30, 0.11),
+}
 
 _TINY = np.float32(1e-6)
 """In the place of a divisor of zero, so that no color stays no color."""
@@ -176,6 +187,25 @@ def _linear_of_lab(lightness: Float, ab: Float) -> Float:
     f = np.stack([y + ab[:, 0] / 500, y, y - ab[:, 1] / 200], axis=-1)
     xyz = np.where(f > 6 / 29, f**3, (f - np.float32(_OFFSET)) / np.float32(_SLOPE))
     return np.asarray(xyz @ _RGB_FROM_XYZ, np.float32)
+
+
+def video_chroma(matrix: MatrixName) -> Float:
+    """Return what makes Cb and Cr of the color differences R - Y and B - Y, on the same scale.
+
+    Y, as everywhere here, is Rec. 601's luma. By a matrix of other weights the same color has
+    another luma: it is laid over the film's own, as :func:`chroma_over` lays it over a photo's.
+
+    Returns:
+        (2, 2): a row for Cb and one for Cr, each with the factors of R - Y and of B - Y. Cb and Cr
+        reach from -1/2 to 1/2 of the scale's white.
+    """
+    kr, kb = _VIDEO_LUMA[matrix]
+    kg = 1 - kr - kb
+    # The film's luma less Rec. 601's, by R - Y and B - Y; G - Y follows from them.
+    shift = np.array([kr - kg * _KR / _KG, kb - kg * _KB / _KG])
+    cb = (np.array([0, 1]) - shift) / (2 * (1 - kb))
+    cr = (np.array([1, 0]) - shift) / (2 * (1 - kr))
+    return np.stack([cb, cr]).astype(np.float32)
 
 
 def fit_gamut(darkest: Samples, brightest: Samples, red: Float, blue: Float) -> None:

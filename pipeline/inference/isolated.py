@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.parallel import KILLED, become_worker, no_threads_of_opencv
@@ -27,6 +27,14 @@ _PATIENCE = 0.1
 """Seconds between two looks at whether the work is to be stopped."""
 
 Jobs = Sequence[Job | Failure]
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Work(Protocol[R_co]):
+    """What a process of its own can be given to do."""
+
+    def __call__(self, colorizer: Colorizer, stopped: Callable[[], bool], /) -> Iterator[R_co]:
+        """Do it with the network; ``stopped`` says whether to stop."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,26 @@ class IsolatedColorizer:
                 yield self._alone(jobs, settings, number, before)
                 done += 1
 
+    def run(self, work: Work[R_co], stopped: Callable[[], bool] = _never) -> Iterator[R_co]:
+        """Yield what ``work`` yields in the process; end early if that is killed.
+
+        Args:
+            work: a function of a module, or a partial of one: given the colorizer and a function
+                that says whether to stop, it yields what can be pickled.
+            stopped: whether it is to stop.
+        """
+        if self._child is None:
+            self._start()
+        child = self._child
+        if child is None:
+            return
+        child.send(work)
+        while (message := child.receive(stopped)) is not None:
+            if message == "done":
+                return
+            yield message
+        self._end()
+
     def _alone(
         self, jobs: Jobs, settings: Settings, number: int, before: Mapping[Path, set[str]]
     ) -> Outcome:
@@ -201,6 +229,9 @@ def _serve(pipe: Connection, load: Callable[[], Colorizer]) -> None:
             # A stop that came when all was done already is of no use any more.
             while (request := pipe.recv()) == "stop":
                 continue
+            if callable(request):
+                _serve_work(pipe, request, colorizer)
+                continue
             jobs, settings, numbers = request
             taken = iter(numbers)
             is_stopped = False
@@ -223,3 +254,16 @@ def _serve(pipe: Connection, load: Callable[[], Colorizer]) -> None:
         return
     except Exception as error:  # noqa: BLE001 - it is the parent's to handle
         pipe.send(error)
+
+
+def _serve_work(pipe: Connection, work: Work[object], colorizer: Colorizer) -> None:
+    is_stopped = False
+
+    def stopped() -> bool:
+        nonlocal is_stopped
+        is_stopped = is_stopped or (pipe.poll() and pipe.recv() == "stop")
+        return is_stopped
+
+    for message in work(colorizer, stopped):
+        pipe.send(message)
+    pipe.send("done")

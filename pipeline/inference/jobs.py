@@ -1,4 +1,4 @@
-"""Which photos a folder holds, and where the colored version of each goes.
+"""Which photos and films a folder holds, and where the colored version of each goes.
 
 Found one after the other, so that a folder may hold any number of them.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -19,11 +19,13 @@ READ = ", ".join(sorted(SUFFIXES))
 """The extensions of the files that are read, as a sentence names them."""
 WRITABLE = ", ".join(sorted(suffix for name in WRITTEN for suffix in BY_NAME[name].suffixes))
 """The extensions of the files that are written."""
+NO_FILMS: Mapping[str, str] = {}
+"""For work on photos alone."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A photo and where its colored version goes."""
+    """A photo or a film, and where its colored version goes."""
 
     name: str
     """Relative to the folder that was given, with ``/``."""
@@ -36,8 +38,9 @@ def find_jobs(
     out: Path,
     extension: FormatName | None,
     passed_over: Counter[str] | None = None,
+    films: Mapping[str, str] = NO_FILMS,
 ) -> Iterator[Job | Failure]:
-    """Find the photo ``source``, or all photos below it, in the order of their names.
+    """Find the photo or film ``source``, or all below it, in the order of their names.
 
     By their extension photos are told from other files; hidden files and what a desktop or a NAS
     leaves behind are passed over (:func:`pipeline.files.listing.is_hidden`). Links to folders are
@@ -48,6 +51,9 @@ def find_jobs(
 
     Files that are no photos by their extension are counted by it in ``passed_over``, and what a NAS
     leaves behind by its name.
+
+    Films are found only if ``films`` has their extensions, in lower case, each with the one of the
+    film that is written.
 
     Raises:
         ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it, or has
@@ -63,7 +69,10 @@ def find_jobs(
             )
         if out.exists() and not out.is_dir():
             raise ColorpipeError(f"{out} is a file; name a folder, since {source} is one.")
-        return _below(source, out, extension, passed_over)
+        return _below(source, out, extension, passed_over, films)
+    is_film = source.suffix.lower() in films
+    if is_film or (out.suffix.lower() in films and not out.is_dir()):
+        return iter([_film_job(source, out, films)])
     names_a_file = _names_a_file(out)
     if out.exists() and not out.is_dir() and not names_a_file:
         raise ColorpipeError(
@@ -81,6 +90,29 @@ def find_jobs(
     if target.exists() and target.samefile(source):
         raise ColorpipeError(f"{target} is the photo itself; name another file or folder.")
     return iter([Job(source.name, source, target)])
+
+
+def _film_job(source: Path, out: Path, films: Mapping[str, str]) -> Job | Failure:
+    """Return what is to be done where the one file to read or to write is named like a film."""
+    written = sorted(set(films.values()))
+    if source.suffix.lower() not in films:
+        raise ColorpipeError(
+            f"{out} is named like a film, but {source} is not; name a photo, or a folder."
+        )
+    if out.suffix and not out.is_dir() and out.suffix.lower() not in written:
+        raise ColorpipeError(
+            f"{out} is not named like a film that is written; name one that ends in"
+            f" {', '.join(written)}, or a folder that is there."
+        )
+    if out.exists() and not out.is_dir() and not out.suffix:
+        raise ColorpipeError(f"{out} is a file that is not named like a film; name another.")
+    if reason := _unreadable(source):
+        return Failure(source.name, reason)
+    names_a_file = bool(out.suffix) and not out.is_dir()
+    target = out if names_a_file else out / _name(source.name, None, films)
+    if target.exists() and target.samefile(source):
+        raise ColorpipeError(f"{target} is the film itself; name another file or folder.")
+    return Job(source.name, source, target)
 
 
 def format_to_write(source: Path, out: Path, asked: FormatName | None) -> FormatName | None:
@@ -128,7 +160,11 @@ class _OwnFolders:
 
 
 def _below(
-    source: Path, out: Path, extension: FormatName | None, passed_over: Counter[str] | None
+    source: Path,
+    out: Path,
+    extension: FormatName | None,
+    passed_over: Counter[str] | None,
+    films: Mapping[str, str],
 ) -> Iterator[Job | Failure]:
     own = _OwnFolders(source, out)
     # Each with the folders that it lies in, by which a circle of links is noticed.
@@ -137,7 +173,7 @@ def _below(
         folder, around = waiting.pop()
         try:
             status = (source / folder).stat()
-            inner, photos, others = _listed(source / folder)
+            inner, photos, others = _listed(source / folder, films)
         except OSError as error:
             yield Failure(folder.as_posix(), f"the folder could not be read ({error.strerror})")
             continue
@@ -155,7 +191,7 @@ def _below(
         written: dict[str, str] = {}
         for name in photos:
             path = folder / name
-            target = out / folder / _name(name, extension)
+            target = out / folder / _name(name, extension, films)
             if reason := _unreadable(source / path):
                 yield Failure(path.as_posix(), reason)
             elif target.name in written:
@@ -170,8 +206,8 @@ def _below(
         waiting.extend((folder / name, (*around, here)) for name in reversed(inner))
 
 
-def _listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return the names of the folders, of the photos and of the other files in a folder, sorted."""
+def _listed(folder: Path, films: Mapping[str, str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the names of the folders, of the photos and films, and of the other files, sorted."""
     inner, photos, others = [], [], []
     with os.scandir(folder) as listing:
         for entry in sorted(listing, key=lambda entry: entry.name):
@@ -181,7 +217,7 @@ def _listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
                 others.append(entry.name)
             elif leads_to_folder(entry):
                 inner.append(entry.name)
-            elif Path(entry.name).suffix.lower() in SUFFIXES:
+            elif (suffix := Path(entry.name).suffix.lower()) in SUFFIXES or suffix in films:
                 photos.append(entry.name)
             else:
                 others.append(entry.name)
@@ -205,9 +241,11 @@ def _unreadable(path: Path) -> str:
     return "a link that leads nowhere" if is_broken else "not a regular file"
 
 
-def _name(name: str, extension: FormatName | None) -> str:
+def _name(name: str, extension: FormatName | None, films: Mapping[str, str] = NO_FILMS) -> str:
     """Give a name the extension of another format; one that the format has already stays."""
     path = Path(name)
+    if (suffix := path.suffix.lower()) in films:
+        return name if films[suffix] == suffix else f"{path.stem}{films[suffix]}"
     if extension is None or path.suffix.lower() in BY_NAME[extension].suffixes:
         return name
     return f"{path.stem}.{extension}"

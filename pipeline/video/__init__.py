@@ -1,0 +1,1 @@
+"""Films: read, colored steadily, encoded and put together again with their other streams."""

@@ -1,0 +1,224 @@
+"""How a film is encoded: what is asked for, and what codec, container and film make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.format import ContainerFormat
+from av.format import Flags as FormatFlags
+from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
+from av.video.stream import VideoStream
+
+from pipeline.video.errors import FilmError
+from pipeline.video.kinds import default_codec
+from pipeline.video.planes import Layout, pixels_for
+from pipeline.video.settings import CodecName, Encoding
+
+_OF_SOURCE: dict[str, CodecName] = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "av1": "libsvtav1",
+    "libdav1d": "libsvtav1",
+    "vp9": "libvpx-vp9",
+    "libvpx-vp9": "libvpx-vp9",
+    "ffv1": "ffv1",
+    "prores": "prores_ks",
+}
+"""What encodes again what a decoder of FFmpeg's reads."""
+
+_QUALITY: dict[str, tuple[int, int] | None] = {
+    "libx264": (20, 51),
+    "libx265": (22, 51),
+    "libsvtav1": (28, 63),
+    "libvpx-vp9": (28, 63),
+    "ffv1": None,
+    "prores_ks": None,
+}
+"""For each codec the default of ``crf`` and its worst value; None has no such scale."""
+
+_PRESETS: dict[str, tuple[str, ...]] = {
+    "libx264": (
+        "ultrafast",
+        "superfast",
+        "veryfast",
+        "faster",
+        "fast",
+        "medium",
+        "slow",
+        "slower",
+        "veryslow",
+    ),
+    "libsvtav1": tuple(str(number) for number in range(14)),
+    "libvpx-vp9": ("good", "best", "realtime"),
+    "prores_ks": ("proxy", "lt", "standard", "hq", "4444", "4444xq"),
+}
+_PRESETS["libx265"] = _PRESETS["libx264"]
+_PRESET_OPTION = {"libvpx-vp9": "deadline", "prores_ks": "profile"}
+
+_KEY_FRAMES = 10
+"""Seconds from one key frame to the next at the most, so that players can jump."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Everything that an encoder is opened with, so that all parts of a film are encoded alike."""
+
+    codec: str
+    pixels: str
+    width: int
+    height: int
+    time_base: Fraction
+    rate: Fraction
+    aspect: Fraction | None
+    colors: tuple[int, int, int, int]
+    """FFmpeg's numbers of range, matrix, primaries and transfer."""
+    flags: int
+    options: tuple[tuple[str, str], ...]
+    reorders: bool
+    """Whether frames may be stored in another order than they are shown in."""
+
+    def open(self) -> VideoCodecContext:
+        """Open an encoder.
+
+        Raises:
+            FilmError: the codec refuses the picture.
+        """
+        context = av.CodecContext.create(self.codec, "w")
+        assert isinstance(context, VideoCodecContext)
+        self._set(context)
+        try:
+            context.open()
+        except av.error.FFmpegError as error:
+            raise FilmError(
+                f"{self.codec} does not encode pictures of {self.width} x {self.height}"
+                f" ({self.pixels}); choose another --codec"
+            ) from error
+        return context
+
+    def add_stream(self, container: OutputContainer) -> VideoStream:
+        """Add the stream to a container, which then takes packets of :meth:`open`'s encoders."""
+        stream: Any = container.add_stream(self.codec)
+        self._set(stream.codec_context)
+        stream.time_base = self.time_base
+        return stream  # type: ignore[no-any-return]
+
+    def _set(self, context: VideoCodecContext) -> None:
+        context.width, context.height, context.pix_fmt = self.width, self.height, self.pixels
+        context.time_base, context.framerate = self.time_base, self.rate
+        if self.aspect:
+            context.sample_aspect_ratio = self.aspect
+        context.color_range, context.colorspace = self.colors[:2]
+        context.color_primaries, context.color_trc = self.colors[2:]
+        context.flags = self.flags
+        context.gop_size = max(round(self.rate * _KEY_FRAMES), 1)
+        if not self.reorders:
+            context.max_b_frames = 0
+        context.thread_type = "AUTO"
+        context.options = dict(self.options)
+
+
+def plan(
+    asked: Encoding,
+    suffix: str,
+    source: VideoStream,
+    first: av.VideoFrame,
+    *,
+    time_base: Fraction,
+    rate: Fraction,
+) -> Encoder:
+    """Decide how a film is encoded.
+
+    Args:
+        asked: what the user wants.
+        suffix: the extension of the film that is written.
+        source: the film's pictures.
+        first: their first frame.
+        time_base: of the film's time stamps.
+        rate: frames per second.
+
+    Raises:
+        FilmError: the codec, the container and the film do not go together.
+    """
+    codec = _codec(asked.codec or default_codec(suffix), source)
+    form = ContainerFormat(muxer(suffix), "w")
+    written = [each.name for each in av.Codec(codec, "w").video_formats or ()]
+    pixels = pixels_for(first.format, written, (first.height, first.width))
+    interlaced = first.interlaced_frame and codec in {"libx264", "prores_ks"}
+    flags = int(Flags.interlaced_dct | Flags.interlaced_me) if interlaced else 0
+    if FormatFlags.global_header in FormatFlags(form.flags):
+        flags |= int(Flags.global_header)
+    is_avi = suffix == ".avi"
+    # AVI counts frames and knows no other time.
+    base = 1 / rate if is_avi and source.container.format.name != "avi" else time_base
+    return Encoder(
+        codec,
+        pixels,
+        first.width,
+        first.height,
+        base,
+        rate,
+        source.sample_aspect_ratio or None,
+        (first.color_range, first.colorspace, first.color_primaries, first.color_trc),
+        flags,
+        tuple(_options(codec, asked, pixels).items()),
+        reorders=not is_avi,
+    )
+
+
+def muxer(suffix: str) -> str:
+    """Return FFmpeg's name of the container that an extension stands for."""
+    names = {".mkv": "matroska", ".ts": "mpegts", ".m2ts": "mpegts", ".m4v": "mp4"}
+    return names.get(suffix, suffix[1:])
+
+
+def _codec(asked: str, source: VideoStream) -> str:
+    if asked != "source":
+        return asked
+    own = source.codec_context.name
+    if own not in _OF_SOURCE:
+        known = ", ".join(sorted(set(_OF_SOURCE.values())))
+        raise FilmError(
+            f"--codec source cannot encode {own}, the film's codec; choose one of {known}"
+        )
+    return _OF_SOURCE[own]
+
+
+def _options(codec: str, asked: Encoding, pixels: str) -> dict[str, str]:
+    options = {}
+    scale = _QUALITY[codec]
+    if scale is None:
+        if asked.crf is not None:
+            raise FilmError(f"{codec} has no --crf; leave it out")
+    else:
+        crf = scale[0] if asked.crf is None else asked.crf
+        if not 0 <= crf <= scale[1]:
+            raise FilmError(f"--crf is {crf:g}, but for {codec} must be from 0 to {scale[1]}")
+        options["crf"] = f"{crf:g}"
+        if codec == "libvpx-vp9":
+            options |= {"b": "0", "row-mt": "1", "cpu-used": "4"}
+    if codec == "libx265":
+        options["x265-params"] = "log-level=none"
+    if asked.preset is not None:
+        known = _PRESETS.get(codec, ())
+        if asked.preset not in known:
+            what = f"must be one of {', '.join(known)}" if known else "that codec has none"
+            raise FilmError(f"--preset is '{asked.preset}', but for {codec} {what}")
+        options[_PRESET_OPTION.get(codec, "preset")] = asked.preset
+    elif codec == "prores_ks":
+        options["profile"] = "4444" if "444" in pixels else "hq"
+    return options
+
+
+def chroma_note(layout: Layout, source: VideoFormat) -> str:
+    """Say what the encoder cannot hold of the film's pixels, or nothing."""
+    bits = source.components[0].bits
+    if bits > layout.bits:
+        return f"{layout.bits} bits of {bits}, which the codec does not hold"
+    return ""

@@ -1,0 +1,78 @@
+"""How a film's pictures move, on the small frames that the network sees.
+
+Dense inverse search (Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search",
+arXiv:1603.03590) finds it both ways. Where the way there and the way back do not meet, something
+was covered or uncovered, or the search is wrong: nothing can be carried over there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pipeline.imaging.color import Float
+from pipeline.imaging.decode import Gray
+
+_MISS = 1.0
+"""Pixels by which there and back may miss each other before trust falls to 1/e."""
+_CHANGE = 12.0
+"""Levels of 255 by which gray may change along the way before trust falls to 1/e."""
+_CUT_TRUST, _CUT_CHANGE = 0.35, 18.0
+"""A cut: less of the picture than this is found again, and gray differs by more levels."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where each pixel of a frame was in the frame before."""
+
+    places: Float
+    """(h, w, 2): column and row in the frame before."""
+    trust: Float
+    """(h, w): 0 to 1, how surely it is the same thing there."""
+    is_cut: bool
+    """Whether another scene begins."""
+
+    def carry(self, values: Float) -> Float:
+        """Bring ``values`` (h, w) or (h, w, n) of the frame before to where they are now."""
+        return _taken_from(values, self.places)
+
+
+class MotionFinder:
+    """Finds the motion between frames of one size."""
+
+    def __init__(self) -> None:
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        # The small frames are the film at a fifth of its size already.
+        self._search.setFinestScale(1)
+
+    def between(self, before: Gray, now: Gray) -> Motion:
+        """Find where the pixels of ``now`` (h, w), uint8, were in ``before``."""
+        height, width = now.shape
+        rows, columns = np.mgrid[:height, :width].astype(np.float32)
+        grid = np.dstack([columns, rows])
+        back = self._flow(now, before)
+        there = self._flow(before, now)
+        places = grid + back
+        miss = np.square(back + _taken_from(there, places)).sum(axis=-1)
+        changed = np.abs(_taken_from(before.astype(np.float32), places) - now)
+        change = np.asarray(cv2.blur(changed, (3, 3)), np.float32)
+        # Fast motion is found less exactly: what it may miss by grows with it.
+        slack = _MISS**2 + np.float32(0.02) * np.square(back).sum(axis=-1)
+        trust = np.exp(-miss / slack - np.square(change / np.float32(_CHANGE)))
+        outside = (places < 0) | (places > np.array([width - 1, height - 1], np.float32))
+        trust[outside.any(axis=-1)] = 0
+        is_cut = bool(trust.mean() < _CUT_TRUST and change.mean() > _CUT_CHANGE)
+        return Motion(places, trust.astype(np.float32), is_cut)
+
+    def _flow(self, of: Gray, to: Gray) -> Float:
+        start = np.zeros((*of.shape, 2), np.float32)
+        return np.asarray(self._search.calc(of, to, start), np.float32)
+
+
+def _taken_from(values: Float, places: Float) -> Float:
+    """Return ``values`` (h, w) or (h, w, n) at ``places`` (h, w, 2), columns and rows."""
+    columns, rows = cv2.split(places)
+    taken = cv2.remap(values, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(taken, np.float32)

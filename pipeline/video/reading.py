@@ -1,0 +1,196 @@
+"""A film's frames, one after the other, and what is wrong with them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from pipeline.video.errors import FilmError
+
+_RATE = Fraction(25)
+"""Frames per second of a film that does not say how many."""
+_MISSING_END = Fraction(1)
+"""Seconds by which a film may end before the time that its header says."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A part of a film that could not be read, in seconds of the film's time."""
+
+    start: float
+    end: float
+
+
+class Film:
+    """A film that is open for reading; a context manager.
+
+    Raises:
+        FilmError: it is no film, has no pictures, or is encrypted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stack = ExitStack()
+        with _opening():
+            self.container: InputContainer = self._stack.enter_context(
+                av.open(str(path), "r", metadata_errors="replace")
+            )
+        try:
+            self.stream = self._find_pictures()
+        except BaseException:
+            self._stack.close()
+            raise
+        self.gaps: list[Gap] = []
+        """The parts that could not be read, once the frames after them were."""
+        self._broken = False
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _find_pictures(self) -> VideoStream:
+        films = [
+            stream
+            for stream in self.container.streams.video
+            if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
+        ]
+        if not films:
+            kinds = sorted({stream.type for stream in self.container.streams})
+            raise FilmError(f"it has no moving pictures, only {' and '.join(kinds) or 'nothing'}")
+        (stream, *_) = films
+        names = self.container.format.name.split(",")
+        if any(name == "image2" or name.endswith("_pipe") for name in names):
+            raise FilmError("a photo under the name of a film; give it its own extension")
+        if stream.codec_context is None:
+            raise FilmError("its pictures are of a codec that FFmpeg does not know")
+        if not stream.codec_context.width:
+            raise FilmError("its pictures are damaged or encrypted: not even their size is known")
+        stream.thread_type = "AUTO"
+        return stream
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds that one tick of the time stamps lasts."""
+        return self.stream.time_base or Fraction(1, 90_000)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, on average."""
+        return self.stream.average_rate or self.stream.guessed_rate or _RATE
+
+    @property
+    def start(self) -> Fraction:
+        """Seconds at which the first frame is shown."""
+        return (self.stream.start_time or 0) * self.time_base
+
+    @property
+    def duration(self) -> Fraction | None:
+        """Seconds that the pictures last, if the film says it."""
+        if self.stream.duration:
+            return self.stream.duration * self.time_base
+        told = self.stream.metadata.get("DURATION", "")
+        try:
+            hours, minutes, seconds = told.split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds.rstrip("\0"))
+        except ValueError:
+            return None
+
+    @property
+    def length(self) -> Fraction | None:
+        """About how many seconds the film lasts, for those who wait."""
+        if self.duration is not None:
+            return self.duration
+        whole = self.container.duration
+        return None if whole is None else Fraction(whole, 1_000_000)
+
+    def frames(self, after: int | None = None) -> Iterator[av.VideoFrame]:
+        """Yield the frames in the order in which they are shown, each with its time stamp.
+
+        Time stamps rise from frame to frame; one that is missing is made up from the rate. What
+        cannot be decoded is passed over and noted in :attr:`gaps`.
+
+        Args:
+            after: the time stamp of the last frame that is not wanted.
+        """
+        last: int | None = None
+        first_lost: Fraction | None = None
+        step = max(round(1 / self.rate / self.time_base), 1)
+        for frame in self._decoded():
+            shown = frame.pts if frame.pts is not None else frame.dts if frame else None
+            if shown is None:
+                shown = 0 if last is None else last + step
+            if last is not None and shown <= last:
+                shown = last + 1
+            if self._broken and first_lost is None:
+                first_lost = self.start if last is None else (last + step) * self.time_base
+            if not frame.is_corrupt and first_lost is not None:
+                self._note_gap(first_lost, shown * self.time_base)
+                first_lost = None
+            self._broken = frame.is_corrupt
+            if frame.is_corrupt and first_lost is None:
+                first_lost = shown * self.time_base
+            last = shown
+            if after is not None and shown <= after:
+                continue
+            frame.pts, frame.time_base = shown, self.time_base
+            yield frame
+        end = self.start if last is None else (last + step) * self.time_base
+        told = None if self.duration is None else self.start + self.duration
+        if told is not None and told - end > _MISSING_END:
+            self._note_gap(first_lost if first_lost is not None else end, told)
+        elif first_lost is not None or self._broken:
+            self._note_gap(first_lost if first_lost is not None else end, max(end, told or end))
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Decode packet by packet; one that cannot be decoded sets ``_broken``."""
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError):
+                self._broken = True
+                return
+            try:
+                yield from packet.decode()
+            except av.error.EOFError:
+                return
+            except (av.error.FFmpegError, OSError):
+                self._broken = True
+
+    def _note_gap(self, start: Fraction, end: Fraction) -> None:
+        start, end = start - self.start, end - self.start
+        if self.gaps and float(start) - self.gaps[-1].end <= 1:
+            start = Fraction(self.gaps.pop().start)
+        self.gaps.append(Gap(float(start), float(end)))
+
+
+@contextlib.contextmanager
+def _opening() -> Iterator[None]:
+    """Turn every error while a film is opened into a :class:`FilmError`."""
+    try:
+        yield
+    except FilmError:
+        raise
+    except PermissionError as error:
+        raise FilmError("the file may not be read") from error
+    except FileNotFoundError as error:
+        raise FilmError("the file is not there") from error
+    except (av.error.DecoderNotFoundError, av.error.PatchWelcomeError) as error:
+        raise FilmError("its pictures are of a codec that FFmpeg does not know") from error
+    # Demuxers raise whatever untrusted bytes drive them to.
+    except Exception as error:
+        raise FilmError("not a film that FFmpeg can read") from error

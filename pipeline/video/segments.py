@@ -1,0 +1,211 @@
+"""Encoded parts of a film, kept beside its target until it is whole.
+
+The work on an hour of film takes hours: what is done must outlast a crash, a kill or a full disk.
+Each part is a file that appears whole or not at all, begins with a key frame, and says how the
+next one goes on, so that a film that was continued has the same frames as one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+
+from pipeline.files.outputs import locked, new_file
+from pipeline.video.errors import FilmError
+from pipeline.video.steadiness import ColorState
+
+FRAMES = 500
+"""Frames in a part: what is lost at most when the work is cut off."""
+
+_PACKET = struct.Struct(">qqqBI")
+"""Times of showing and of decoding, duration, whether it is a key frame, bytes that follow."""
+_TRAILER = struct.Struct(">I")
+_MAGIC = b"colorpipe film 1\n"
+_KEY = "key.json"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is known of a part that is whole."""
+
+    frames: int
+    last: int
+    """Time stamp of the last frame, in the film's ticks."""
+    state: ColorState | None
+    """What the colors after it depend on."""
+
+
+class SegmentCache:
+    """The parts of one film; a context manager that keeps others away from them.
+
+    Args:
+        target: the film that is to be written; the parts lie in a hidden folder beside it.
+        key: what the parts depend on. Those of another key are thrown away.
+
+    Raises:
+        FilmError: another process is at work on the same film.
+        OSError: the folder cannot be written to.
+    """
+
+    def __init__(self, target: Path, key: dict[str, object]) -> None:
+        self.folder = target.parent / f".{target.name}.parts"
+        self._key = json.dumps(key, sort_keys=True)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> SegmentCache:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._stack.enter_context(locked(self.folder)) and os.name != "nt":
+            self._stack.close()
+            raise FilmError("another process is colorizing it to the same place")
+        try:
+            self._throw_away_others()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        with contextlib.suppress(OSError):
+            # A key alone is of no use to anybody.
+            if not any(self.folder.glob("*.part")):
+                shutil.rmtree(self.folder)
+
+    def _throw_away_others(self) -> None:
+        key = self.folder / _KEY
+        own = key.is_file() and key.read_text(encoding="utf-8") == self._key
+        for file in self.folder.iterdir():
+            if not own or file.name.startswith(".writing-"):
+                file.unlink()
+        if not own:
+            with new_file(key) as temporary:
+                temporary.write_text(self._key, encoding="utf-8")
+
+    def whole(self) -> list[Segment]:
+        """Return the parts that are whole, from the film's beginning on without a gap."""
+        found: list[Segment] = []
+        while (segment := _read_trailer(self._path(len(found)))) is not None:
+            found.append(segment)
+        return found
+
+    def packets(self) -> Iterator[av.Packet[av.VideoStream]]:
+        """Yield the packets of all parts, as they were encoded."""
+        number = 0
+        while (path := self._path(number)).is_file():
+            with path.open("rb") as stream:
+                yield from _read_packets(stream)
+            number += 1
+
+    @contextlib.contextmanager
+    def add(self, number: int) -> Iterator[SegmentWriter]:
+        """Give what writes part ``number``, which is there when the block ends without error."""
+        with new_file(self._path(number)) as temporary, temporary.open("wb") as stream:
+            yield SegmentWriter(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def remove(self) -> None:
+        """Delete all parts: the film is whole."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06}.part"
+
+
+class SegmentWriter:
+    """Writes the packets of a part, then what is known of it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        stream.write(_MAGIC)
+
+    def write(self, packets: Iterable[av.Packet[av.VideoStream]]) -> None:
+        """Add packets in the order in which they were encoded."""
+        for packet in packets:
+            data = bytes(packet)
+            shown = packet.pts if packet.pts is not None else 0
+            decoded = packet.dts if packet.dts is not None else shown
+            head = (shown, decoded, packet.duration or 0, packet.is_keyframe, len(data))
+            self._stream.write(_PACKET.pack(*head) + data)
+
+    def finish(self, segment: Segment) -> None:
+        """Write what is known of the part."""
+        arrays: dict[str, np.ndarray[Any, Any]] = {
+            "known": np.array([segment.frames, segment.last], np.int64)
+        }
+        if segment.state is not None:
+            state = segment.state
+            arrays |= {
+                "gray": state.gray,
+                "differences": state.differences,
+                "evidence": state.evidence,
+                "since": np.array(state.since),
+            }
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        data = buffer.getvalue()
+        # No packet is empty: bytes of length zero end them.
+        self._stream.write(_PACKET.pack(0, 0, 0, 0, 0) + data + _TRAILER.pack(len(data)))
+
+
+def _read_packets(stream: BinaryIO) -> Iterator[av.Packet[av.VideoStream]]:
+    stream.seek(len(_MAGIC))
+    while True:
+        shown, decoded, duration, is_key, length = _PACKET.unpack(stream.read(_PACKET.size))
+        if not length:
+            return
+        packet = av.Packet(stream.read(length))
+        packet.pts, packet.dts, packet.duration = shown, decoded, duration
+        packet.is_keyframe = bool(is_key)
+        yield packet  # type: ignore[misc]
+
+
+def _read_trailer(path: Path) -> Segment | None:
+    """Read what is known of a part; None if it is not there."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        if stream.read(len(_MAGIC)) != _MAGIC:
+            return None
+        end = stream.seek(-_TRAILER.size, os.SEEK_END)
+        (length,) = _TRAILER.unpack(stream.read())
+        stream.seek(end - length)
+        with np.load(io.BytesIO(stream.read(length)), allow_pickle=False) as arrays:
+            frames, last = (int(value) for value in arrays["known"])
+            state = None
+            if "gray" in arrays:
+                state = ColorState(
+                    arrays["gray"], arrays["differences"], arrays["evidence"], int(arrays["since"])
+                )
+    return Segment(frames, last, state)
+
+
+def in_order(
+    packets: Iterable[av.Packet[av.VideoStream]], time_base: Fraction
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Let the times of decoding rise over the borders of parts, each of which began anew.
+
+    An encoder whose frames change places tells the first to be decoded before it is shown. That is
+    while the part before is still being shown, so at a variable rate the two may overlap.
+    """
+    last: int | None = None
+    for packet in packets:
+        decoded = packet.dts
+        assert decoded is not None
+        if last is not None and decoded <= last:
+            decoded = last + 1
+        last = packet.dts = decoded
+        packet.time_base = time_base
+        yield packet
