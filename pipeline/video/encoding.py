@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -148,8 +149,12 @@ def plan(
     """
     codec = _codec(asked.codec or default_codec(suffix), source)
     form = ContainerFormat(muxer(suffix), "w")
+    if not _is_held(form, codec):
+        raise FilmError(f"{suffix} does not hold {codec}; choose another --codec, or name an .mkv")
     written = [each.name for each in av.Codec(codec, "w").video_formats or ()]
-    pixels = pixels_for(first.format, written, (first.height, first.width))
+    needs_even = codec in {"libx264", "libx265"}
+    even = (first.height, first.width) if needs_even else None
+    pixels = pixels_for(first.format, written, even)
     interlaced = first.interlaced_frame and codec in {"libx264", "prores_ks"}
     flags = int(Flags.interlaced_dct | Flags.interlaced_me) if interlaced else 0
     if FormatFlags.global_header in FormatFlags(form.flags):
@@ -170,6 +175,16 @@ def plan(
         tuple(_options(codec, asked, pixels).items()),
         reorders=not is_avi,
     )
+
+
+def _is_held(form: ContainerFormat, codec: str) -> bool:
+    """Whether a container takes a codec: it may say so only when a stream is added."""
+    try:
+        with av.open(io.BytesIO(), "w", format=form.name) as container:
+            container.add_stream(codec)
+    except ValueError:
+        return False
+    return True
 
 
 def muxer(suffix: str) -> str:

@@ -132,7 +132,7 @@ def colored_frames(
         colorist: FrameColorist | None = None
         for frame in film.frames():
             if colorist is None:
-                pixels = pixels_for(frame.format, _PLANAR, (1, 1))
+                pixels = pixels_for(frame.format, _PLANAR)
                 colorist = FrameColorist(colorizer, pixels, frame.rotation, steady)
             seconds = float((frame.pts or 0) * film.time_base - film.start)
             yield ColoredFrame(colorist.color(frame), seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -91,7 +92,6 @@ def _of_others(
     if not copies:
         return
     start, end = window or (Fraction(0), None)
-    container.seek(0)
     time = Fraction(0)
     packets = container.demux([container.streams[index] for index in copies])
     while True:
@@ -125,20 +125,33 @@ def _add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Strea
     for stream in film.container.streams:
         if stream.index == film.stream.index or stream.profile == "tmcd":
             continue
-        try:
-            if isinstance(stream, AttachmentStream):
-                name = stream.metadata.get("filename", f"attachment-{stream.index}")
-                container.add_attachment(
-                    name, stream.mimetype or "application/octet-stream", stream.data
-                )
-                continue
-            copy = container.add_stream_from_template(stream, opaque=True)
-        except (ValueError, av.error.FFmpegError):
+        if not _holds(container.format.name, stream):
             lost.append(_name(stream))
-            continue
-        _describe(copy, stream)
-        copies[stream.index] = copy
+        elif (copy := _add_copy(container, stream)) is not None:
+            copies[stream.index] = copy
     return copies, [f"{muxer_name(container)} does not hold: {', '.join(lost)}"] if lost else []
+
+
+def _holds(form: str, stream: Stream) -> bool:
+    """Whether a container takes a stream: many say so only when they write their head."""
+    try:
+        with av.open(io.BytesIO(), "w", format=form) as container:
+            _add_copy(container, stream)
+            container.start_encoding()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
+
+
+def _add_copy(container: OutputContainer, stream: Stream) -> Stream | None:
+    """Add a stream to copy to; an attachment, which is in the head of a film, is added whole."""
+    if isinstance(stream, AttachmentStream):
+        name = stream.metadata.get("filename", f"attachment-{stream.index}")
+        container.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
+        return None
+    copy = container.add_stream_from_template(stream, opaque=True)
+    _describe(copy, stream)
+    return copy
 
 
 def muxer_name(container: OutputContainer) -> str:

@@ -68,7 +68,8 @@ class MotionFinder:
 
     def _flow(self, of: Gray, to: Gray) -> Float:
         start = np.zeros((*of.shape, 2), np.float32)
-        return np.asarray(self._search.calc(of, to, start), np.float32)
+        contiguous = np.ascontiguousarray(of), np.ascontiguousarray(to)
+        return np.asarray(self._search.calc(*contiguous, start), np.float32)
 
 
 def _taken_from(values: Float, places: Float) -> Float:

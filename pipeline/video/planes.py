@@ -79,13 +79,16 @@ def is_full_range(frame: av.VideoFrame) -> bool:
     return name.startswith(("gray", "ya", "mono"))
 
 
-def pixels_for(source: VideoFormat, written: Sequence[str], shape: tuple[int, int]) -> str:
+def pixels_for(
+    source: VideoFormat, written: Sequence[str], even: tuple[int, int] | None = None
+) -> str:
     """Choose the pixel format to encode in: the film's own, or the nearest that loses nothing.
 
     Args:
         source: the format that the film is decoded to.
         written: the names of the formats that the encoder takes.
-        shape: height and width in pixels; most encoders take even ones only where chroma is halved.
+        even: height and width in pixels, for an encoder that takes only such as its samples of
+            chroma divide.
 
     Returns:
         A planar YUV format without alpha, of as many bits as the film's or as many as there are.
@@ -106,7 +109,7 @@ def pixels_for(source: VideoFormat, written: Sequence[str], shape: tuple[int, in
         if own_across > across or own_down > down:
             coarser *= 2
         finer = max(across // own_across, 1) * max(down // own_down, 1)
-        odd = (shape[1] % own_across != 0) or (shape[0] % own_down != 0)
+        odd = even is not None and (even[1] % own_across != 0 or even[0] % own_down != 0)
         candidates.append((odd, lost, coarser, max(own_bits - bits, 0), finer, name))
     return min(candidates)[-1]
 
@@ -183,7 +186,7 @@ def _with_luma(frame: av.VideoFrame) -> av.VideoFrame:
         sampling = {(1, 1): "444", (2, 1): "422", (4, 1): "411"}.get((across, down), "420")
         bits = form.components[0].bits
         pixels = f"yuv{sampling}p" + (f"{bits}le" if bits > 8 else "")
-    own = "pc" if is_full_range(frame) else "tv"
+    own = _FULL if is_full_range(frame) else _LIMITED
     return frame.reformat(format=pixels, src_color_range=own, dst_color_range=own)
 
 

@@ -124,13 +124,14 @@ class Film:
         Args:
             after: the time stamp of the last frame that is not wanted.
         """
+        stamps = _Stamps(self.stream)
         last: int | None = None
         first_lost: Fraction | None = None
         step = max(round(1 / self.rate / self.time_base), 1)
         for frame in self._decoded():
-            shown = frame.pts if frame.pts is not None else frame.dts if frame else None
+            shown = stamps.of(frame)
             if shown is None:
-                shown = 0 if last is None else last + step
+                shown = self.stream.start_time or 0 if last is None else last + step
             if last is not None and shown <= last:
                 shown = last + 1
             if self._broken and first_lost is None:
@@ -176,6 +177,29 @@ class Film:
         if self.gaps and float(start) - self.gaps[-1].end <= 1:
             start = Fraction(self.gaps.pop().start)
         self.gaps.append(Gap(float(start), float(end)))
+
+
+class _Stamps:
+    """Tells when frames are shown.
+
+    AVI has no times but the order of its packets. What FFmpeg makes of that for H.264, whose frames
+    change places, is out of order; the order in which frames come is right.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._in_order = stream.container.format.name == "avi"
+        self._start = stream.start_time or 0
+        self._first: int | None = None
+
+    def of(self, frame: av.VideoFrame) -> int | None:
+        """Return the time stamp of the next frame, if it is known."""
+        if not self._in_order:
+            return frame.pts if frame.pts is not None else frame.dts
+        if frame.dts is None:
+            return None
+        if self._first is None:
+            self._first = frame.dts
+        return frame.dts - self._first + self._start
 
 
 @contextlib.contextmanager

@@ -25,7 +25,9 @@ from pipeline.video.settings import STEADY
 
 INTERVAL = 4
 """Frames from one prediction to the next where motion is clear."""
-_LOST = 0.04
+_FORGOTTEN = 0.3
+"""Evidence below which a place counts as without a color of its own."""
+_LOST = 0.06
 """Share of the picture that may be without a color of its own before the network is asked."""
 _FILL = (9, 9)
 """Pixels around an uncovered one whose colors it borrows until the next prediction."""
@@ -83,7 +85,7 @@ class SteadyColors:
             return self._begin(gray)
         evidence = motion.carry(before.evidence) * motion.trust
         carried = motion.carry(before.differences)
-        lost = float(np.mean(evidence < 0.5))
+        lost = float(np.mean(evidence < _FORGOTTEN))
         if before.since + 1 < self._interval and lost < _LOST:
             colors = _filled(carried, np.minimum(evidence, 1))
             self.state = ColorState(gray, colors, evidence, before.since + 1)

@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import films
 import numpy as np
 import pytest
 import skimage.data
@@ -23,6 +24,7 @@ from PIL import Image
 from predictors import Rainbow
 
 from pipeline.errors import ColorpipeError, StoppedError
+from pipeline.files.parallel import KILLED
 from pipeline.imaging.color import Float
 from pipeline.imaging.formats import png
 from pipeline.imaging.kinds import BY_NAME, WRITTEN, sniff
@@ -30,6 +32,7 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import find_jobs
 from pipeline.models.pretrained import pretrained_weights
 from pipeline.params import ColorizeParams
+from pipeline.video.settings import FilmSettings
 from stages.colorize import colorize
 
 GRAY = Image.fromarray(skimage.data.camera()[:160, :200])
@@ -504,3 +507,74 @@ def test_no_librarys_warning_reaches_the_terminal(
     assert len(said) == 2
     assert said[0].startswith("Colorizing with")
     assert said[1].startswith("Colorizing: 2 of 2 photos")
+
+
+# Films
+
+
+def test_photos_and_films_of_a_folder_are_colorized(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films.write_film(photos / "sub folder" / "walk.mkv", times=range(0, 240, 40))
+    films.write_film(photos / "Talk.MPG", codec="mpeg2video", times=range(0, 240, 40))
+    (photos / "broken.mp4").write_bytes(b"no film")
+    report = tmp_path / "report.jsonl"
+    (failure,) = colorize(photos, tmp_path / "out", model, PARAMS, report=report)
+    assert str(failure) == "broken.mp4: not a film that FFmpeg can read"
+    written = set(files(tmp_path / "out"))
+    assert written >= {"a.png", "sub folder/walk.mkv", "Talk.mkv"}
+    assert not any(name.startswith(".") or "broken" in name for name in written)
+    (frame, *_) = films.frames_of(tmp_path / "out" / "sub folder" / "walk.mkv")
+    assert np.abs(films.planes_of(frame)[1].astype(int) - 128).max() > 4
+    rows = [json.loads(line) for line in report.read_text().splitlines()]
+    assert {"film": "Talk.MPG", "status": "colorized", "output": "Talk.mkv"} in rows
+    assert "Colorizing Talk.MPG: 6 of" in capsys.readouterr().err
+    again = colorize(photos, tmp_path / "out", model, PARAMS, skip_existing=True)
+    assert [str(failure)] == [str(each) for each in again]
+    assert len(colorize(photos, tmp_path / "out", model, PARAMS)) == 7
+
+
+def test_a_single_film_goes_into_a_folder_or_to_a_file(model: Path, tmp_path: Path) -> None:
+    film = films.write_film(tmp_path / "walk.mkv", times=range(0, 240, 40))
+    assert colorize(film, tmp_path / "out", model, PARAMS) == []
+    assert colorize(film, tmp_path / "named.mp4", model, PARAMS) == []
+    assert films.times_of(tmp_path / "named.mp4") == films.times_of(tmp_path / "out" / "walk.mkv")
+    again = FilmSettings(duration=0.1)
+    assert colorize(film, tmp_path / "named.mp4", model, PARAMS, overwrite=True, films=again) == []
+    assert len(films.times_of(tmp_path / "named.mp4")) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "sentence"),
+    [
+        ("walk.mkv", "walk.png", "not named like a film that is written"),
+        ("walk.mkv", "walk.wmv", "not named like a film that is written"),
+        ("a.png", "a.mp4", "is named like a film, but"),
+        ("walk.mkv", "walk.mkv", "is the film itself"),
+    ],
+)
+def test_films_and_photos_are_not_mixed_up(
+    source: str, out: str, sentence: str, photos: Path, model: Path
+) -> None:
+    film = films.write_film(photos / "walk.mkv", times=range(0, 80, 40))
+    content = film.read_bytes()
+    with pytest.raises(ColorpipeError, match=sentence):
+        colorize(photos / source, photos / out, model, PARAMS, overwrite=True)
+    assert film.read_bytes() == content
+
+
+def test_a_film_whose_process_is_killed_has_failed(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = films.write_film(tmp_path / "walk.mkv", times=range(0, 240, 40))
+    monkeypatch.setattr("stages.colorize.film_outcomes", Killed())
+    (failure,) = colorize(film, tmp_path / "out", model, PARAMS)
+    assert failure.reason == KILLED
+    assert files(tmp_path / "out") == {}
+
+
+class Killed:
+    """What crashes the process that it runs in."""
+
+    def __call__(self, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)

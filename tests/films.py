@@ -1,0 +1,109 @@
+"""Small films, as FFmpeg writes them, and what is in a film."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.video.planes import plane_of
+
+SIZE = (64, 96)
+"""Height and width."""
+
+
+def picture(number: int, size: tuple[int, int] = SIZE, top: int = 255) -> NDArray[np.uint16]:
+    """A smooth pattern, with grain that stays in its place, that moves a pixel a frame."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    wave = np.sin((columns + number) / 9) * np.cos(rows / 7)
+    return ((0.5 + 0.3 * wave) * top).astype(np.uint16)
+
+
+def write_film(
+    path: Path,
+    *,
+    codec: str = "ffv1",
+    pixels: str = "yuv420p",
+    size: tuple[int, int] = SIZE,
+    times: Sequence[int] = range(0, 12 * 40, 40),
+    full_range: bool | None = None,
+    colorspace: int = 2,
+    sound: bool = False,
+    rotation: int = 0,
+    tags: dict[str, str] | None = None,
+    pictures: Sequence[NDArray[np.uint16]] | None = None,
+    **options: str,
+) -> Path:
+    """Write a film of gray pictures, whose time stamps ``times`` are milliseconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=25, options=options)
+        stream.height, stream.width, stream.pix_fmt = *size, pixels
+        stream.codec_context.time_base = Fraction(1, 1000)
+        if path.suffix == ".avi" or codec == "mpeg2video":
+            stream.codec_context.time_base = Fraction(1, 25)
+        if full_range is not None:
+            stream.codec_context.color_range = 2 if full_range else 1
+        stream.codec_context.colorspace = colorspace
+        if rotation:
+            stream.set_display_rotation(rotation)
+        container.metadata.update(tags or {})
+        audio: Any = container.add_stream("aac", rate=8000, layout="mono") if sound else None
+        for number, time in enumerate(times):
+            frame = av.VideoFrame(size[1], size[0], pixels)
+            parts = frame.format.components
+            top = (1 << parts[0].bits) - 1
+            if not frame.format.is_rgb:
+                tones = picture(number, size, top) if pictures is None else pictures[number]
+                plane_of(frame, 0)[...] = tones
+                for chroma in range(1, len(frame.planes)):
+                    plane_of(frame, chroma)[...] = (top + 1) // 2
+            else:
+                gray = picture(number, size).astype(np.uint8)
+                frame = av.VideoFrame.from_ndarray(np.dstack([gray] * 3), "rgb24")
+                frame = frame.reformat(format=pixels)
+            if full_range is not None:
+                frame.color_range = 2 if full_range else 1
+            frame.colorspace = colorspace
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if audio is not None:
+            seconds = (times[-1] + 40) / 1000
+            wave = np.sin(np.arange(int(seconds * 8000)) / 9).astype(np.float32)[None]
+            samples = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+            samples.rate, samples.pts, samples.time_base = 8000, 0, Fraction(1, 8000)
+            container.mux(audio.encode(samples))
+            container.mux(audio.encode(None))
+    return path
+
+
+def frames_of(path: Path) -> list[av.VideoFrame]:
+    """All frames of a film."""
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+def planes_of(frame: av.VideoFrame) -> list[NDArray[Any]]:
+    return [plane_of(frame, number).copy() for number in range(len(frame.planes))]
+
+
+def times_of(path: Path) -> list[float]:
+    """When the frames of a film are shown, in seconds."""
+    return [float(frame.pts * frame.time_base) for frame in frames_of(path)]  # type: ignore[operator]
+
+
+def packets_of(path: Path, kind: str) -> list[tuple[float, bytes]]:
+    """The packets of all streams of a kind, each with its time in seconds."""
+    with av.open(str(path)) as container:
+        streams = [stream for stream in container.streams if stream.type == kind]
+        return [
+            (round(float((packet.pts or 0) * packet.time_base), 3), bytes(packet))
+            for packet in container.demux(streams)
+            if packet.size
+        ]

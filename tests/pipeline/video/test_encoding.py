@@ -1,0 +1,93 @@
+"""What is asked of the encoder, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import films
+import pytest
+from predictors import Rainbow
+
+from pipeline.errors import ColorpipeError
+from pipeline.inference.colorizer import Colorizer
+from pipeline.video.color_video import color_video
+from pipeline.video.settings import CodecName, FilmSettings
+
+
+@pytest.fixture(scope="module")
+def colorizer() -> Colorizer:
+    return Colorizer(Rainbow())
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "decoded"),
+    [
+        ("libx264", ".mp4", "h264"),
+        ("libx265", ".mp4", "hevc"),
+        ("libsvtav1", ".mkv", "libdav1d"),
+        ("libvpx-vp9", ".webm", "vp9"),
+        ("ffv1", ".mkv", "ffv1"),
+        ("prores_ks", ".mov", "prores"),
+        ("source", ".mkv", "ffv1"),
+    ],
+)
+def test_each_codec_encodes(
+    codec: CodecName, suffix: str, decoded: str, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", times=range(0, 240, 40))
+    color_video(source, tmp_path / f"color{suffix}", colorizer, codec=codec)
+    with av.open(str(tmp_path / f"color{suffix}")) as film:
+        assert film.streams.video[0].codec_context.name == decoded
+    assert films.times_of(tmp_path / f"color{suffix}") == films.times_of(source)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"crf": 99}, "--crf is 99, but for libx264 must be from 0 to 51"),
+        ({"crf": 20, "codec": "ffv1"}, "ffv1 has no --crf"),
+        ({"preset": "quick"}, "--preset is 'quick', but for libx264 must be one of ultrafast"),
+        ({"preset": "fast", "codec": "ffv1"}, "for ffv1 that codec has none"),
+        ({"codec": "source"}, "--codec source cannot encode mpeg4"),
+    ],
+)
+def test_what_does_not_go_together_is_named(
+    options: dict[str, object], sentence: str, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", codec="mpeg4")
+    with pytest.raises(ColorpipeError, match=sentence):
+        color_video(source, tmp_path / "color.mkv", colorizer, **options)  # type: ignore[arg-type]
+    assert {path.name for path in tmp_path.iterdir()} == {"gray.mkv"}
+
+
+def test_a_codec_that_the_container_lacks_is_named(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = films.write_film(tmp_path / "gray.mkv")
+    with pytest.raises(ColorpipeError, match=r"\.webm does not hold libx264"):
+        color_video(source, tmp_path / "color.webm", colorizer, codec="libx264")
+
+
+def test_crf_and_preset_reach_the_encoder(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = films.write_film(tmp_path / "gray.mkv")
+    sizes = []
+    for crf in (10, 40):
+        target = tmp_path / f"{crf}.mp4"
+        color_video(source, target, colorizer, crf=crf, preset="ultrafast")
+        sizes.append(target.stat().st_size)
+        assert b"subme=0" in target.read_bytes()
+    assert sizes[0] > sizes[1]
+
+
+@pytest.mark.parametrize("wrong", [{"steady": 1.1}, {"start": -1.0}, {"duration": 0.0}])
+def test_numbers_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        FilmSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_interlaced_films_stay_interlaced(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = films.write_film(
+        tmp_path / "gray.mp4", codec="libx264", **{"x264-params": "tff=1:interlaced=1"}
+    )
+    assert films.frames_of(source)[0].interlaced_frame
+    color_video(source, tmp_path / "color.mp4", colorizer)
+    assert films.frames_of(tmp_path / "color.mp4")[0].interlaced_frame

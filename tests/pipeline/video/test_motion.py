@@ -1,0 +1,42 @@
+"""Motion between pictures whose motion is known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import skimage.data
+
+from pipeline.video.motion import MotionFinder
+
+GRAY = np.asarray(cv2.resize(skimage.data.camera(), (192, 192), interpolation=cv2.INTER_AREA))
+OTHER = np.asarray(cv2.resize(skimage.data.coins(), (160, 128), interpolation=cv2.INTER_AREA))
+
+
+def test_a_moved_picture_is_found_again() -> None:
+    before, now = GRAY[20:148, 10:170], GRAY[22:150, 13:173]
+    motion = MotionFinder().between(before, now)
+    middle = np.s_[24:-24, 24:-24]
+    rows, columns = np.mgrid[:128, :160]
+    assert np.median(np.abs(motion.places[middle][..., 0] - columns[middle] - 3)) < 0.3
+    assert np.median(np.abs(motion.places[middle][..., 1] - rows[middle] - 2)) < 0.3
+    assert motion.trust[middle].mean() > 0.8
+    assert not motion.is_cut
+    carried = motion.carry(before.astype(np.float32))
+    assert np.abs(carried - now)[middle].mean() < 4
+
+
+def test_what_was_uncovered_is_not_trusted() -> None:
+    before = GRAY[20:148, 10:170].copy()
+    now = before.copy()
+    before[40:90, 40:90] = OTHER[40:90, 40:90]
+    now[40:90, 60:110] = OTHER[40:90, 40:90]
+    motion = MotionFinder().between(before, now)
+    assert motion.trust[50:80, 44:56].mean() < 0.4
+    assert motion.trust[100:, 120:].mean() > 0.9
+
+
+def test_a_cut_is_noticed_and_a_change_of_light_is_none() -> None:
+    before = GRAY[20:148, 10:170]
+    assert MotionFinder().between(before, OTHER).is_cut
+    darker = (before * 0.95).astype(np.uint8)
+    assert not MotionFinder().between(before, darker).is_cut

@@ -1,0 +1,137 @@
+"""Work on a film that is cut off and continued."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import films
+import numpy as np
+import pytest
+from predictors import Rainbow
+
+from pipeline.errors import StoppedError
+from pipeline.inference.colorizer import Colorizer
+from pipeline.video import color_film as work
+from pipeline.video.color_film import color_film
+from pipeline.video.errors import FilmError
+from pipeline.video.segments import SegmentCache
+from pipeline.video.settings import FilmSettings, Progress, Result
+
+SETTINGS = FilmSettings()
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(work, "FRAMES", 10)
+    times = [40 * number + number % 3 for number in range(37)]
+    return films.write_film(tmp_path / "gray.mkv", times=times)
+
+
+def color(
+    source: Path, target: Path, stopped: Callable[[], bool] = lambda: False
+) -> tuple[list[Progress], Result]:
+    steps = list(color_film(Colorizer(Rainbow()), source, target, SETTINGS, stopped))
+    progress = [step for step in steps if isinstance(step, Progress)]
+    (result,) = (step for step in steps if isinstance(step, Result))
+    return progress, result
+
+
+def content(path: Path) -> list[tuple[float, bytes]]:
+    return films.packets_of(path, "video")
+
+
+def left_behind(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {"gray.mkv", "whole.mp4"}
+
+
+@pytest.mark.parametrize("after", [1, 9, 10, 25, 36])
+def test_a_film_that_was_stopped_is_continued(after: int, source: Path, tmp_path: Path) -> None:
+    color(source, tmp_path / "whole.mp4")
+    count = 0
+
+    def stopped() -> bool:
+        nonlocal count
+        count += 1
+        return count > after
+
+    with pytest.raises(StoppedError, match=r"gray\.mkv at 0:00:0"):
+        color(source, tmp_path / "color.mp4", stopped)
+    assert left_behind(tmp_path) == ({".color.mp4.parts"} if after >= 10 else set())
+    progress, result = color(source, tmp_path / "color.mp4")
+    assert progress[0].frames == after // 10 * 10 + 1
+    assert result.frames == 37
+    assert content(tmp_path / "color.mp4") == content(tmp_path / "whole.mp4")
+    assert left_behind(tmp_path) == {"color.mp4"}
+
+
+def test_a_film_that_was_killed_is_continued(source: Path, tmp_path: Path) -> None:
+    color(source, tmp_path / "whole.mp4")
+    context = multiprocessing.get_context("fork")
+    for part in range(1, 4):
+        process = context.Process(target=color, args=(source, tmp_path / "color.mp4"))
+        process.start()
+        deadline = time.monotonic() + 60
+        folder = tmp_path / ".color.mp4.parts"
+        while process.is_alive() and time.monotonic() < deadline:
+            if len(list(folder.glob("0*.part"))) >= part:
+                process.kill()
+            time.sleep(0.001)
+        process.join()
+    _, result = color(source, tmp_path / "color.mp4")
+    assert result.frames == 37
+    assert content(tmp_path / "color.mp4") == content(tmp_path / "whole.mp4")
+    assert left_behind(tmp_path) <= {"color.mp4"} | {
+        path.name for path in tmp_path.glob(".writing-*")
+    }
+
+
+def test_parts_join_to_rising_times(source: Path, tmp_path: Path) -> None:
+    color(source, tmp_path / "color.mp4")
+    assert films.times_of(tmp_path / "color.mp4") == pytest.approx(films.times_of(source))
+    lumas = [films.planes_of(frame)[0] for frame in films.frames_of(tmp_path / "color.mp4")]
+    for number, luma in enumerate(lumas):
+        assert np.abs(luma.astype(int) - films.picture(number)).mean() < 3
+
+
+def test_parts_of_other_settings_are_not_used(source: Path, tmp_path: Path) -> None:
+    count = 0
+
+    def stopped() -> bool:
+        nonlocal count
+        count += 1
+        return count > 15
+
+    with pytest.raises(StoppedError):
+        color(source, tmp_path / "color.mkv", stopped)
+    other = FilmSettings(steady=0.3)
+    steps = list(color_film(Colorizer(Rainbow()), source, tmp_path / "color.mkv", other))
+    assert isinstance(steps[0], Progress)
+    assert steps[0].frames == 1
+
+
+def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
+    with (
+        SegmentCache(tmp_path / "color.mkv", {"a": 1}),
+        pytest.raises(FilmError, match="another process"),
+        SegmentCache(tmp_path / "color.mkv", {"a": 1}),
+    ):
+        pass
+
+
+def test_a_full_disk_leaves_no_half_film(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(work, "join", full)
+    with pytest.raises(OSError, match="No space left"):
+        color(source, tmp_path / "color.mkv")
+    assert left_behind(tmp_path) == {".color.mkv.parts"}
+    monkeypatch.undo()
+    monkeypatch.setattr(work, "FRAMES", 10)
+    progress, result = color(source, tmp_path / "color.mkv")
+    assert (progress, result.frames) == ([], 37)
