@@ -163,18 +163,22 @@ def _colorized_film(
     stopped: Callable[[], bool],
 ) -> Outcome:
     work = functools.partial(film_outcomes, job, films, settings.existing)
+    outcome = Outcome(job.name, "failed", reason=KILLED)
     done = 0
-    with ProgressReport(f"Colorizing {job.name}", None, "frames") as progress:
+    with ExitStack() as stack:
+        progress: ProgressReport | None = None
         for message in colorizer.run(work, stopped):
             if isinstance(message, Outcome):
-                return message
-            if not done:
+                outcome = message
+                continue
+            if progress is None:
                 # What another run has done says nothing about the speed of this one.
                 done = message.frames - 1
-                progress.expect(message.total, done)
+                report = ProgressReport(f"Colorizing {job.name}", message.total, "frames", done)
+                progress = stack.enter_context(report)
             progress.advance(message.frames - done, clock(message.seconds))
             done = message.frames
-    return Outcome(job.name, "failed", reason=KILLED)
+    return outcome
 
 
 def _is_film(path: Path) -> bool:

@@ -30,14 +30,16 @@ class ProgressReport:
     """Counts ``total`` steps of ``description`` on standard error; a context manager.
 
     ``unit`` is what one step is called in the rate ("photos"); ``detail`` of :meth:`advance` is
-    shown behind the bar (losses, for example).
+    shown behind the bar (losses, for example). ``done`` steps were done before, in another run.
     """
 
-    def __init__(self, description: str, total: int | None, unit: str = "photos") -> None:
+    def __init__(
+        self, description: str, total: int | None, unit: str = "photos", done: int = 0
+    ) -> None:
         self.description = description
         self.total = total
         self.unit = unit
-        self._done = self._before = 0
+        self._done = self._before = done
         self._detail = ""
         self._started = time.monotonic()
         self._last_line = self._started
@@ -58,7 +60,9 @@ class ProgressReport:
                 console=Console(stderr=True),
             )
             self._bar.start()
-            self._task = self._bar.add_task(self.description, total=self.total, rate="", detail="")
+            self._task = self._bar.add_task(
+                self.description, total=self.total, rate="", detail="", completed=self._done
+            )
         return self
 
     def __exit__(
@@ -71,14 +75,6 @@ class ProgressReport:
             self._bar.stop()
         elif kind is None:
             self._line()
-
-    def expect(self, total: int | None, done: int = 0) -> None:
-        """Set the number of steps, now that it is known, and how many were done before."""
-        self.total = total
-        self._done = self._before = done
-        self._started = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, total=total, completed=done)
 
     def advance(self, steps: int = 1, detail: str | None = None) -> None:
         """Count ``steps`` more as done."""

@@ -167,7 +167,7 @@ class IsolatedColorizer:
                 done += 1
 
     def run(self, work: Work[R_co], stopped: Callable[[], bool] = _never) -> Iterator[R_co]:
-        """Yield what ``work`` yields in the process; end early if that is killed.
+        """Yield what ``work`` yields in the process, to be taken to its end; stop if it is killed.
 
         Args:
             work: a function of a module, or a partial of one: given the colorizer and a function
