@@ -83,7 +83,7 @@ def colorize(
     jobs = list(find_jobs(source, out, format, passed_over, WRITTEN_AS))
     if not jobs:
         raise ColorpipeError(
-            f"There are no photos and no films in {source}: no name there ends in {READ}, or in"
+            f"There are no photos in {source}, and no films: no name there ends in {READ}, or in"
             f" {FILMS_READ}."
         )
     load = functools.partial(
@@ -124,8 +124,9 @@ def colorize(
                 elif outcome.status == "damaged":
                     failures.append(Failure(outcome.name, f"colorized, but {outcome.reason}"))
         if done < len(jobs) and stop.requested:
+            kind = "files" if any(map(_is_reel, jobs)) else "photos"
             raise StoppedError(
-                f"Stopped after {done} of {len(jobs)} files; the same command with --skip-existing"
+                f"Stopped after {done} of {len(jobs)} {kind}; the same command with --skip-existing"
                 " goes on from there."
             )
     return failures
@@ -140,7 +141,7 @@ def _colorized(
 ) -> Iterator[Outcome]:
     """Colorize the photos, then the films one after the other, and show how far it is."""
     reels = [job for job in jobs if isinstance(job, Job) and _is_film(job.source)]
-    photos = [job for job in jobs if job not in reels]
+    photos = [job for job in jobs if not _is_reel(job)]
     if photos:
         with ProgressReport("Colorizing", len(photos)) as progress:
             failed = 0
@@ -179,6 +180,10 @@ def _colorized_film(
             progress.advance(message.frames - done, clock(message.seconds))
             done = message.frames
     return outcome
+
+
+def _is_reel(job: Job | Failure) -> bool:
+    return isinstance(job, Job) and _is_film(job.source)
 
 
 def _is_film(path: Path) -> bool:
