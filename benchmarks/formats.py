@@ -1,6 +1,7 @@
 """What coloring keeps of a photo, format by format: tones, bits, pages and metadata.
 
     python benchmarks/formats.py > table.md
+    python benchmarks/formats.py --many 2000
 
 Every file is made here, given captions, GPS, ratings and the like by exiftool, colored by
 `colorpipe colorize` with a stand-in for the network, and looked at by other programs: exiftool for
@@ -12,8 +13,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
+import resource
 import subprocess
+import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -98,6 +103,12 @@ class Sample:
     make: Callable[[], bytes]
     tags: tuple[str, ...] = COMMON
     """What exiftool adds."""
+
+    def write(self, path: Path) -> None:
+        """Make the file."""
+        path.write_bytes(self.make())
+        if self.tags:
+            run("exiftool", "-q", "-m", "-overwrite_original", *self.tags, str(path))
 
 
 def saved(image: Image.Image, format_: str, **options: Any) -> bytes:
@@ -291,19 +302,21 @@ SAMPLES = (
 
 
 def main() -> None:
-    """Make, color and compare; print a table in Markdown."""
+    """Make, color and compare; print a table in Markdown, or what became of a folder of many."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, help="a folder for the files; it must not exist")
+    parser.add_argument("--many", type=int, help="color a folder of as many mixed files instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or Path(name)
         photos, out = folder / "in", folder / "out"
         photos.mkdir(parents=True)
+        if options.many:
+            fill(photos, options.many)
+            color_many(photos, out, folder / "report.jsonl")
+            return
         for sample in SAMPLES:
-            path = photos / sample.name
-            path.write_bytes(sample.make())
-            if sample.tags:
-                run("exiftool", "-q", "-m", "-overwrite_original", *sample.tags, str(path))
+            sample.write(photos / sample.name)
         jobs = list(find_jobs(photos, out, None))
         outcomes = {outcome.name: outcome for outcome in colorize_files(Colorizer(Rainbow()), jobs)}
         print(
@@ -313,6 +326,65 @@ def main() -> None:
         print("|" + " --- |" * 10)
         for sample in SAMPLES:
             print(row(sample, photos / sample.name, outcomes[sample.name]), flush=True)
+
+
+LARGE = (4000, 3000)
+LARGE_KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    (".jpg", "JPEG", {"quality": 90}),
+    (".tif", "TIFF", {"compression": "tiff_lzw"}),
+    (".png", "PNG", {"compress_level": 1}),
+    (".jp2", "JPEG2000", {"irreversible": True, "quality_layers": [20]}),
+    (".webp", "WEBP", {"quality": 80}),
+)
+HARM: tuple[Callable[[bytes], bytes], ...] = (
+    lambda file: file[: len(file) // 2],
+    lambda file: file[: len(file) // 2] + bytes(400) + file[len(file) // 2 + 400 :],
+    lambda _: b"<html>gone</html>",
+)
+
+
+def fill(photos: Path, count: int) -> None:
+    """Make a folder as it may be found: all kinds, a few large, one of fifty damaged."""
+    small = []
+    for sample in SAMPLES:
+        path = photos / sample.name
+        sample.write(path)
+        small.append((path.suffix, path.read_bytes()))
+        path.unlink()
+    grain = np.random.default_rng(0).normal(0, 6, LARGE[::-1])
+    scan = np.asarray(PHOTO.resize(LARGE, Image.Resampling.BICUBIC)) + grain
+    image = Image.fromarray(np.clip(scan, 0, 255).astype(np.uint8))
+    large = [(suffix, saved(image, format_, **more)) for suffix, format_, more in LARGE_KINDS]
+    for number in range(count):
+        files = large if number % 80 == 40 else small
+        suffix, file = files[number // 80 % len(files) if files is large else number % len(files)]
+        harm = HARM[number // 50 % len(HARM)] if number % 50 == 7 else None
+        path = photos / f"box {number // 100:03}" / f"{number:05}{'-bad' if harm else ''}{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(harm(file) if harm else file)
+        if number % 100 == 0:
+            (path.parent / "@eaDir").mkdir()
+            (path.parent / "@eaDir" / "SYNOPHOTO_THUMB_S.jpg").write_bytes(small[0][1])
+            (path.parent / "Thumbs.db").write_bytes(b"thumbs")
+
+
+def color_many(photos: Path, out: Path, report: Path) -> None:
+    """Color a folder by the command, and print its time, peak of memory and what failed."""
+    command = [sys.executable, "-m", "pipeline", "colorize"]
+    command += [str(photos), str(out), "--report", str(report)]
+    started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    rows = [json.loads(line) for line in report.read_text().splitlines()]
+    print(f"exit code {done.returncode}, {len(rows)} files, {seconds:.0f} s, {used:.0f} s of")
+    print(f"processors, peak of memory {after.ru_maxrss / 1000:.0f} MB")
+    print(dict(Counter(row["status"] for row in rows)))
+    others = [line for line in done.stderr.splitlines() if not line.startswith("box ")]
+    print("standard error beside the names of photos:", *others[:20], sep="\n  ")
+    for row in rows:
+        if row["status"] != "colorized":
+            print(f"{row['photo']}: {row['status']}: {row['reason']}")
 
 
 def row(sample: Sample, source: Path, outcome: Outcome) -> str:

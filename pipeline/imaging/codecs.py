@@ -62,6 +62,8 @@ class Decoded:
     xmp: bytes | None = None
     bits: int = 8
     """Of a sample as stored; ``pixels`` are scaled to 8 or 16."""
+    frames: int = 1
+    """Of an animation, of which ``pixels`` are the first."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Opened:
     bits: int
     decode: Callable[[int], Decoded]
     """Decodes a page."""
+    note: str = ""
+    """What the pixels will not have of the file, for its owner."""
 
 
 def open_with_codec(data: bytes, kind: Kind, max_pixels: int) -> Opened:
@@ -129,19 +133,40 @@ def _open_jxl(data: bytes) -> Opened:
     with needs_formats("JPEG XL"):
         import imagecodecs
     with decoding():
-        size, bits = jxl_head.read(boxes.jxl_codestream(data))
+        head = jxl_head.read(boxes.jxl_codestream(data))
 
     def decode(_: int) -> Decoded:
         with decoding():
             pixels = imagecodecs.jpegxl_decode(data)
-            if pixels.ndim == 4:
-                pixels = pixels[0]
+            frames = 1
+            if pixels.ndim == 4 or (head.is_animated and pixels.ndim == 3):
+                frames, pixels = len(pixels), pixels[0]
             if pixels.dtype.kind == "f":
                 pixels = np.rint(np.clip(pixels.astype(np.float32), 0, 1) * 65_535)
                 pixels = pixels.astype(np.uint16)
-            return Decoded(checked(pixels), bits=bits)
+            samples = checked(pixels)
+            if head.tones == "linear":
+                samples = _from_linear(samples)
+            return Decoded(samples, bits=head.bits, frames=frames)
 
-    return Opened(size, 1, bits, decode)
+    notes = (
+        (head.is_animated, "of the animation, the first frame is taken"),
+        (head.tones == "other", "its color profile cannot be read, and is taken for sRGB"),
+    )
+    note = "; ".join(text for holds, text in notes if holds)
+    return Opened(head.size, 1, head.bits, decode, note)
+
+
+def _from_linear(samples: Samples) -> Samples:
+    """Encode samples of light as sRGB does (IEC 61966-2-1); alpha stays."""
+    white = np.iinfo(samples.dtype).max
+    light = np.arange(white + 1, dtype=np.float64) / white
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    levels = np.rint(encoded * white).astype(samples.dtype)
+    result: Samples = levels[samples]
+    if samples.ndim == 3 and samples.shape[2] in {2, 4}:
+        result[..., -1] = samples[..., -1]
+    return result
 
 
 def _open_dng(data: bytes) -> Opened:

@@ -32,7 +32,7 @@ from pipeline.imaging.errors import (
     ImageError,
     decoding,
 )
-from pipeline.imaging.formats import strict_jpeg
+from pipeline.imaging.formats import mpo, strict_jpeg
 from pipeline.imaging.formats.directories import picture_places
 from pipeline.imaging.kinds import BY_PILLOW, BY_SUFFIX, KINDS, SUFFIXES, Kind, sniff
 from pipeline.imaging.orientation import lies_on_its_side, orientation_of, turned_upright
@@ -134,7 +134,13 @@ def open_document(
     if kind is None:
         raise ImageError(UNKNOWN)
     if kind.label == "JPEG":
-        return Document(1, lambda _: _open_jpeg(data, max_pixels, at_least, strict=strict))
+        files = [picture.file for picture in mpo.pictures(data)[0]]
+
+        def read_jpeg(page: int) -> Photo:
+            photo = _open_jpeg(files[page], max_pixels, at_least, strict=strict)
+            return photo if len(files) == 1 else replace(photo, pages=len(files))
+
+        return Document(len(files), read_jpeg)
     if not kind.pillow:
         opened = codecs.open_with_codec(data, kind, max_pixels)
         return Document(opened.pages, lambda page: _of_codec(opened.decode(page), kind))
@@ -234,7 +240,7 @@ def _of_codec(decoded: Decoded, kind: Kind) -> Photo:
     image = Image.fromarray(to_8_bits(decoded.pixels))
     upright = turned_upright(np.asarray(to_srgb(image, decoded.icc, changes)), decoded.orientation)
     size = (upright.shape[1], upright.shape[0])
-    return Photo(upright, kind.label, 1, tuple(changes), size, decoded.pages)
+    return Photo(upright, kind.label, decoded.frames, tuple(changes), size, decoded.pages)
 
 
 def _open_plain_jpeg(data: bytes, max_pixels: int, at_least: int | None) -> Photo | None:

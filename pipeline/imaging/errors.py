@@ -43,4 +43,11 @@ def decoding() -> Iterator[None]:
     # Decoders raise whatever untrusted bytes drive them to: SyntaxError, struct.error, IndexError,
     # zlib.error and more have been seen.
     except Exception as error:
-        raise ImageError(f"damaged ({error})") from error
+        raise ImageError(f"damaged ({_said_by(error)})") from error
+
+
+def _said_by(error: Exception) -> str:
+    """Return the message of a decoder on one line; LibRaw's is of bytes."""
+    first = error.args[0] if error.args else ""
+    text = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(error)
+    return " ".join(text.split())

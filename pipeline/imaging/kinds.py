@@ -48,7 +48,7 @@ class Kind:
 
 
 KINDS = (
-    Kind("jpg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), ("JPEG", "MPO"), media="jpeg"),
+    Kind("jpg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), ("JPEG", "MPO"), media="jpeg"),
     Kind("png", "PNG", (".png", ".apng"), ("PNG",), 16, alpha=True, sequence="frames"),
     Kind("webp", "WEBP", (".webp",), ("WEBP",), alpha=True, sequence="frames"),
     Kind("gif", "GIF", (".gif",), ("GIF",), alpha=True, sequence="frames"),

@@ -18,10 +18,10 @@ import numpy as np
 import simplejpeg
 
 from pipeline.imaging import color
+from pipeline.imaging.codecs import check_size
 from pipeline.imaging.decode import Gray, open_photo
 from pipeline.imaging.errors import ImageError
-from pipeline.imaging.formats import exif, photoshop, strict_jpeg, xmp
-from pipeline.imaging.formats.directories import layout_of, read_directories
+from pipeline.imaging.formats import exif, mpo, photoshop, strict_jpeg, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile, resolution
 from pipeline.imaging.gray_photo import GrayPhoto, Tint, as_stored, in_own_space
 from pipeline.imaging.icc import icc_for_colors, read_profile, srgb_icc
@@ -137,55 +137,32 @@ class Own:
     xmp: bytes | None
     """The whole packet, in the pieces ``xmp_segments``."""
     xmp_segments: tuple[Segment, ...]
+    picture: mpo.Picture | None = None
+    """As a page of a file with several."""
 
 
 def open_file(file: bytes, max_pixels: int) -> PhotoFile:
-    """Open a JPEG; pictures behind the first, such as previews and gain maps, are left out.
+    """Open a JPEG; further pictures are pages, but for previews, gain maps and depth maps.
 
     Raises:
-        ImageError: the head is damaged, or there are more than ``max_pixels`` pixels.
+        ImageError: the head is damaged, or there are more than ``max_pixels`` pixels on a page.
     """
-    height, width, space = header_of(file)
-    if height * width > max_pixels:
-        raise ImageError(f"{width}x{height} is more than {max_pixels} pixels")
+    pictures, missing = mpo.pictures(file)
+    heads = [header_of(picture.file) for picture in pictures]
+    height, width, _ = max(heads, key=lambda head: head[0] * head[1])
+    check_size((width, height), max_pixels)
 
-    def read_page(_: int) -> Page:
-        return _read_page(file, space, max_pixels)
+    def read_page(number: int) -> Page:
+        return _read_page(pictures[number], heads[number][2], max_pixels)
 
-    further = _further_pictures(file)
-    note = f"pictures behind the first are left out: {further}" if further else ""
-    return PhotoFile(BY_NAME["jpg"], (width, height), read_page, note=note)
-
-
-def _further_pictures(file: bytes) -> int:
-    """Count the pictures behind the first that are no previews of it, as of stereo cameras.
-
-    Source: CIPA DC-007 (Multi-Picture Format), section 5.2.3.
-    """
-    head = file[:_HEAD]
-    at = head.find(b"MPF\0")
-    if at < 0:
-        return 0
-    index = head[at + 4 :]
-    entries = next((d.get(_MP_ENTRIES) for d in read_directories(index)), None)
-    layout = layout_of(index)
-    if entries is None or layout is None:
-        return 0
-    kinds = [
-        struct.unpack_from(f"{layout.order}I", entries.data, place)[0] & 0xFFFFFF
-        for place in range(0, len(entries.data) - 15, 16)
-    ]
-    return sum(kind >> 16 == _MULTI_FRAME for kind in kinds[1:])
+    note = f"pages that the file names and does not hold: {missing}" if missing else ""
+    return PhotoFile(BY_NAME["jpg"], (width, height), read_page, len(pictures), note=note)
 
 
-_HEAD = 1 << 18
-"""Bytes in which a multi-picture index is looked for."""
-_MP_ENTRIES, _MULTI_FRAME = 0xB002, 2
-
-
-def _read_page(file: bytes, space: str, max_pixels: int) -> Page:
-    segments = read_segments(file)
-    metadata, own = _metadata_of(segments)
+def _read_page(picture: mpo.Picture, space: str, max_pixels: int) -> Page:
+    file = picture.file
+    metadata, own = _metadata_of(read_segments(file))
+    own = replace(own, picture=picture)
     turned = exif.orientation_of(metadata.exif)
     if space in {"YCbCr", "Gray"}:
         gray, damage = decode_luma(file)
@@ -310,12 +287,17 @@ def xmp_segments(packet: bytes) -> list[Segment]:
 
 
 def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
-    """Write a JPEG of the one page."""
-    (page, tint), *_ = pages
-    own = page.own if isinstance(page.own, Own) else None
-    gray = np.asarray(page.photo.gray, np.uint8)
-    quality = DEFAULT_QUALITY if own is None else own.quality
-    return encode(gray, tint, quality, head_for(page.metadata, own))
+    """Write a JPEG, with further pictures if there were some."""
+    files: list[bytes] = []
+    before: list[mpo.Picture] = []
+    for page, tint in pages:
+        own = page.own if isinstance(page.own, Own) else None
+        gray = np.asarray(page.photo.gray, np.uint8)
+        quality = DEFAULT_QUALITY if own is None else own.quality
+        files.append(encode(gray, tint, quality, head_for(page.metadata, own)))
+        if own is not None and own.picture is not None:
+            before.append(own.picture)
+    return files[0] if len(files) == 1 else mpo.joined(files, before)
 
 
 def quality_of(segments: Iterable[Segment]) -> int:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 
 from pipeline.imaging.codecs import needs_formats, open_with_codec
-from pipeline.imaging.formats import boxes, exif, xmp
+from pipeline.imaging.formats import boxes, exif, jxl_head, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
 from pipeline.imaging.gray_photo import of_array, render
 from pipeline.imaging.kinds import BY_NAME
@@ -31,7 +31,7 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
         # The codestream says how it is turned, and libjxl has turned it: EXIF says it only again.
         return Page(of_array(opened.decode(number).pixels), metadata, own)
 
-    return PhotoFile(kind, opened.size, read_page, bits=opened.bits)
+    return PhotoFile(kind, opened.size, read_page, bits=opened.bits, note=opened.note)
 
 
 def _describe(file: bytes) -> tuple[Metadata, tuple[boxes.Box, ...]]:
@@ -71,4 +71,8 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     # The encoder's own boxes tell the file's type and, for 16 bits, the level that a decoder needs.
     own = list(boxes.read(encoded))
     place = next(n for n, (name, _) in enumerate(own) if name in {b"jxlc", b"jxlp"})
-    return boxes.write([*own[:place], *parts, *own[place:]])
+    name, content = own[place]
+    # A part has its number before it.
+    head = 4 if name == b"jxlp" else 0
+    content = content[:head] + jxl_head.with_tones_of_srgb(content[head:])
+    return boxes.write([*own[:place], *parts, (name, content), *own[place + 1 :]])

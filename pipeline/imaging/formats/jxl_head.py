@@ -1,9 +1,12 @@
 """The head of a JPEG XL's codestream: its size and bits, before anything is decoded.
 
-Source: ISO/IEC 18181-1:2024, annex D (SizeHeader, ImageMetadata, BitDepth).
+Source: ISO/IEC 18181-1:2024, annexes D (SizeHeader, ImageMetadata, BitDepth) and E (ColorEncoding).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.imaging.errors import ImageError
 
@@ -15,10 +18,11 @@ class _Bits:
 
     def __init__(self, data: bytes) -> None:
         self._number = int.from_bytes(data[:128], "little")
+        self.place = 0
 
     def take(self, count: int) -> int:
-        value = self._number & ((1 << count) - 1)
-        self._number >>= count
+        value = self._number >> self.place & ((1 << count) - 1)
+        self.place += count
         return value
 
     def choose(self, *lengths: int) -> int:
@@ -26,8 +30,26 @@ class _Bits:
         return self.take(lengths[self.take(2)])
 
 
-def read(codestream: bytes) -> tuple[tuple[int, int], int]:
-    """Return width and height, upright, and the bits of a sample (8 or 16).
+Tones = Literal["sRGB", "linear", "other"]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the head of a codestream says."""
+
+    size: tuple[int, int]
+    """Width and height, upright."""
+    bits: int
+    """Of a sample: 8 or 16."""
+    is_animated: bool = False
+    tones: Tones = "sRGB"
+    """How light becomes samples, as far as it is known."""
+    tones_at: int | None = None
+    """The bit of the codestream at which the four bits are that say so, if there are some."""
+
+
+def read(codestream: bytes) -> Head:
+    """Read the head, as far as it matters here.
 
     Raises:
         ImageError: it is no codestream.
@@ -36,19 +58,103 @@ def read(codestream: bytes) -> tuple[tuple[int, int], int]:
         raise ImageError("damaged (it has no head of a JPEG XL)")
     bits = _Bits(codestream[2:])
     width, height = _size(bits)
-    if bits.take(1):  # all defaults: 8 bits, upright
-        return (width, height), 8
-    turned = False
+    if bits.take(1):  # all defaults: 8 bits, upright, sRGB
+        return Head((width, height), 8)
+    size, is_animated = (width, height), False
     if bits.take(1):
-        turned = bits.take(3) >= 4
-        if bits.take(1) or bits.take(1) or bits.take(1):
-            # A size to show it at, a preview or an animation, whose heads are long.
-            return ((height, width) if turned else (width, height)), 16
-    is_deep = bool(bits.take(1))  # floating point
-    if not is_deep:
-        depth = (8, 10, 12, None)[bits.take(2)]
-        is_deep = (bits.take(6) + 1 if depth is None else depth) > 8
-    return ((height, width) if turned else (width, height)), 16 if is_deep else 8
+        if bits.take(3) >= 4:
+            size = height, width
+        if bits.take(1):  # a size to show it at
+            _size(bits)
+        if bits.take(1):  # a preview, whose head is long and rare
+            return Head(size, 16)
+        is_animated = bool(bits.take(1))
+        if is_animated:
+            _skip_animation(bits)
+    depth = _depth(bits)
+    tones, place = _tones(bits)
+    # Behind the signature of two bytes.
+    at = None if place is None else 16 + place
+    return Head(size, 16 if depth > 8 else 8, is_animated, tones, at)
+
+
+def with_tones_of_srgb(codestream: bytes) -> bytes:
+    """Let a codestream say that its samples are sRGB's, where libjxl wrote that they are linear.
+
+    It does so for all samples of 16 bits, unless it is asked not to, which its callers here cannot.
+    """
+    head = read(codestream)
+    if head.tones != "linear" or head.tones_at is None:
+        return codestream
+    start, length = head.tones_at, (head.tones_at + 4 + 7) // 8
+    number = int.from_bytes(codestream[:length], "little")
+    number ^= ((_LINEAR - 2) ^ (_SRGB - 2)) << start
+    return number.to_bytes(length, "little") + codestream[length:]
+
+
+def _skip_animation(bits: _Bits) -> None:
+    """Skip ticks a second, as a fraction, loops, and whether there are time codes."""
+    for lengths in ((0, 0, 10, 30), (0, 0, 8, 10), (0, 3, 16, 32)):
+        bits.choose(*lengths)
+    bits.take(1)
+
+
+def _depth(bits: _Bits) -> int:
+    """Read the bits of a sample; floating point counts as 16 or more."""
+    if bits.take(1):
+        depth = (32, 16, 24, 0)[choice := bits.take(2)]
+        if choice == 3:
+            depth = bits.take(6) + 1
+        bits.take(4)
+        return max(depth, 16)
+    choice = bits.take(2)
+    return bits.take(6) + 1 if choice == 3 else (8, 10, 12)[choice]
+
+
+def _tones(bits: _Bits) -> tuple[Tones, int | None]:
+    """Read on to the color encoding; what is too long to be read counts as sRGB."""
+    bits.take(1)  # whether 16 bits are enough to compute with
+    channels = bits.take(2)
+    if channels > 1 or (channels and not _is_alpha(bits)):
+        return "sRGB", None
+    is_xyb = bits.take(1)
+    if bits.take(1):  # all defaults
+        return "sRGB", None
+    if bits.take(1):  # an ICC profile, compressed; XYB is then decoded to sRGB
+        return "sRGB" if is_xyb else "other", None
+    space = _enumerated(bits)
+    is_known = space <= _GRAY and _enumerated(bits) != _CUSTOM
+    if not is_known or (space != _GRAY and _enumerated(bits) == _CUSTOM):
+        return "sRGB", None
+    has_gamma = bits.take(1)
+    transfer = 0 if has_gamma else _enumerated(bits)
+    return _TONES.get(transfer, "other"), bits.place - 4
+
+
+def _is_alpha(bits: _Bits) -> bool:
+    """Read the head of a further channel (ExtraChannelInfo)."""
+    if bits.take(1):  # all defaults: alpha of 8 bits
+        return True
+    if _enumerated(bits) != 0:
+        return False
+    _depth(bits)
+    bits.choose(0, 0, 0, 3)  # how often it is halved
+    has_name = bits.take(2)
+    bits.take(1)  # whether colors are multiplied by it
+    return not has_name
+
+
+_GRAY = 1
+_CUSTOM = 2
+"""A white point or primaries that are written out."""
+_UNKNOWN, _LINEAR, _SRGB = 2, 8, 13
+"""Transfer functions."""
+_TONES: dict[int, Tones] = {_UNKNOWN: "sRGB", _LINEAR: "linear", _SRGB: "sRGB"}
+
+
+def _enumerated(bits: _Bits) -> int:
+    choice = bits.take(2)
+    return choice if choice < 2 else bits.take((4, 6)[choice - 2]) + (2, 18)[choice - 2]
 
 
 def _size(bits: _Bits) -> tuple[int, int]:

@@ -129,7 +129,9 @@ def _named(name: str) -> str:
 def is_numbered(file: PhotoFile, target: FormatName) -> bool:
     """Whether each page or frame needs a file of its own in the format ``target``."""
     held = BY_NAME[target].sequence
-    return file.count > 1 and not (held == "pages" or (file.is_animated and held == "frames"))
+    # A JPEG of several pictures becomes one of as many.
+    holds_pages = held == "pages" or file.kind.name == target
+    return file.count > 1 and not (holds_pages or (file.is_animated and held == "frames"))
 
 
 def target_path(path: Path, file: PhotoFile, target: FormatName, *, keep_name: bool) -> Path:

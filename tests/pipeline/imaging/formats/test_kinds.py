@@ -17,7 +17,7 @@ from files import COLOR, DEEP, GRAY, colorized, opened, saved, tones
 from pipeline.imaging import color
 from pipeline.imaging.decode import open_photo
 from pipeline.imaging.errors import ImageError
-from pipeline.imaging.formats import boxes, photo_file
+from pipeline.imaging.formats import boxes, jxl_head, photo_file
 from pipeline.imaging.formats.directories import LONG, SHORT, Directory, Layout, to_exif
 from pipeline.imaging.kinds import BY_NAME, sniff
 
@@ -75,6 +75,12 @@ def pnm(kind: bytes, samples: np.ndarray) -> bytes:
     return head + samples.astype(">u2").tobytes()
 
 
+def deep_jxl() -> bytes:
+    """A JPEG XL of 16 bits in sRGB, which libjxl writes as linear light if it is not told."""
+    file = imagecodecs.jpegxl_encode(DEEP, lossless=True)
+    return jxl_head.with_tones_of_srgb(boxes.jxl_codestream(file))
+
+
 EIGHT_BITS: dict[str, tuple[Callable[[], bytes], str, int]] = {
     "heic": (heic, "heic", 3),
     "avif": (lambda: saved(GRAY, "AVIF", quality=90), "avif", 5),
@@ -91,7 +97,7 @@ EIGHT_BITS: dict[str, tuple[Callable[[], bytes], str, int]] = {
 DEEPER: dict[str, tuple[Callable[[], bytes], str]] = {
     "jp2": (lambda: jp2(DEEP, codecformat="jp2"), "jp2"),
     "jp2 in colors": (lambda: jp2(DEEP_COLORS, codecformat="jp2"), "jp2"),
-    "jxl": (lambda: imagecodecs.jpegxl_encode(DEEP, lossless=True, usecontainer=True), "jxl"),
+    "jxl": (deep_jxl, "jxl"),
     "pgm": (lambda: pnm(b"P5", DEEP), "ppm"),
     "ppm": (lambda: pnm(b"P6", DEEP_COLORS), "ppm"),
 }
@@ -156,6 +162,53 @@ def test_a_scanners_dng_becomes_a_tiff_of_16_bits(channels: int) -> None:
     assert np.abs(gray / 257 - PIXELS).max() < 1
 
 
+def camera_dng(turned: int) -> bytes:
+    """A camera's DNG: a red, two green and a blue sample of 14 bits in each square of four."""
+    y, x = np.mgrid[:180, :240]
+    light = np.where(np.hypot(x - 80, y - 90) < 50, 11_000, 1_600).astype("<u2")
+    layout = Layout()
+    ones = struct.pack("<6I", *[1] * 6)
+    identity = b"".join(struct.pack("<2i", n % 4 == 0, 1) for n in range(9))
+    entries = [
+        layout.entry(tag, SHORT, (value,))
+        for tag, value in ((258, 16), (259, 1), (262, 32803), (274, turned), (277, 1), (284, 1))
+    ]
+    entries += [
+        layout.entry(tag, LONG, (value,))
+        for tag, value in ((254, 0), (256, 240), (257, 180), (278, 180), (279, light.nbytes))
+    ]
+    entries += [
+        layout.entry(271, 2, b"Acme\0"),
+        layout.entry(33421, SHORT, (2, 2)),
+        layout.entry(33422, 1, bytes([0, 1, 1, 2])),
+        layout.entry(50706, 1, b"\1\4\0\0"),
+        layout.entry(50708, 2, b"Acme One\0"),
+        layout.entry(50717, LONG, (16_383,)),
+        layout.entry(50721, 10, identity),
+        layout.entry(50728, 5, ones),
+        layout.entry(50778, SHORT, (21,)),
+    ]
+    tags = Directory(tuple(entries))
+    length = len(to_exif(tags.plus(layout.entry(273, LONG, (0,))), layout))
+    return to_exif(tags.plus(layout.entry(273, LONG, (length,))), layout) + light.tobytes()
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+def test_a_cameras_dng_is_developed_and_becomes_a_tiff_of_16_bits(turned: int) -> None:
+    file = camera_dng(turned)
+    with tifffile.TiffFile(io.BytesIO(colorized(file))) as written:
+        page = written.pages[0]
+        assert (page.shape, page.dtype) == ((180, 240, 3), np.uint16)
+        assert (page.tags["Make"].value, page.tags["Orientation"].value) == ("Acme", turned)
+        assert 33422 not in page.tags
+        gray = color.luma(page.asarray())
+    for place, light in (((90, 80), 11_000), ((20, 200), 1_600)):
+        encoded = 1.055 * (light / 16_383) ** (1 / 2.4) - 0.055
+        assert abs(gray[place] / 65_535 - encoded) < 0.002
+    photo = open_photo(file)
+    assert photo.pixels.shape == (180, 240, 3)
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 5, 6, 7, 8])
 def test_a_heic_looks_as_before_however_it_is_turned(orientation: int) -> None:
     file = heic(exif=b"Exif\0\0" + exif(orientation), xmp=XMP)
@@ -166,6 +219,49 @@ def test_a_heic_looks_as_before_however_it_is_turned(orientation: int) -> None:
     assert np.abs(grays[0] - grays[1]).mean() < 1
     assert after.info["exif"] == before.info["exif"]
     assert after.info["xmp"] == XMP
+
+
+def with_properties(file: bytes, *properties: boxes.Box) -> bytes:
+    """Give a HEIC's one picture further properties (ISO/IEC 23008-12): a crop, quarter turns."""
+    parts = dict(boxes.read(file))
+    meta = dict(boxes.read(parts[b"meta"][4:]))
+    of_all = dict(boxes.read(meta[b"iprp"]))
+    number = len(list(boxes.read(of_all[b"ipco"])))
+    more = bytes(0x80 | number + n for n in range(1, len(properties) + 1))
+    ipma = bytearray(of_all[b"ipma"] + more)
+    # Behind version and flags: how many items; an item, how many properties it has.
+    assert ipma[:8] == bytes(7) + b"\1"
+    ipma[10] += len(properties)
+    of_all |= {b"ipco": of_all[b"ipco"] + boxes.write(properties), b"ipma": bytes(ipma)}
+    grown = boxes.write(of_all.items())
+    moved = len(grown) - len(meta[b"iprp"])
+    meta |= {b"iprp": grown, b"iloc": _moved(meta[b"iloc"], moved)}
+    parts[b"meta"] = parts[b"meta"][:4] + boxes.write(meta.items())
+    return boxes.write(parts.items())
+
+
+def _moved(iloc: bytes, by: int) -> bytes:
+    """Move the one extent of the one item, which has its place as the base of 32 bits."""
+    assert iloc[4:8] == b"\x44\x40\0\1"
+    (base,) = struct.unpack_from(">I", iloc, 12)
+    return iloc[:12] + struct.pack(">I", base + by) + iloc[16:]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3])
+def test_a_heic_is_cropped_and_turned_as_it_says(turns: int) -> None:
+    # Width, height and the way of the middle, as fractions: 200x150, 50 to the right and 20 up.
+    crop = (b"clap", struct.pack(">8i", 200, 1, 150, 1, 50, 1, -20, 1))
+    gray = PIXELS[:300, :400]
+    whole = pillow_heif.from_bytes("RGB", (400, 300), np.dstack([gray] * 3).tobytes())
+    stream = io.BytesIO()
+    whole.save(stream, quality=95, chroma=444)
+    file = with_properties(stream.getvalue(), crop, (b"irot", bytes([turns])))
+    expected = np.rot90(gray[55:205, 150:350], turns).astype(int)
+    result = pillow_heif.open_heif(colorized(file))
+    assert result.size == expected.shape[::-1]
+    assert np.abs(np.asarray(result.to_pillow().convert("L")).astype(int) - expected).mean() < 3
+    photo = open_photo(file)
+    assert np.abs(photo.pixels[..., 1].astype(int) - expected).mean() < 3
 
 
 def test_exif_xmp_and_foreign_boxes_of_jpeg_2000_stay() -> None:
@@ -185,6 +281,74 @@ def test_exif_and_xmp_of_jpeg_xl_stay() -> None:
     more = [(b"Exif", bytes(4) + exif()), (b"xml ", XMP)]
     result = list(boxes.read(colorized(boxes.write([*plain[:2], *more, *plain[2:]]))))
     assert [box for box in result if box in more] == more
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
+def test_of_a_jpeg_xl_animation_the_first_frame_is_colored(shape: tuple[int, ...]) -> None:
+    frames = np.stack([np.full(shape, tone, np.uint8) for tone in (50, 120, 200)])
+    file = imagecodecs.jpegxl_encode(frames, lossless=True)
+    opened_file = photo_file.open_file(file)
+    assert opened_file.note == "of the animation, the first frame is taken"
+    assert np.abs(tones(colorized(file)) - 50).max() <= 1
+    photo = open_photo(file)
+    assert (photo.frames, photo.pixels.shape) == (3, (20, 30, 3))
+
+
+def codestream(*fields: tuple[int, int]) -> bytes:
+    """The start of a JPEG XL of 40 x 40, from numbers and their bits, lowest bit first."""
+    number = place = 0
+    for value, length in ((1, 1), (4, 5), (1, 3), *fields):
+        number |= value << place
+        place += length
+    return b"\xff\x0a" + number.to_bytes(16, "little")
+
+
+# Not all defaults, nothing extra, 8 bits, 16 are enough, no further channels, not XYB.
+PLAIN = ((0, 1), (0, 1), (0, 1), (0, 2), (1, 1), (0, 2), (0, 1))
+D65, P3 = (1, 2), ((2, 2), (9, 4))
+
+
+@pytest.mark.parametrize(
+    ("color_encoding", "tones_of_it"),
+    [
+        (((1, 1),), "sRGB"),
+        (((0, 1), (1, 1)), "other"),
+        # RGB, white, primaries, no gamma, the transfer function 13 (sRGB), 8 (linear), 16 (PQ).
+        (((0, 1), (0, 1), (0, 2), D65, *P3, (0, 1), (2, 2), (11, 4)), "sRGB"),
+        (((0, 1), (0, 1), (0, 2), D65, *P3, (0, 1), (2, 2), (6, 4)), "linear"),
+        (((0, 1), (0, 1), (0, 2), D65, *P3, (0, 1), (2, 2), (14, 4)), "other"),
+        # Gray, white, a gamma.
+        (((0, 1), (0, 1), (1, 2), D65, (1, 1)), "other"),
+    ],
+)
+def test_a_jpeg_xl_with_other_tones_than_srgb_is_noticed(
+    color_encoding: tuple[tuple[int, int], ...], tones_of_it: str
+) -> None:
+    head = jxl_head.read(codestream(*PLAIN, *color_encoding))
+    assert (head.size, head.bits) == ((40, 40), 8)
+    assert head.tones == tones_of_it
+
+
+def test_linear_light_in_a_jpeg_xl_becomes_tones() -> None:
+    light = np.full((20, 30, 4), 13_933, np.uint16)
+    file = imagecodecs.jpegxl_encode(light, lossless=True)
+    assert jxl_head.read(boxes.jxl_codestream(file)).tones == "linear"
+    photo = photo_file.open_file(file).read_page(0).photo
+    # IEC 61966-2-1: a fifth of the light is the tone 127.5 of 255.
+    assert np.abs(photo.gray / 257 - 127.2).max() < 0.5
+    assert photo.alpha is not None
+    assert (photo.alpha == 13_933).all()
+    assert np.abs(open_photo(imagecodecs.jpegxl_encode(light[..., :3])).pixels - 127.2).max() < 2
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_what_is_written_as_jpeg_xl_says_that_it_is_srgb(channels: int) -> None:
+    samples = DEEP if channels == 1 else np.dstack([DEEP] * channels)
+    file = imagecodecs.png_encode(samples)
+    result = colorized(file, "jxl")
+    assert jxl_head.read(boxes.jxl_codestream(result)).tones == "sRGB"
+    pixels = imagecodecs.jpegxl_decode(result)
+    assert np.array_equal(color.luma(np.ascontiguousarray(pixels[..., :3])), DEEP)
 
 
 def test_the_comment_of_a_pgm_stays() -> None:
@@ -216,6 +380,15 @@ def test_what_is_cut_off_or_too_large_is_refused(name: str) -> None:
         photo_file.open_file(file[:60]).read_page(0)
     with pytest.raises(ImageError, match="403x301 is more than 1000 pixels"):
         photo_file.open_file(file, max_pixels=1000)
+
+
+@pytest.mark.parametrize("make", [heic, lambda: dng(1)])
+def test_what_a_decoder_says_stands_on_one_line(make: Callable[[], bytes]) -> None:
+    file = make()
+    with pytest.raises(ImageError) as raised:
+        photo_file.open_file(file[: len(file) // 2]).read_page(0)
+    assert "\n" not in str(raised.value)
+    assert "b'" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
