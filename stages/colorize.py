@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import __version__
@@ -19,6 +20,7 @@ from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
 from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
 from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.hints import Hint
 from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write
 from pipeline.inference.streaming import Existing, Outcome, Settings
@@ -43,6 +45,8 @@ def colorize(
     keep_names: bool = False,
     label: bool = False,
     films: FilmSettings | None = None,
+    hints: Sequence[Hint] = (),
+    reference: Path | None = None,
 ) -> list[Failure]:
     """Colorize the photo or film ``source``, or every one below it, into ``out``.
 
@@ -61,6 +65,10 @@ def colorize(
         keep_names: whether a name whose extension lies about the photo's content stays.
         label: whether to write into XMP and EXIF that the colors are a guess, and whose.
         films: how films are colorized and encoded; None is by the defaults.
+        hints: places of the one photo ``source`` with their colors, instead of those in the file
+            ``photo.jpg.hints.json`` beside it, which is found for every photo.
+        reference: a color photo: what it shows gives its color to the like in photos; films are
+            colorized without.
 
     Returns:
         The photos and films that failed, for which nothing was written, and those that were
@@ -75,6 +83,7 @@ def colorize(
         raise ColorpipeError("--overwrite and --skip-existing exclude each other; give one.")
     if format is not None and format not in WRITTEN:
         raise ColorpipeError(f"--format is '{format}', but must be one of {', '.join(WRITTEN)}.")
+    _require_known_colors(source, hints, reference)
     if report is not None:
         _require_report(report, source)
     format = format_to_write(source, out, format)
@@ -86,6 +95,8 @@ def colorize(
             f"There are no photos in {source}, and no films: no name there ends in {READ}, or in"
             f" {FILMS_READ}."
         )
+    if hints:
+        jobs = [replace(job, hints=tuple(hints)) if isinstance(job, Job) else job for job in jobs]
     load = functools.partial(
         Colorizer.load,
         model,
@@ -105,6 +116,7 @@ def colorize(
             format,
             keep_names,
             _label_of(weights) if label and weights is not None else None,
+            reference,
         )
         if passed_over:
             count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
@@ -188,6 +200,22 @@ def _is_reel(job: Job | Failure) -> bool:
 
 def _is_film(path: Path) -> bool:
     return path.suffix.lower() in WRITTEN_AS
+
+
+def _require_known_colors(source: Path, hints: Sequence[Hint], reference: Path | None) -> None:
+    """Refuse hints for a folder, and a reference photo that is not there, before anything is."""
+    if hints and source.is_dir():
+        raise ColorpipeError(
+            f"--hint and --hints are for one photo, and {source} is a folder; put a file such as"
+            " photo.jpg.hints.json beside each photo that has hints."
+        )
+    if (hints or reference is not None) and _is_film(source):
+        raise ColorpipeError(
+            f"--hint, --hints and --reference are for photos, and {source} is a film; leave them"
+            " out."
+        )
+    if reference is not None and not reference.is_file():
+        raise ColorpipeError(f"There is no reference photo {reference}; name a color photo.")
 
 
 def _label_of(weights: Path) -> Label:

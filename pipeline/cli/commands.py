@@ -229,6 +229,31 @@ def colorize(
             help="Write into XMP and EXIF that the colors are a guess, and by which model.",
         ),
     ] = False,
+    hint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y=COLOR",
+            help="The color of a place of the photo, such as 120,340=#3a6b35: pixels from the left"
+            " and from above in the upright photo. Repeat it for more places.",
+            show_default=False,
+        ),
+    ] = None,
+    hints: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of hints in JSON. Without --hint and --hints, photo.jpg has those in"
+            " photo.jpg.hints.json beside it.",
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PHOTO",
+            help="A color photo: what it shows gives its color to the like.",
+            show_default=False,
+        ),
+    ] = None,
     steady: Annotated[
         float,
         typer.Option(
@@ -279,6 +304,8 @@ def colorize(
     ] = None,
 ) -> Sequence[Failure]:
     """Colorize photos and films; size, tones, sound and metadata stay as they are."""
+    from pipeline.inference.hints import parse_hint, read_hints
+
     if codec is not None and codec not in CODECS:
         raise ColorpipeError(f"--codec is '{codec}', but must be one of {', '.join(CODECS)}.")
     from stages.colorize import colorize as run
@@ -295,6 +322,11 @@ def colorize(
         keep_names=keep_names,
         label=label,
         films=FilmSettings(Encoding(codec, crf, preset), steady, start, duration),
+        hints=(
+            *(read_hints(hints) if hints is not None else ()),
+            *(parse_hint(text) for text in hint or ()),
+        ),
+        reference=reference,
     )
 
 

@@ -167,6 +167,48 @@ def differences_over(gray: NDArray[np.uint8], ab: Float) -> Float:
     return differences
 
 
+def differences_at(gray: NDArray[np.uint8], ab: Float) -> Float:
+    """Return R - Y and B - Y (N, 2) of the sRGB colors with ``ab`` (N, 2) whose luma is ``gray``.
+
+    Other than in :func:`differences_over` the lightness is not the neutral gray's, but the one that
+    gives the luma: of a color that has the luma already its own differences come back. Where sRGB
+    has no such color, chroma is reduced until it has, to 1/128.
+    """
+    luma_wanted = gray.astype(np.float32) / np.float32(255)
+    ab = ab.astype(np.float32, copy=False)
+    rgb = _of_luma(luma_wanted, ab)
+    (outside,) = np.nonzero((rgb.min(axis=-1) < -_BEYOND) | (rgb.max(axis=-1) > 1 + _BEYOND))
+    share = np.zeros(len(outside), np.float32)
+    for step in 0.5 ** np.arange(1, 8, dtype=np.float32):
+        tried = _of_luma(luma_wanted[outside], ab[outside] * (share + step)[:, None])
+        share += step * ((tried.min(axis=-1) >= -_BEYOND) & (tried.max(axis=-1) <= 1 + _BEYOND))
+    rgb[outside] = _of_luma(luma_wanted[outside], ab[outside] * share[:, None])
+    return np.asarray(differences_of(rgb[None] * np.float32(255))[0], np.float32)
+
+
+_BEYOND = 0.002
+"""Half a level of 255: rounding brings it back."""
+
+
+def _of_luma(luma_wanted: Float, ab: Float) -> Float:
+    """Return sRGB (N, 3), beyond 0 to 1 outside the gamut, of the lightness that gives the luma."""
+    low: Float = np.full_like(luma_wanted, -30)
+    high: Float = np.full_like(luma_wanted, 130)
+    # Luma grows with lightness: by halving, to 0.01 of 100.
+    for _ in range(14):
+        middle: Float = (low + high) * np.float32(0.5)
+        encoded = _encoded(_linear_of_lab(middle, ab))
+        above = encoded @ np.array([_KR, _KG, _KB], np.float32) > luma_wanted
+        high, low = np.where(above, middle, high), np.where(above, low, middle)
+    return _encoded(_linear_of_lab((low + high) * np.float32(0.5), ab))
+
+
+def _encoded(linear: Float) -> Float:
+    """Return the sRGB values of light (IEC 61966-2-1); below black the straight part goes on."""
+    curved = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, linear * 12.92, curved).astype(np.float32)
+
+
 def _inside_gamut(lightness: Float, ab: Float) -> Float:
     """Return sRGB (N, 3), 0 to 1, of the most chroma up to ``ab`` (N, 2) that the cube holds."""
     share = np.zeros(len(ab), np.float32)
@@ -175,10 +217,7 @@ def _inside_gamut(lightness: Float, ab: Float) -> Float:
         linear = _linear_of_lab(lightness, ab * (share + step)[:, None])
         fits = (linear.min(axis=-1) >= 0) & (linear.max(axis=-1) <= 1) & (share + step <= 1)
         share += step * fits
-    linear = np.clip(_linear_of_lab(lightness, ab * share[:, None]), 0, 1)
-    # IEC 61966-2-1.
-    encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(encoded, np.float32)
+    return _encoded(np.clip(_linear_of_lab(lightness, ab * share[:, None]), 0, 1))
 
 
 def _linear_of_lab(lightness: Float, ab: Float) -> Float:

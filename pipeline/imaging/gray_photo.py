@@ -84,7 +84,11 @@ class Tint:
     @classmethod
     def of(cls, photo: GrayPhoto, gray: Gray, ab: color.Float, method: Method) -> Tint:
         """Bring a prediction ``ab`` (h, w, 2) for ``gray`` (h, w) back to the photo as stored."""
-        differences = color.differences_over(gray, ab)
+        return cls.over(photo, gray, color.differences_over(gray, ab), method)
+
+    @classmethod
+    def over(cls, photo: GrayPhoto, gray: Gray, differences: color.Float, method: Method) -> Tint:
+        """Do the same with R - Y and B - Y (h, w, 2) in sRGB in the place of a prediction."""
         if photo.profile is not None:
             own = photo.profile.from_srgb(color.merge(gray, differences))
             gray, differences = color.luma(own), color.differences_of(own)

@@ -12,19 +12,24 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.errors import ColorpipeError, needs_extra
-from pipeline.imaging.color import Float, Samples
+from pipeline.imaging.color import Float, Samples, differences_over, luma, rgb_to_lab
 from pipeline.imaging.decode import Gray
-from pipeline.imaging.gray_photo import GrayPhoto, Tint, from_image, of_array, render
+from pipeline.imaging.gray_photo import GrayPhoto, Tint, from_image, of_array, render, shrink
 from pipeline.imaging.icc import icc_for_colors
 from pipeline.imaging.orientation import turned_upright
-from pipeline.imaging.upsampling import Method
+from pipeline.imaging.srgb import to_srgb
+from pipeline.imaging.upsampling import Method, Upsampler
+from pipeline.inference import hints as hinting
+from pipeline.inference.hints import Hint
+from pipeline.inference.references import Reference, blended, matched
 from pipeline.models.device import DeviceName
 from pipeline.models.resolve import Runtime, find_model
 
@@ -54,6 +59,16 @@ class Predictor(Protocol):
 
     def in_threads(self, number: int) -> AbstractContextManager[None]:
         """Let every prediction be computed in ``number`` threads while the block runs."""
+
+
+class HintedPredictor(Predictor, Protocol):
+    """A network that takes hints: its ``takes_hints`` is true."""
+
+    def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
+        """Predict with a*, b* and confidence (N, h/2, w/2, 3) where they are known."""
+
+    def describe(self, grays: NDArray[np.uint8]) -> Float:
+        """Return what is seen (N, h/8, w/8, channels), of length 1, alike where things are."""
 
 
 class Colorizer:
@@ -155,17 +170,43 @@ class Colorizer:
         colorizer.weights = path
         return colorizer
 
-    def __call__(self, image: I) -> I:
-        """Color one picture; see :meth:`colorize_many`."""
-        return self.colorize_many([image])[0]
+    def __call__(
+        self,
+        image: I,
+        *,
+        hints: Sequence[Hint] = (),
+        reference: Image.Image | Samples | Reference | None = None,
+    ) -> I:
+        """Color one picture.
 
-    def colorize_many(self, images: Sequence[I]) -> list[I]:
+        Args:
+            image: see :meth:`colorize_many`.
+            hints: places of it with their colors, in pixels of the upright picture.
+            reference: a color photo, an image or an array (H, W, 3) of sRGB: what it shows gives
+                its color to the like in the picture; or what :meth:`reference` made of it.
+
+        Raises:
+            ValueError: see :meth:`colorize_many`; or a hint is outside of the picture.
+            ColorpipeError: there is a reference, and the network takes none.
+        """
+        known = reference if isinstance(reference, Reference | None) else self.reference(reference)
+        return self.colorize_many([image], hints=[hints], reference=known)[0]
+
+    def colorize_many(
+        self,
+        images: Sequence[I],
+        *,
+        hints: Sequence[Sequence[Hint]] | None = None,
+        reference: Reference | None = None,
+    ) -> list[I]:
         """Color pictures of any sizes, those of like shape in one batch.
 
         Args:
             images: Pillow images of any mode but I and F, whose EXIF orientation and ICC profile
                 are heeded; or arrays (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8 or uint16,
                 gray, sRGB or sRGB with alpha.
+            hints: of each image; None is none.
+            reference: of all images; see :meth:`reference`.
 
         Returns:
             For an image an image of mode RGB, or RGBA if it had transparency, with its ``info``. It
@@ -174,24 +215,122 @@ class Colorizer:
             alpha, of its type.
 
         Raises:
-            ValueError: an image has no pixels, or an array another shape or type.
+            ValueError: an image has no pixels, or an array another shape or type; or a hint is
+                outside of its picture.
         """
         photos = [_photo_of(image) for image in images]
+        tints = self.tints(photos, hints, reference)
         results: list[I] = []
-        for image, photo, tint in zip(images, photos, self.tints(photos), strict=True):
+        for image, photo, tint in zip(images, photos, tints, strict=True):
             if isinstance(image, Image.Image):
                 results.append(_image_like(image, photo, tint))
             else:
                 results.append(render(photo, tint))
         return results
 
-    def tints(self, photos: Sequence[GrayPhoto]) -> list[Tint]:
-        """Predict the colors of photos at the network's size."""
+    def reference(self, image: Image.Image | Samples) -> Reference:
+        """Take up a color photo that others get their colors from: see :meth:`__call__`.
+
+        Raises:
+            ColorpipeError: the network has no encoder to compare photos by.
+            ValueError: an array is not (H, W, 3 or 4) of uint8.
+        """
+        network = self._hinted
+        if network is None:
+            raise ColorpipeError(
+                f"A reference photo needs a network of the recipe colorpipe in PyTorch; this one is"
+                f" of the recipe {self.predictor.recipe}, or computed otherwise."
+            )
+        rgb = _colors_of(image)
+        gray = shrink(luma(rgb), self.working_shape(rgb.shape[:2]))
+        features = network.describe(gray[None])[0]
+        height, width = features.shape[:2]
+        # Mean colors, of light that is encoded: at this size the difference to light is small.
+        small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        ab = rgb_to_lab(np.asarray(small, np.uint8))[..., 1:]
+        return Reference.of(features, ab)
+
+    @property
+    def _hinted(self) -> HintedPredictor | None:
+        takes_hints = getattr(self.predictor, "takes_hints", False)
+        return cast(HintedPredictor, self.predictor) if takes_hints else None
+
+    def tints(
+        self,
+        photos: Sequence[GrayPhoto],
+        hints: Sequence[Sequence[Hint]] | None = None,
+        reference: Reference | None = None,
+    ) -> list[Tint]:
+        """Predict the colors of photos at the network's size, or with hints at a larger one.
+
+        Raises:
+            ValueError: a hint is outside of its photo.
+        """
+        listed: Sequence[Sequence[Hint]] = hints or [()] * len(photos)
+        for photo, own in zip(photos, listed, strict=True):
+            hinting.require_inside(own, photo.upright_shape)
         grays = [photo.for_network(self.working_shape(photo.upright_shape)) for photo in photos]
-        return [
-            Tint.of(photo, gray, ab, self.upsampling)
-            for photo, gray, ab in zip(photos, grays, self.predict(grays), strict=True)
+        soft: list[Float | None] = [self._soft(gray, reference) for gray in grays]
+        plain = self._by_reference(grays, soft)
+        # Predicted a second time: what hints change is told from what would have been anyway.
+        again = [place for place, own in enumerate(listed) if own and self._hinted is not None]
+        known = [
+            hinting.for_network(
+                listed[place], photos[place].upright_shape, grays[place], soft[place]
+            )
+            for place in again
         ]
+        hinted = dict(
+            zip(again, self.predict([grays[place] for place in again], known), strict=True)
+        )
+        tints = []
+        for place, (photo, gray, own) in enumerate(zip(photos, grays, listed, strict=True)):
+            if own:
+                tints.append(self._settled(photo, gray, own, plain[place], hinted.get(place)))
+            else:
+                tints.append(Tint.of(photo, gray, plain[place], self.upsampling))
+        return tints
+
+    def _by_reference(self, grays: Sequence[Gray], soft: Sequence[Float | None]) -> list[Float]:
+        """Predict ``grays``, those with matches in a reference by them, as far as they reach."""
+        results = self.predict(grays)
+        for place, known in enumerate(soft):
+            if known is not None:
+                (softened,) = self.predict([grays[place]], [known])
+                results[place] = blended(results[place], softened, known)
+        return results
+
+    def _soft(self, gray: Gray, reference: Reference | None) -> Float | None:
+        network = self._hinted
+        if reference is None or network is None:
+            return None
+        half = (gray.shape[0] // 2, gray.shape[1] // 2)
+        return matched(network.describe(gray[None])[0], reference, half)
+
+    def _settled(
+        self,
+        photo: GrayPhoto,
+        gray: Gray,
+        hints: Sequence[Hint],
+        plain: Float,
+        hinted: Float | None,
+    ) -> Tint:
+        """Bring predictions to a size at which a click is a click, and hold them to the hints."""
+        shape = hinting.fine_shape(len(hints), photo.upright_shape)
+        fine = photo.for_network(shape)
+
+        def brought_up(ab: Float) -> Float:
+            colors = Upsampler(gray, differences_over(gray, ab), shape, self.upsampling)
+            return np.dstack(colors.band(0, fine))
+
+        settled = hinting.settle(
+            hints,
+            photo.upright_shape,
+            fine,
+            brought_up(plain),
+            None if hinted is None else brought_up(hinted),
+        )
+        return Tint.over(photo, fine, settled, self.upsampling)
 
     def working_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Return height and width for the network: a photo's shape at about ``size`` squared.
@@ -207,32 +346,60 @@ class Colorizer:
         height, width = shape
         return side(height, width), side(width, height)
 
-    def predict(self, grays: Sequence[Gray]) -> list[Float]:
-        """Predict a* and b* (h, w, 2), ``strength`` applied, for grays of working shapes."""
-        by_shape: dict[tuple[int, ...], list[int]] = {}
+    def predict(
+        self, grays: Sequence[Gray], hints: Sequence[Float | None] | None = None
+    ) -> list[Float]:
+        """Predict a* and b* (h, w, 2), ``strength`` applied, for grays of working shapes.
+
+        ``hints`` are what is known of each (h/2, w/2, 3), or None; a gray without any is predicted
+        as if none had some.
+        """
+        known = hints or [None] * len(grays)
+        alike: dict[tuple[tuple[int, ...], bool], list[int]] = {}
         for index, gray in enumerate(grays):
-            by_shape.setdefault(gray.shape, []).append(index)
+            alike.setdefault((gray.shape, known[index] is not None), []).append(index)
         results: dict[int, Float] = {}
-        for indices in by_shape.values():
+        for indices in alike.values():
             for start in range(0, len(indices), self.batch):
                 batch = indices[start : start + self.batch]
-                for index, ab in zip(batch, self._predict([grays[i] for i in batch]), strict=True):
-                    results[index] = ab
+                own = [each for index in batch if (each := known[index]) is not None]
+                predicted = self._predict([grays[index] for index in batch], own)
+                results.update(zip(batch, predicted, strict=True))
         return [results[index] for index in range(len(grays))]
 
-    def _predict(self, grays: Sequence[Gray]) -> Float:
+    def _predict(self, grays: Sequence[Gray], hints: Sequence[Float]) -> Float:
         stack = np.stack(grays)
-        ab = self.predictor.predict(stack)
+        known = np.stack(hints) if hints else None
+        ab = self._compute(stack, known)
         if self.tta:
-            mirrored = self.predictor.predict(np.ascontiguousarray(stack[:, :, ::-1]))
+            turned = None if known is None else np.ascontiguousarray(known[:, :, ::-1])
+            mirrored = self._compute(np.ascontiguousarray(stack[:, :, ::-1]), turned)
             ab = (ab + mirrored[:, :, ::-1]) * np.float32(0.5)
         return np.asarray(ab * np.float32(self.strength), np.float32)
+
+    def _compute(self, grays: NDArray[np.uint8], hints: Float | None) -> Float:
+        network = self._hinted
+        if hints is None or network is None:
+            return self.predictor.predict(grays)
+        return network.predict(grays, hints)
 
 
 def _onnx_predictor(path: Path) -> Predictor:
     with needs_extra("onnx", "A model for ONNX Runtime"):
         from pipeline.models.onnx_predictor import OnnxPredictor  # noqa: PLC0415
     return OnnxPredictor(path)
+
+
+def _colors_of(image: Image.Image | Samples) -> NDArray[np.uint8]:
+    """Return upright sRGB (H, W, 3) without transparency."""
+    if isinstance(image, Image.Image):
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray(to_srgb(upright, image.info.get("icc_profile"), []))
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in {3, 4} or not image.size:
+        raise ValueError(
+            f"A reference of shape {image.shape} and {image.dtype} is not (H, W, 3 or 4) of uint8."
+        )
+    return np.asarray(np.ascontiguousarray(image[..., :3]), np.uint8)
 
 
 def _photo_of(image: Image.Image | Samples) -> GrayPhoto:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.listing import is_hidden, leads_to_folder
 from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, SUFFIXES, WRITTEN, FormatName
+from pipeline.inference.hints import SIDECAR, Hint
 
 READ = ", ".join(sorted(SUFFIXES))
 """The extensions of the files that are read, as a sentence names them."""
@@ -31,6 +32,8 @@ class Job:
     """Relative to the folder that was given, with ``/``."""
     source: Path
     target: Path
+    hints: Path | tuple[Hint, ...] = ()
+    """Places with known colors, or the file that holds them."""
 
 
 def find_jobs(
@@ -48,6 +51,8 @@ def find_jobs(
     for a single photo it is a folder too, unless its name ends like a photo's
     (:func:`format_to_write` tells which format that asks for). One that ends otherwise is taken for
     a folder only if it is there.
+
+    The file ``photo.jpg.hints.json`` beside ``photo.jpg`` has its hints.
 
     Files that are no photos by their extension are counted by it in ``passed_over``, and what a NAS
     leaves behind by its name.
@@ -89,7 +94,8 @@ def find_jobs(
     target = out if names_a_file else out / _name(source.name, extension)
     if target.exists() and target.samefile(source):
         raise ColorpipeError(f"{target} is the photo itself; name another file or folder.")
-    return iter([Job(source.name, source, target)])
+    sidecar = source.with_name(source.name + SIDECAR)
+    return iter([Job(source.name, source, target, sidecar if sidecar.is_file() else ())])
 
 
 def _film_job(source: Path, out: Path, films: Mapping[str, str]) -> Job | Failure:
@@ -185,8 +191,9 @@ def _below(
         real = (source / folder).resolve()
         if folder.parts and real == own.top:
             continue
+        sidecars = {name + SIDECAR for name in photos}.intersection(others)
         if passed_over is not None:
-            passed_over.update(map(_kind_of_other, others))
+            passed_over.update(_kind_of_other(name) for name in others if name not in sidecars)
         among_photos = own.include(real, (out / folder).resolve())
         written: dict[str, str] = {}
         for name in photos:
@@ -202,7 +209,9 @@ def _below(
                 yield Failure(path.as_posix(), reason)
             else:
                 written[target.name] = path.as_posix()
-                yield Job(path.as_posix(), source / path, target)
+                sidecar = name + SIDECAR
+                hints = source / folder / sidecar if sidecar in sidecars else ()
+                yield Job(path.as_posix(), source / path, target, hints)
         waiting.extend((folder / name, (*around, here)) for name in reversed(inner))
 
 

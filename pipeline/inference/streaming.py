@@ -22,9 +22,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
-from pipeline.errors import Failure, StoppedError
+from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.files.outputs import new_file
 from pipeline.files.parallel import cores
+from pipeline.imaging.decode import open_photo, read_bytes
 from pipeline.imaging.errors import ImageError
 from pipeline.imaging.formats import photo_file
 from pipeline.imaging.formats.label import UNLABELED, Label
@@ -32,7 +33,9 @@ from pipeline.imaging.formats.page import Colored, Page, PhotoFile
 from pipeline.imaging.gray_photo import GrayPhoto, Tint
 from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, FormatName
 from pipeline.inference.colorizer import BATCH_SIZE, Colorizer
+from pipeline.inference.hints import Hint, read_hints, require_inside
 from pipeline.inference.jobs import Job
+from pipeline.inference.references import Reference
 from pipeline.models.device import is_out_of_memory
 
 PIXELS_UNDER_WAY = 48_000_000
@@ -73,6 +76,8 @@ class Settings:
     """Whether names that lie about their content stay."""
     label: Label | None = None
     """What to add to XMP and EXIF."""
+    reference: Path | None = None
+    """A color photo that the photos get colors from."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class _Ready:
     format: FormatName
     paths: tuple[Path, ...]
     note: str
+    hints: tuple[Hint, ...] = ()
 
 
 @dataclass
@@ -114,8 +120,12 @@ def colorize_files(
         stopped: asked before each photo: once it says so, no further one is taken up.
         planned: where other photos go, so that none gets the place of another; None is the targets
             of ``jobs``.
+
+    Raises:
+        ColorpipeError: the reference photo cannot be read, or the network takes none.
     """
     settings = settings or Settings()
+    reference = None if settings.reference is None else _reference(colorizer, settings.reference)
     workers = workers or cores()
     threads = _threads(colorizer, workers)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
@@ -140,12 +150,22 @@ def colorize_files(
                 ):
                     yield from finish_first()
                 pixels += group.pixels
-                future = pool.submit(_colorize_group, colorizer, group, settings)
+                future = pool.submit(_colorize_group, colorizer, group, settings, reference)
                 under_way.append((group, future))
             while under_way:
                 yield from finish_first()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _reference(colorizer: Colorizer, path: Path) -> Reference:
+    try:
+        photo = open_photo(read_bytes(path))
+    except ImageError as error:
+        raise ColorpipeError(
+            f"The reference photo {path} cannot be used: {error}; name another one."
+        ) from error
+    return colorizer.reference(photo.pixels)
 
 
 def _threads(colorizer: Colorizer, workers: int) -> int:
@@ -201,7 +221,27 @@ def _ready(job: Job, settings: Settings) -> _Ready:
             path.with_name(f"{path.stem}-{number}{path.suffix}")
             for number in range(1, file.count + 1)
         )
-    return _Ready(job.name, file, target.format, paths, "; ".join(filter(None, notes)))
+    note = "; ".join(filter(None, notes))
+    return _Ready(job.name, file, target.format, paths, note, _hints(job, file))
+
+
+def _hints(job: Job, file: PhotoFile) -> tuple[Hint, ...]:
+    try:
+        hints = read_hints(job.hints) if isinstance(job.hints, Path) else job.hints
+    except ColorpipeError as error:
+        raise ImageError(f"its hints cannot be used ({error})") from error
+    if hints and file.count > 1:
+        raise ImageError(f"hints are for photos of one page, and this one has {file.count}")
+    return hints
+
+
+def _read_single(ready: _Ready) -> Page:
+    page = ready.file.read_page(0)
+    try:
+        require_inside(ready.hints, page.photo.upright_shape)
+    except ValueError as error:
+        raise ImageError(str(error)) from error
+    return page
 
 
 def named_kind(path: Path) -> str:
@@ -237,20 +277,23 @@ def _groups(entries: Iterable[_Ready | Outcome], batch: int) -> Iterator[_Group]
         yield group
 
 
-def _colorize_group(colorizer: Colorizer, group: _Group, settings: Settings) -> list[Outcome]:
+def _colorize_group(
+    colorizer: Colorizer, group: _Group, settings: Settings, reference: Reference | None
+) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     single: list[tuple[int, _Ready, Page]] = []
     for place, entry in enumerate(group.entries):
         if isinstance(entry, Outcome):
             outcomes[place] = entry
         elif entry.file.count > 1:
-            outcomes[place] = _colorize_pages(colorizer, entry, settings)
+            outcomes[place] = _colorize_pages(colorizer, entry, settings, reference)
         else:
             try:
-                single.append((place, entry, entry.file.read_page(0)))
+                single.append((place, entry, _read_single(entry)))
             except Exception as error:  # noqa: BLE001 - the others go on
                 outcomes[place] = Outcome(entry.name, "failed", reason=_reason(error, "read"))
-    tints = _tints(colorizer, [page.photo for _, _, page in single])
+    photos = [page.photo for _, _, page in single]
+    tints = _tints(colorizer, photos, [entry.hints for _, entry, _ in single], reference)
     for (place, entry, page), tint in zip(single, tints, strict=True):
         if isinstance(tint, str):
             outcomes[place] = Outcome(entry.name, "failed", reason=tint)
@@ -263,7 +306,9 @@ def _colorize_group(colorizer: Colorizer, group: _Group, settings: Settings) -> 
     return [outcomes[place] for place in range(len(group.entries))]
 
 
-def _colorize_pages(colorizer: Colorizer, ready: _Ready, settings: Settings) -> Outcome:
+def _colorize_pages(
+    colorizer: Colorizer, ready: _Ready, settings: Settings, reference: Reference | None
+) -> Outcome:
     """Colorize a document or an animation, of which one page at a time is in memory."""
     damages: list[str] = []
 
@@ -271,7 +316,7 @@ def _colorize_pages(colorizer: Colorizer, ready: _Ready, settings: Settings) -> 
         for number, page in enumerate(ready.file.pages(), start=1):
             if page.damage:
                 damages.append(f"page {number} is {page.damage}")
-            (tint,) = _tints(colorizer, [page.photo])
+            (tint,) = _tints(colorizer, [page.photo], [()], reference)
             if isinstance(tint, str):
                 raise ImageError(f"page {number}: {tint}")
             yield page, tint
@@ -293,15 +338,24 @@ def _done(ready: _Ready, damage: str) -> Outcome:
     return Outcome(ready.name, status, ready.paths, damage, ready.note)
 
 
-def _tints(colorizer: Colorizer, photos: Sequence[GrayPhoto]) -> list[Tint | str]:
+def _tints(
+    colorizer: Colorizer,
+    photos: Sequence[GrayPhoto],
+    hints: Sequence[Sequence[Hint]],
+    reference: Reference | None,
+) -> list[Tint | str]:
     """Predict photos together, or else one by one; for those that fail return the reason."""
     try:
-        return list(colorizer.tints(photos))
+        return list(colorizer.tints(photos, hints, reference))
     except Exception as error:  # noqa: BLE001 - the others go on
         if len(photos) == 1:
             return [_reason(error, "colorized")]
     # Not where the error is still there: it holds on to what the batch had of memory.
-    return [tint for photo in photos for tint in _tints(colorizer, [photo])]
+    return [
+        tint
+        for photo, own in zip(photos, hints, strict=True)
+        for tint in _tints(colorizer, [photo], [own], reference)
+    ]
 
 
 def _reason(error: Exception, undone: Literal["read", "colorized", "written"]) -> str:

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.imaging.color import Float
 from pipeline.models.device import DeviceName, choose_device, choose_dtype
 from pipeline.models.weights import Generator, load_generator
+from pipeline.networks.lite_unet import LiteUNet
 
 
 class TorchPredictor:
@@ -31,6 +33,8 @@ class TorchPredictor:
         fold_batch_norm(generator.module)
         self._module = _Cast(generator.module, choose_dtype(self._device)).to(self._device).eval()
         self.takes_hints = generator.recipe.takes_hints
+        module = generator.module
+        self._describing = _Describing(module) if isinstance(module, LiteUNet) else None
         self._predict_ab: Callable[..., torch.Tensor] = generator.recipe.predict_ab
         self.batch = 4 if self._device.type == "cpu" else 32
 
@@ -74,6 +78,22 @@ class TorchPredictor:
             ab = self._predict_ab(self._module, luma, *known)
             return np.asarray(ab.permute(0, 2, 3, 1).float().cpu().contiguous().numpy())
 
+    def describe(self, grays: NDArray[np.uint8]) -> Float:
+        """Return what the encoder sees in ``grays`` (N, h, w), multiples of ``multiple``.
+
+        Returns:
+            (N, h/8, w/8, channels), of length 1: alike where things are.
+
+        Raises:
+            ValueError: the network takes no hints.
+        """
+        if self._describing is None:
+            raise ValueError(f"The recipe {self.recipe} has no encoder that describes.")
+        with torch.inference_mode():
+            luma = torch.from_numpy(grays).to(self._device)[:, None].float() / 255
+            seen = self._describing(luma.to(self._module.dtype) * 2 - 1)
+            return np.asarray(seen.permute(0, 2, 3, 1).float().cpu().contiguous().numpy())
+
     def _known(self, hints: Float) -> torch.Tensor:
         return torch.from_numpy(hints).to(self._device).permute(0, 3, 1, 2).contiguous()
 
@@ -91,6 +111,28 @@ class _Cast(nn.Module):
         cast = (x.to(dtype=self.dtype, memory_format=torch.channels_last) for x in inputs)
         result: torch.Tensor = self.module(*cast)
         return result.float()
+
+
+class _Describing(nn.Module):
+    """What the encoder of ``network`` sees at 1/8, 1/16 and 1/32 of the size, at 1/8 together."""
+
+    def __init__(self, network: LiteUNet) -> None:
+        super().__init__()
+        self.encoder = network.encoder
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, 1, H, W) to (N, channels, H/8, W/8), each place of length 1."""
+        levels, _ = self.encoder(x.expand(-1, 3, -1, -1))
+        place = levels[2].shape[2:]
+        seen = []
+        for level in levels[2:]:
+            # What is the same everywhere tells no places apart.
+            own = level.float() - level.float().mean((2, 3), keepdim=True)
+            own = functional.normalize(own, dim=1)
+            seen.append(
+                functional.interpolate(own, size=place, mode="bilinear", align_corners=False)
+            )
+        return functional.normalize(torch.cat(seen, dim=1), dim=1)
 
 
 def fold_batch_norm(module: nn.Module) -> None:

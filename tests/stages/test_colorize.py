@@ -24,11 +24,13 @@ from PIL import Image
 from predictors import Rainbow
 
 from pipeline.errors import ColorpipeError, StoppedError
+from pipeline.evaluation.pair import compare
 from pipeline.files.parallel import KILLED
 from pipeline.imaging.color import Float
 from pipeline.imaging.formats import png
 from pipeline.imaging.kinds import BY_NAME, WRITTEN, sniff
 from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.hints import Hint, as_json
 from pipeline.inference.jobs import find_jobs
 from pipeline.models.pretrained import pretrained_weights
 from pipeline.params import ColorizeParams
@@ -507,6 +509,56 @@ def test_no_librarys_warning_reaches_the_terminal(
     assert len(said) == 2
     assert said[0].startswith("Colorizing with")
     assert said[1].startswith("Colorizing: 2 of 2 photos")
+
+
+def test_hints_are_found_beside_a_photo_or_given(model: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "in"
+    photos.mkdir()
+    GRAY.save(photos / "a.png")
+    colorize(photos, tmp_path / "without", model, PARAMS)
+    hint = Hint(30, 40, "#803030")
+    (photos / "a.png.hints.json").write_text(as_json([hint]))
+    assert colorize(photos, tmp_path / "beside", model, PARAMS) == []
+    assert colorize(photos / "a.png", tmp_path / "alone", model, PARAMS) == []
+    other = Hint(30, 40, "#305080")
+    assert colorize(photos / "a.png", tmp_path / "given", model, PARAMS, hints=[other]) == []
+    found = {
+        name: files(tmp_path / name)["a.png"] for name in ("without", "beside", "alone", "given")
+    }
+    assert found["beside"] == found["alone"]
+    assert len({*found.values()}) == 3
+    with pytest.raises(ColorpipeError, match=r"is a folder; put a file such as photo\.jpg\.hints"):
+        colorize(photos, tmp_path / "out", model, PARAMS, hints=[hint])
+    with pytest.raises(ColorpipeError, match=r"are for photos, and .* is a film"):
+        colorize(tmp_path / "film.mp4", tmp_path / "out", model, PARAMS, hints=[hint])
+
+
+def test_a_reference_photo_that_cannot_be_one_is_refused(model: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    GRAY.save(photo)
+    with pytest.raises(ColorpipeError, match="There is no reference photo"):
+        colorize(photo, tmp_path / "out", model, PARAMS, reference=tmp_path / "missing.jpg")
+    (tmp_path / "no.jpg").write_text("no photo")
+    with pytest.raises(ColorpipeError, match=r"no\.jpg cannot be used: .*; name another one"):
+        colorize(photo, tmp_path / "out", model, PARAMS, reference=tmp_path / "no.jpg")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_reference_photo_gives_its_colors(tmp_path: Path) -> None:
+    coffee = Image.fromarray(skimage.data.coffee()[:384, :384])
+    coffee.convert("L").save(tmp_path / "a.png")
+    coffee.save(tmp_path / "reference.png")
+    weights = pretrained_weights()
+    colorize(tmp_path / "a.png", tmp_path / "plain", weights, ColorizeParams(device="cpu"))
+    colorize(
+        tmp_path / "a.png",
+        tmp_path / "by",
+        weights,
+        ColorizeParams(device="cpu"),
+        reference=tmp_path / "reference.png",
+    )
+    plain, by = (Image.open(tmp_path / name / "a.png") for name in ("plain", "by"))
+    assert compare(by, coffee).ciede2000 < compare(plain, coffee).ciede2000 - 1
 
 
 # Films

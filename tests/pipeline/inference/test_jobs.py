@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,20 @@ def test_a_name_like_a_file_s_that_is_not_written_makes_no_folder(
     (job,) = find_jobs(tmp_path / "in", out, None)
     assert isinstance(job, Job)
     assert job.target == out / "gray.jpg"
+
+
+def test_hints_beside_a_photo_are_its_own_and_no_other_file(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.jpg", "a.jpg.hints.json", "b.png", "c.jpg.hints.json"):
+        (folder / name).touch()
+    passed_over: Counter[str] = Counter()
+    jobs = list(find_jobs(folder, tmp_path / "out", None, passed_over))
+    assert [(job.name, job.hints) for job in jobs if isinstance(job, Job)] == [
+        ("a.jpg", folder / "a.jpg.hints.json"),
+        ("b.png", ()),
+    ]
+    assert passed_over == {".json": 1}
+    [job] = find_jobs(folder / "a.jpg", tmp_path / "out", None)
+    assert isinstance(job, Job)
+    assert job.hints == folder / "a.jpg.hints.json"

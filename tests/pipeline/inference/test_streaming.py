@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.imaging.formats.page import PhotoFile
 from pipeline.inference import colorizer as colorizer_module
 from pipeline.inference import streaming
 from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.hints import Hint
 from pipeline.inference.jobs import Job
 from pipeline.inference.streaming import Settings, colorize_files
 
@@ -212,3 +214,19 @@ def test_where_files_need_names_from_the_start_nothing_is_left_either(
     assert [o.status for o in colorize_files(Colorizer(Rainbow()), [job])] == ["colorized"]
     assert [o.status for o in colorize_files(Colorizer(Rainbow()), [job])] == ["failed"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
+
+
+def test_a_photo_with_hints_that_are_no_use_fails_alone(tmp_path: Path) -> None:
+    jobs = [job for job in jobs_for(tmp_path, [(40, 30)] * 4) if isinstance(job, Job)]
+    (tmp_path / "1.json").write_text("no hints")
+    frames = [Image.new("L", (40, 30), 40), Image.new("L", (40, 30), 90)]
+    frames[0].save(tmp_path / "3.tif", save_all=True, append_images=frames[1:])
+    jobs[1] = replace(jobs[1], hints=tmp_path / "1.json")
+    jobs[2] = replace(jobs[2], hints=(Hint(40, 10, "red"),))
+    paged = Job("3.tif", tmp_path / "3.tif", tmp_path / "out/3.tif", (Hint(4, 10, "red"),))
+    outcomes = list(colorize_files(Colorizer(Rainbow()), [*jobs[:3], paged]))
+    assert [outcome.status for outcome in outcomes] == ["colorized", *["failed"] * 3]
+    reasons = [outcome.reason for outcome in outcomes]
+    assert "1.json is not a file of hints" in reasons[1]
+    assert "at 40,10 is outside of the photo, which has 40 x 30 pixels" in reasons[2]
+    assert reasons[3] == "hints are for photos of one page, and this one has 2"

@@ -1,0 +1,94 @@
+"""How far a known color reaches: to the edges of the thing it was seen on.
+
+Every place is as far from a hint as the easiest way there is hard: long ways cost a little, steps
+of gray much. It is the geodesic distance of Yatziv and Sapiro 2006, "Fast image and video
+colorization using chrominance blending", found by sweeps over the rows (their section III has
+another order of visits). A hint's influence falls with it and ends where it says.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.imaging.color import Float
+from pipeline.imaging.decode import Gray
+
+REACH = 0.35
+"""A way over even gray costs 1 for this share of the picture's longer side."""
+STEP = 10.0
+"""Levels of gray between two neighbors that cost 1; twice the step costs four times as much: a
+ball's shading, spread over many pixels, is passed, and the same step at once is an edge."""
+GRAIN = 3.0
+"""Levels that cost nothing."""
+END = 3.0
+"""The cost from which on a hint changes nothing."""
+
+_HIGHEST = 4.0
+"""Of a single step: more than :data:`END` is all the same, and sums stay exact in float32."""
+_SWEEPS = 6
+
+
+def distances(gray: Gray, seeds: NDArray[np.bool_]) -> Float:
+    """Return how hard it is to get to each pixel of ``gray`` (h, w) from each hint's own.
+
+    Args:
+        gray: upright, 0 to 255.
+        seeds: (n, h, w), the pixels that each hint names; there the distance is 0.
+
+    Returns:
+        (n, h, w), float32; from :data:`END` on only that it is at least that.
+    """
+    smooth = np.asarray(cv2.bilateralFilter(gray, 5, 16, 3), np.float32)
+    far = np.full(seeds.shape, 2 * END, np.float32)
+    far[seeds] = 0
+    even = 1 / (REACH * max(gray.shape))
+    across = _cost(smooth[:, 1:] - smooth[:, :-1], even)
+    down = _cost(smooth[1:] - smooth[:-1], even)
+    falling = _cost(smooth[1:, 1:] - smooth[:-1, :-1], even * math.sqrt(2))
+    rising = _cost(smooth[1:, :-1] - smooth[:-1, 1:], even * math.sqrt(2))
+    # The sum of the costs up to each column: between two of one row the difference is the way.
+    along = np.zeros_like(smooth)
+    np.cumsum(across, axis=1, out=along[:, 1:])
+    for _ in range(_SWEEPS):
+        before = far.copy()
+        _sweep(far, along, down, falling, rising)
+        # From below: the same with the rows in reverse, where falling ways rise.
+        _sweep(far[:, ::-1], along[::-1], down[::-1], rising[::-1], falling[::-1])
+        if not np.any(before - far > 0.01):
+            break
+    return far
+
+
+def _cost(step: Float, even: float) -> Float:
+    excess = np.maximum(np.abs(step) - np.float32(GRAIN), 0) / np.float32(STEP)
+    return np.asarray(np.minimum(excess * excess + np.float32(even), _HIGHEST), np.float32)
+
+
+def _sweep(far: Float, along: Float, down: Float, falling: Float, rising: Float) -> None:
+    """Let ``far`` (n, h, w) follow the ways from each row to the next, and along each row."""
+    for row in range(far.shape[1]):
+        here = far[:, row]
+        if row:
+            above = far[:, row - 1]
+            np.minimum(here, above + down[row - 1], out=here)
+            np.minimum(here[:, 1:], above[:, :-1] + falling[row - 1], out=here[:, 1:])
+            np.minimum(here[:, :-1], above[:, 1:] + rising[row - 1], out=here[:, :-1])
+        way = along[row]
+        rightward = way + np.minimum.accumulate(here - way, axis=1)
+        leftward = np.minimum.accumulate((here + way)[:, ::-1], axis=1)[:, ::-1] - way
+        np.minimum(rightward, leftward, out=here)
+
+
+def shares(far: Float) -> Float:
+    """Return each hint's share (n, h, w) in the color of each pixel; together at most 1.
+
+    What they lack of 1 is the share of the color that was there before. On a hint's own pixels its
+    share is 1, however near another is.
+    """
+    end = np.maximum(1 - np.square(far / np.float32(END)), 0)
+    weight = np.square(end) / (np.square(far) + np.float32(1e-6))
+    return np.asarray(weight / (1 + weight.sum(axis=0)), np.float32)
