@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline import __version__
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.files.interruptions import interruptions
+from pipeline.files.outputs import new_file
 from pipeline.files.parallel import KILLED
 from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
@@ -23,6 +24,8 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.hints import Hint
 from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write
+from pipeline.inference.page import SUFFIXES as PAGE_SUFFIXES
+from pipeline.inference.page import PhotosPage
 from pipeline.inference.streaming import Existing, Outcome, Settings
 from pipeline.models.resolve import describe_model
 from pipeline.params import ColorizeParams
@@ -60,7 +63,8 @@ def colorize(
         params: how.
         overwrite: whether a file that is at a photo's place in ``out`` gives way.
         skip_existing: whether a photo whose place in ``out`` is taken is left out.
-        report: where to write a line of JSON for each photo: what became of it.
+        report: where to write what became of each photo: a line of JSON each, or, where the name
+            ends in ``.html``, a page with a gallery.
         format: what to write, whatever the photos are; None keeps each photo's format.
         keep_names: whether a name whose extension lies about the photo's content stays.
         label: whether to write into XMP and EXIF that the colors are a guess, and whose.
@@ -108,8 +112,8 @@ def colorize(
     )
     with IsolatedColorizer(load) as colorizer:
         weights = colorizer.loaded.weights
+        recipe = colorizer.loaded.recipe
         if weights is not None:
-            recipe = colorizer.loaded.recipe
             print(f"Colorizing with {describe_model(weights, recipe)}.", file=sys.stderr)
         settings = Settings(
             existing,
@@ -128,7 +132,12 @@ def colorize(
                 colorizer, jobs, settings, films or FilmSettings(), lambda: stop.requested
             )
             if report is not None:
-                outcomes = _reported(outcomes, report, out)
+                model_used = describe_model(weights, recipe) if weights is not None else recipe
+                outcomes = (
+                    _on_page(outcomes, report, f"Colorized with {model_used}.")
+                    if report.suffix.lower() in PAGE_SUFFIXES
+                    else _reported(outcomes, report, out)
+                )
             for outcome in outcomes:
                 done += 1
                 if outcome.status == "failed":
@@ -250,9 +259,7 @@ def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[
             report.parent.mkdir(parents=True, exist_ok=True)
             stream = report.open("w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise ColorpipeError(
-                f"The report {report} could not be written ({error.strerror}); name another file."
-            ) from error
+            raise _not_written(report, error) from error
         stack.enter_context(stream)
         for outcome in outcomes:
             kind = "film" if _is_film(Path(outcome.name)) else "photo"
@@ -270,3 +277,24 @@ def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
             stream.flush()
             yield outcome
+
+
+def _on_page(outcomes: Iterator[Outcome], report: Path, model: str) -> Iterator[Outcome]:
+    """Write a page of all outcomes once the last has come, also where the user stopped the work."""
+    page = PhotosPage(model)
+    with ExitStack() as stack:
+        # Begun before any work: a report that cannot be written is noticed at once.
+        try:
+            temporary = stack.enter_context(new_file(report))
+        except OSError as error:
+            raise _not_written(report, error) from error
+        for outcome in outcomes:
+            page.add(outcome)
+            yield outcome
+        temporary.write_text(page.render(), encoding="utf-8")
+
+
+def _not_written(report: Path, error: OSError) -> ColorpipeError:
+    return ColorpipeError(
+        f"The report {report} could not be written ({error.strerror}); name another file."
+    )

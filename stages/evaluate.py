@@ -6,18 +6,22 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from pipeline import __version__
 from pipeline.dataset.split_folder import category_of, list_pairs
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.classifier import find_classifier
 from pipeline.evaluation.gallery import choose_gallery, gallery_sheet
 from pipeline.evaluation.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
 from pipeline.evaluation.metrics import MIN_SIDE
+from pipeline.evaluation.page import PAGE, Background, ShownPhotos, write_evaluation
 from pipeline.evaluation.report import FILES, Scorecard
 from pipeline.evaluation.scores import GRAY, GROUND_TRUTH, Scores
 from pipeline.files.outputs import check_replaceable, new_folder
@@ -26,6 +30,7 @@ from pipeline.imaging.decode import RGB, Gray, ImageError, luma_of, open_photo
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.device import choose_device
 from pipeline.models.resolve import describe_model, find_model
+from pipeline.models.weights import read_header
 from pipeline.params import EvaluateParams
 
 COLORIZED = "colorized"
@@ -57,7 +62,13 @@ class Pair:
 
 
 def evaluate(
-    split: Path, model: Path | Sequence[Path] | None, reports: Path, params: EvaluateParams
+    split: Path,
+    model: Path | Sequence[Path] | None,
+    reports: Path,
+    params: EvaluateParams,
+    *,
+    curves: Path | None = None,
+    clean_report: Path | None = None,
 ) -> None:
     """Colorize ``split/test_x``, compare with ``split/test_y``, and write what was found.
 
@@ -71,7 +82,8 @@ def evaluate(
     - ``categories.csv``: the same for each category too, with intervals, for plots;
     - ``comparison.csv``: every result against those before it and gray, with paired intervals;
     - ``photos.csv``: every score of every photo;
-    - ``gallery.png``: ``params.gallery`` photos, gray / colorized / ground truth.
+    - ``gallery.png``: ``params.gallery`` photos, gray / colorized / ground truth;
+    - ``report.html``: all of that as one page for people, with its pictures in it.
 
     Args:
         split: the folder of ``test_x`` and ``test_y``.
@@ -79,6 +91,9 @@ def evaluate(
             same photos. None is what was trained in this folder, or else the pretrained weights.
         reports: the folder to write.
         params: how.
+        curves: the folder of curves that `colorpipe train` wrote, for the page; if it is not there,
+            the page has none.
+        clean_report: the table that `colorpipe clean` wrote, for the page; the same.
 
     Raises:
         ColorpipeError: a photo or a model is missing or damaged, Inception is not available, or
@@ -88,8 +103,12 @@ def evaluate(
     meant = [model] if model is None or isinstance(model, Path) else model
     models = name_models([find_model(each) for each in meant])
     check_replaceable(
-        reports, "--reports", near=[split, *models.values()], known={*FILES, GALLERY}.__contains__
+        reports,
+        "--reports",
+        near=[split, *models.values()],
+        known={*FILES, GALLERY, PAGE}.__contains__,
     )
+    background = Background.read(curves, clean_report)
     inception = _inception(params)
     classifier = find_classifier(choose_device(params.device))
     colorizers = {name: Colorizer.load(path, params.device) for name, path in models.items()}
@@ -98,7 +117,8 @@ def evaluate(
         print(f"Evaluating {describe_model(path, recipe)}.", file=sys.stderr)
     networks = {"inception": inception.features} if inception else {}
     scores = Scores([*models, GRAY], networks, classifier)
-    shown = choose_gallery(names, params.gallery)
+    on_sheet = choose_gallery(names, params.gallery)
+    shown = ShownPhotos(names, list(models))
     gallery: dict[str, list[list[RGB]]] = defaultdict(list)
     photos = track(_read(split, names), "Evaluating", len(names))
     while batch := list(islice(photos, _BATCH)):
@@ -107,18 +127,28 @@ def evaluate(
         for i, photo in enumerate(batch):
             results = {name: np.asarray(made[name][i], np.uint8) for name in models}
             results[GRAY] = np.repeat(photo.gray[..., None], 3, axis=2)
-            scores.add(photo.name, photo.category, photo.truth, results)
-            if photo.name in shown:
+            scored = scores.add(photo.name, photo.category, photo.truth, results)
+            shown.add(scored, photo.truth, results)
+            if photo.name in on_sheet:
                 row = [results[GRAY], *(results[name] for name in models), photo.truth]
                 gallery[photo.category].append(row)
     card = Scorecard(scores, params.resamples, params.seed, inception.file if inception else "")
+    notes = [
+        _ABOUT_RECOGNITION if classifier else _NO_CLASSIFIER,
+        _about_inception(card.inception, len(names)),
+    ]
+    details = {name: _describe(path) for name, path in models.items()}
+    details |= {"evaluation": params.model_dump(), "versions": _versions()}
     with new_folder(reports) as folder:
         card.write(folder)
         gallery_sheet(gallery, list(models)).save(folder / GALLERY)
+        write_evaluation(
+            folder / PAGE, card, shown, background=background, notes=notes, details=details
+        )
     card.print()
-    print(_ABOUT_RECOGNITION if classifier else _NO_CLASSIFIER)
-    print(_about_inception(card.inception, len(names)))
-    print(f"The reports are in {reports}.")
+    for note in notes:
+        print(note)
+    print(f"The reports are in {reports}; open {reports / PAGE} in a browser.")
 
 
 def name_models(paths: Sequence[Path]) -> dict[str, Path]:
@@ -170,6 +200,23 @@ def _inception(params: EvaluateParams) -> Inception | None:
         return None
     path = fetch_inception() if params.inception == "download" else Path(params.inception)
     return load_inception(path, choose_device(params.device))
+
+
+def _describe(model: Path) -> dict[str, Any]:
+    """What the header of a model says, for a table; of a file for ONNX Runtime only its name."""
+    described: dict[str, Any] = {"file": model.name}
+    if model.suffix == ".safetensors":
+        for key, value in read_header(model).items():
+            if isinstance(value, dict):
+                described |= {f"{key}.{inner}": each for inner, each in value.items()}
+            else:
+                described[key] = value
+    return described
+
+
+def _versions() -> dict[str, str]:
+    packages = ("numpy", "opencv-python-headless", "pillow", "torch")
+    return {"colorpipe": __version__} | {name: metadata.version(name) for name in packages}
 
 
 def _about_inception(file: str, photos: int) -> str:

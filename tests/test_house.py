@@ -29,6 +29,7 @@ ROOMS = (
     {"errors", "params"},
     {"files"},
     {"imaging"},
+    {"pages"},
     {"download"},
     {"sources", "dataset"},
     {"networks"},
@@ -37,6 +38,7 @@ ROOMS = (
     {"inference", "evaluation"},
     {"video"},
     {"training"},
+    {"project"},
     {"cli"},
 )
 """Each room of ``pipeline`` may import from those before it, and not from its neighbor."""

@@ -20,6 +20,7 @@ from pipeline.cli.stage_options import completion, stage_command
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.imaging.kinds import WRITTEN
 from pipeline.params import (
+    SOURCES,
     CleanParams,
     ColorizeParams,
     EvaluateParams,
@@ -170,18 +171,26 @@ def train(
 @stage_command(app, EvaluateParams, extra="train")
 def evaluate(
     params: EvaluateParams,
+    *,
     data: Annotated[Path, typer.Option("--split", help="The split photos.")] = SPLIT,
     model: Annotated[
         list[Path] | None,
         typer.Option(help=f"{WEIGHTS} Repeat it to compare several.", show_default=False),
     ] = None,
-    reports: Annotated[Path, typer.Option(help="The folder for metrics and pictures.")] = REPORTS
-    / "evaluate",
+    reports: Annotated[
+        Path, typer.Option(help="The folder for metrics, pictures and report.html.")
+    ] = REPORTS / "evaluate",
+    curves: Annotated[
+        Path, typer.Option(help="The loss curves, for report.html; left out if they are missing.")
+    ] = REPORTS / "plots" / "train",
+    clean_report: Annotated[
+        Path, typer.Option(help="The table of `clean`, for report.html; left out if it is missing.")
+    ] = REPORTS / "clean.csv",
 ) -> None:
     """Colorize the test photos and compare them with the ground truth."""
     from stages.evaluate import evaluate as run
 
-    run(data, model or None, reports, params)
+    run(data, model or None, reports, params, curves=curves, clean_report=clean_report)
 
 
 @stage_command(app, ColorizeParams, ignore_others=True)
@@ -216,7 +225,11 @@ def colorize(
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(help="A file for one line of JSON a photo.", show_default=False),
+        typer.Option(
+            help="A file for what became of each photo: a line of JSON each, or for *.html a page"
+            " with a gallery.",
+            show_default=False,
+        ),
     ] = None,
     keep_names: Annotated[
         bool,
@@ -394,3 +407,59 @@ def recipes() -> None:
             f" {row['batch']}, rate {row['rate']}\nstart: {row['start']}",
         )
     Console().print(table)
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="The folder of the project.")] = Path(),
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Where its photos come from: {', '.join(SOURCES)}. On a terminal it is asked for,"
+            " elsewhere it is the sample.",
+            autocompletion=completion(list(SOURCES)),
+            show_default=False,
+        ),
+    ] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder, list of URLs or copy of a data set that the source reads. The default"
+            " is data/inbox.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Make a project: the whole pipeline in a folder of its own, in git and DVC."""
+    with errors_as_sentences(debug=bool(context.obj)):
+        from pipeline.project.scaffold import create_project
+
+        if source is None and sys.stdin.isatty() and not (folder / "dvc.yaml").exists():
+            source = typer.prompt(f"Photos come from ({', '.join(SOURCES)})", default="sample")
+        if source is not None and source not in SOURCES:
+            raise ColorpipeError(
+                f"--source is '{source}', but must be one of {', '.join(SOURCES)}."
+            )
+        written = create_project(folder, source, None if path is None else path.absolute())
+        if not written:
+            print(f"{folder} is a project already; nothing was changed.")
+            return
+        print(f"Written in {folder}: {', '.join(written)}.")
+        where = "" if folder == Path() else f"cd {folder} && "
+        print(f"Run the pipeline with: {where}dvc repro")
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Say what is installed, which device is used and why, and what is missing."""
+    with errors_as_sentences(debug=bool(context.obj)):
+        from rich.console import Console
+        from rich.table import Table
+
+        from pipeline.project.doctor import examine
+
+        table = Table.grid(padding=(0, 2))
+        for finding in examine():
+            table.add_row(finding.what, finding.found, style="" if finding.good else "yellow")
+        Console().print(table)

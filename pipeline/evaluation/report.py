@@ -108,7 +108,7 @@ class Scorecard:
                 result: _rounded(self.overall.estimate(metric, result), metric.digits)
                 for result in self.scores.results
             }
-        for distance in self._set_metrics():
+        for distance in self.set_metrics:
             found[distance.name] = {
                 result: _plain(self.distances[result][distance.name], distance.digits)
                 for result in self.scores.results
@@ -117,8 +117,9 @@ class Scorecard:
             found["inception"] = self.inception
         return found
 
-    def _set_metrics(self) -> list[SetMetric]:
-        """Those that were computed."""
+    @property
+    def set_metrics(self) -> list[SetMetric]:
+        """The distances between sets that were computed."""
         return [metric for metric in SET_METRICS if metric.name in self.distances[GRAY]]
 
     def _write_categories(self, path: Path) -> None:
@@ -161,7 +162,7 @@ class Scorecard:
             ]
             for metric in self.scores.metrics
         ]
-        for distance in self._set_metrics():
+        for distance in self.set_metrics:
             values = [self.distances[result][distance.name] for result in results]
             rows.append(
                 [
@@ -173,7 +174,7 @@ class Scorecard:
             f"{self.overall.count} photos, mean (95 % interval)",
             ["", *results],
             rows,
-            _what_is_better([*self.scores.metrics, *self._set_metrics()]),
+            what_is_better([*self.scores.metrics, *self.set_metrics]),
         )
         for result, baseline in _pairs(results):
             print_table(
@@ -191,7 +192,8 @@ class Scorecard:
             )
 
 
-def _what_is_better(metrics: Sequence[Metric]) -> str:
+def what_is_better(metrics: Sequence[Metric]) -> str:
+    """Say of which metrics more is better, of which less, and of which exactly 1."""
     words: Mapping[Better, str] = {"more": "More", "less": "Less", "one": "Exactly 1"}
     sentences = []
     for better, word in words.items():

@@ -89,8 +89,14 @@ class Scores:
             self._networks["classifier"] = classifier.features
         self._features: dict[tuple[str, str], list[Features]] = defaultdict(list)
 
-    def add(self, photo: str, category: str, truth: RGB, results: Mapping[str, RGB]) -> None:
-        """Score all results of a photo; ``results`` has every name the scores were made with."""
+    def add(
+        self, photo: str, category: str, truth: RGB, results: Mapping[str, RGB]
+    ) -> list[PhotoScores]:
+        """Score all results of a photo; ``results`` has every name the scores were made with.
+
+        Returns:
+            The scores of each result, in the order of the results.
+        """
         everything = {GROUND_TRUTH: truth, **{name: results[name] for name in self.results}}
         rows = {key: network([*everything.values()]) for key, network in self._networks.items()}
         classes: Iterable[Any] = repeat(None)
@@ -110,6 +116,7 @@ class Scores:
                 key: score(picture, ground_truth) for key, score in scores_of(self.metrics).items()
             }
             self.photos.append(PhotoScores(photo, category, name, scores))
+        return self.photos[-len(pictures) :]
 
     @property
     def categories(self) -> list[str]:

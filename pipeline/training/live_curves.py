@@ -32,9 +32,15 @@ class LiveCurves:
             # It takes over a second to import.
             from dvclive.live import Live  # noqa: PLC0415
 
-            self._live = Live(
-                str(self.folder), report="html", dvcyaml=None, save_dvc_exp=False, resume=False
-            )
+            # It asks git for the last commit, and a new project has none. Whatever fails in there,
+            # a run can do without live curves.
+            try:
+                self._live = Live(
+                    str(self.folder), report="html", dvcyaml=None, save_dvc_exp=False, resume=False
+                )
+            except Exception as error:  # noqa: BLE001 - of DVCLive, DVC or git's libraries
+                print(f"There are no live curves: DVCLive could not start ({error}).")
+                return self
             print(f"Live curves are in {self.folder / 'report.html'}.")
         return self
 

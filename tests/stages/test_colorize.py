@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import browser
 import films
 import numpy as np
 import pytest
@@ -308,6 +309,39 @@ def test_the_report_names_what_was_written(
     (row,) = (json.loads(line) for line in report.read_text("utf-8").splitlines())
     named = "named.png" if out == "named.png" else "a.png"
     assert row == {"photo": "a.png", "status": "colorized", "output": named}
+
+
+def test_a_report_in_html_is_a_page_with_a_gallery(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:500])
+    GRAY.save(photos / "new.jp2")
+    GRAY.save(os.fsencode(photos) + b"/\xff odd.png", format="PNG")
+    report = tmp_path / "pages" / "report.html"
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report)
+    with browser.opened(report) as page:
+        text = page.locator("main").inner_text()
+        assert "7 files: 6 colorized, 1 failed." in text
+        assert "recipe colorpipe" in text
+        assert page.get_by_role("row").nth(1).inner_text().startswith("broken.png")
+        assert page.locator(".photo").count() == 6
+        page.locator("select[name=category]").select_option("sub folder/deeper")
+        assert (
+            page.locator(".photo:visible").get_attribute("data-name") == "sub folder/deeper/c.JPEG"
+        )
+    once_more = tmp_path / "again.HTML"
+    colorize(photos, tmp_path / "out", model, PARAMS, report=once_more, skip_existing=True)
+    assert "7 files: 6 skipped, 1 failed." in once_more.read_text("utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_noticed_before_any_work(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    report = tmp_path / "file" / "report.html"
+    with pytest.raises(ColorpipeError, match=r"^The report .* could not be written"):
+        colorize(photos, tmp_path / "out", model, PARAMS, report=report)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_done_is_told_in_a_sentence(

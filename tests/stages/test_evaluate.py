@@ -15,7 +15,14 @@ from pipeline.errors import ColorpipeError
 from pipeline.params import EvaluateParams
 from stages.evaluate import evaluate, name_models
 
-FILES = {"categories.csv", "comparison.csv", "gallery.png", "metrics.json", "photos.csv"}
+FILES = {
+    "categories.csv",
+    "comparison.csv",
+    "gallery.png",
+    "metrics.json",
+    "photos.csv",
+    "report.html",
+}
 PARAMS = EvaluateParams(gallery=4, resamples=100, device="cpu")
 
 

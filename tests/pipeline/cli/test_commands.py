@@ -26,7 +26,7 @@ Run = Callable[..., int]
 Replace = Callable[..., Any]
 
 
-@pytest.mark.parametrize("name", [*STAGES, "export", "recipes"])
+@pytest.mark.parametrize("name", [*STAGES, "export", "recipes", "init", "doctor"])
 def test_every_command_has_help(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(name, "--help") == DONE
     assert f"Usage: colorpipe {name}" in capsys.readouterr().out
@@ -53,6 +53,27 @@ def test_a_misspelled_command_or_option_is_refused(
     assert run(*arguments) == NOTHING_DONE
     assert arguments[-2 if len(arguments) > 1 else 0] in capsys.readouterr().err
     assert resize == []
+
+
+def test_a_project_is_made_once(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("init", "project", "--source", "bong") == NOTHING_DONE
+    assert "must be one of sample, bing" in capsys.readouterr().err
+    assert not Path("project").exists()
+    assert run("init", "project", "--source", "folder", "--path", "photos") == DONE
+    written = capsys.readouterr().out
+    assert "dvc.yaml" in written
+    assert "cd project && dvc repro" in written
+    scrape = yaml.safe_load(Path("project/params.yaml").read_text("utf-8"))["scrape"]
+    assert (scrape["source"], scrape["path"]) == ("folder", str(Path("photos").absolute()))
+    assert run("init", "project") == DONE
+    assert "nothing was changed" in capsys.readouterr().out
+
+
+def test_the_doctor_looks_at_the_machine(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor") == DONE
+    found = capsys.readouterr().out
+    assert pipeline.__version__ in found
+    assert "device" in found
 
 
 def test_folders_can_be_given(run: Run, stand_in: Replace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def test_a_resumed_run_is_logged_anew(tmp_path: Path) -> None:
         resumed.update(LOSSES[:1], VALIDATION[:2])
         resumed.update(LOSSES, VALIDATION)
     assert [row[0] for row in table(tmp_path, "train/generator")] == ["step", "1", "2"]
+
+
+def test_in_a_repository_without_commits_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
+    with LiveCurves(tmp_path / "live") as curves:
+        curves.update(LOSSES, VALIDATION)
+    assert "no live curves" in capsys.readouterr().out
+    assert not (tmp_path / "live").exists()
 
 
 def test_nothing_is_added_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Pages for people: HTML files that open from disk, need no network and hold their pictures."""
