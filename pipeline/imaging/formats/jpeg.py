@@ -8,6 +8,7 @@ segments in the file's head.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -444,6 +445,7 @@ def _first_table(segments: Iterable[Segment]) -> tuple[int, ...] | None:
     return None
 
 
+@functools.cache
 def _luma_sum(quality: int) -> int:
     """Sum of libjpeg's luma table: jpeg_quality_scaling and jpeg_add_quant_table in jcparam.c."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
