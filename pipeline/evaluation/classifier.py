@@ -22,7 +22,7 @@ from pipeline.networks.efficientnet_lite import EfficientNetLite, Variant
 from pipeline.networks.imagenet import CLASSES, imagenet_file, load_imagenet
 
 VARIANT: Variant = "lite2"
-"""Not the one that the recipe ``colorpipe`` has as its encoder, which would judge its own work."""
+"""Not the one that the recipe ``colorpipe`` has as its encoder, which would measure itself."""
 SIDE = 260
 """The side in px of the pictures that it was trained on."""
 
