@@ -60,10 +60,9 @@ def test_the_wheel_puts_them_where_they_are_looked_for() -> None:
     # By hand: tomllib came with Python 3.11.
     text = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     section = text.partition("[tool.hatch.build.targets.wheel.force-include]\n")[2]
-    found = re.match(r'"(.+)" = "(.+)"\n\n', section)
-    assert found
-    assert PROJECT / found[1] == WEIGHTS
-    assert Path(found[2]) == Path("pipeline") / WEIGHTS.relative_to(PROJECT)
+    places = dict(re.findall(r'^"(.+)" = "(.+)"$', section.partition("\n\n")[0], re.MULTILINE))
+    weights = WEIGHTS.relative_to(PROJECT)
+    assert Path(places[weights.as_posix()]) == Path("pipeline") / weights
 
 
 @pytest.mark.parametrize("name", ["colorpipe.safetensors", "colorpipe.yaml", "README.md"])
