@@ -9,7 +9,7 @@ from typing import Literal, get_args
 CodecName = Literal["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks", "source"]
 CODECS: tuple[CodecName, ...] = get_args(CodecName)
 
-STEADY = 0.85
+STEADY = 0.7
 """The default share of a color that is kept at the most when a new prediction comes."""
 
 

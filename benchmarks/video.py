@@ -1,0 +1,143 @@
+"""How fast films are colored, beside transcoding alone and beside the plain way.
+
+    python benchmarks/video.py [--film FILM] [--seconds 3] [--rounds 2]
+
+Three ways take turns in one run, at 768x432 and at 1920x1080, both made from the film's gray
+version, with the same encoder and its default settings:
+
+a) transcoding alone: decoded, encoded;
+b) this: luma as it is, steady colors, the network included, start-up excluded;
+c) the plain way: each frame through Pillow's RGB and the library's colorizer.
+
+Times are the processor's, over all threads, for the machine may do other things as well. Then the
+peak of memory beyond the imports and the loaded network, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+
+from pipeline.inference.colorizer import Colorizer
+from pipeline.video.color_film import color_film
+from pipeline.video.encoding import Encoder, plan
+from pipeline.video.reading import Film
+from pipeline.video.settings import Encoding, FilmSettings
+
+FILM = Path(__file__).parents[2] / "shared" / "videos" / "car-detection.mp4"
+SIZES = ((768, 432), (1920, 1080))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--film", type=Path, default=FILM)
+    parser.add_argument("--model", type=Path, help="weights, as `colorpipe colorize` takes them")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    colorizer = Colorizer.load(options.model)
+    if options.peak_of:
+        print(peak(colorizer, options.peak_of))
+        return
+    ways: dict[str, Callable[[Path, Path], None]] = {
+        "a": transcode,
+        "b": lambda source, target: color(colorizer, source, target),
+        "c": lambda source, target: color_plainly(colorizer, source, target),
+    }
+    print(f"{'processor ms a frame':22}{'a':>8}{'b':>8}{'c':>8}{'b/a':>7}{'c/b':>7}{'MB':>7}")
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as name:
+            source = Path(name, "gray.mp4")
+            count = gray_version(options.film, source, size, options.seconds)
+            best = dict.fromkeys(ways, float("inf"))
+            for _ in range(options.rounds):
+                for way, function in ways.items():
+                    started = time.process_time()
+                    function(source, Path(name, f"{way}.mp4"))
+                    best[way] = min(best[way], (time.process_time() - started) / count * 1000)
+            command = [sys.executable, __file__, "--peak-of", str(source)]
+            peak_of = int(subprocess.run(command, capture_output=True, check=True).stdout)
+            a, b, c = best.values()
+            label = f"{size[0]}x{size[1]}, {count} frames"
+            print(f"{label:22}{a:8.1f}{b:8.1f}{c:8.1f}{b / a:7.2f}{c / b:7.2f}{peak_of:7}")
+
+
+def gray_version(source: Path, target: Path, size: tuple[int, int], seconds: float) -> int:
+    """Write a part of a film at ``size`` without its colors; return its number of frames."""
+    count = 0
+    with av.open(str(source)) as film, av.open(str(target), "w") as out:
+        old = film.streams.video[0]
+        stream = out.add_stream("libx264", rate=old.average_rate, options={"crf": "18"})
+        stream.width, stream.height = size
+        for frame in film.decode(video=0):
+            if frame.time >= seconds:
+                break
+            gray = frame.reformat(*size, format="gray", dst_color_range="MPEG")
+            out.mux(stream.encode(gray.reformat(format="yuv420p", src_color_range="MPEG")))
+            count += 1
+        out.mux(stream.encode(None))
+    return count
+
+
+def transcode(source: Path, target: Path) -> None:
+    """Decode and encode again, with the settings that coloring has."""
+    with Film(source) as film, target.open("wb") as stream:
+        encoder = encoder_of(film)
+        context = encoder.open()
+        for frame in film.frames():
+            frame.pict_type = 0
+            stream.writelines(bytes(packet) for packet in context.encode(frame))
+        stream.writelines(bytes(packet) for packet in context.encode(None))
+
+
+def color(colorizer: Colorizer, source: Path, target: Path) -> None:
+    """Color a film as the command does."""
+    for _ in color_film(colorizer, source, target, FilmSettings()):
+        pass
+
+
+def color_plainly(colorizer: Colorizer, source: Path, target: Path) -> None:
+    """Color each frame as a photo."""
+    with Film(source) as film, target.open("wb") as stream:
+        encoder = encoder_of(film)
+        context = encoder.open()
+        for frame in film.frames():
+            colored = av.VideoFrame.from_image(colorizer(frame.to_image()))
+            colored.pts, colored.time_base = frame.pts, frame.time_base
+            stream.writelines(bytes(packet) for packet in context.encode(colored))
+        stream.writelines(bytes(packet) for packet in context.encode(None))
+
+
+def encoder_of(film: Film) -> Encoder:
+    """Return the encoder that a film is colored with by default."""
+    with Film(film.path) as other:
+        first = next(other.frames())
+        return plan(
+            Encoding(), ".mp4", other.stream, first, time_base=film.time_base, rate=film.rate
+        )
+
+
+def peak(colorizer: Colorizer, source: Path) -> int:
+    """Return the MB that coloring a film takes beyond the imports and the loaded network."""
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    with tempfile.TemporaryDirectory() as name:
+        color(colorizer, source, Path(name, "color.mp4"))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return round((most - before) / 1e6)
+
+
+if __name__ == "__main__":
+    main()
