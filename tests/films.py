@@ -53,7 +53,8 @@ def write_film(
         if rotation:
             stream.set_display_rotation(rotation)
         container.metadata.update(tags or {})
-        audio: Any = container.add_stream("aac", rate=8000, layout="mono") if sound else None
+        voice = "libmp3lame" if path.suffix == ".avi" else "aac"
+        audio: Any = container.add_stream(voice, rate=8000, layout="mono") if sound else None
         for number, time in enumerate(times):
             frame = av.VideoFrame(size[1], size[0], pixels)
             parts = frame.format.components
@@ -102,6 +103,8 @@ def packets_of(path: Path, kind: str) -> list[tuple[float, bytes]]:
     """The packets of all streams of a kind, each with its time in seconds."""
     with av.open(str(path)) as container:
         streams = [stream for stream in container.streams if stream.type == kind]
+        if not streams:
+            return []
         return [
             (round(float((packet.pts or 0) * packet.time_base), 3), bytes(packet))
             for packet in container.demux(streams)

@@ -82,8 +82,6 @@ class Encoder:
     """FFmpeg's numbers of range, matrix, primaries and transfer."""
     flags: int
     options: tuple[tuple[str, str], ...]
-    reorders: bool
-    """Whether frames may be stored in another order than they are shown in."""
 
     def open(self) -> VideoCodecContext:
         """Open an encoder.
@@ -119,8 +117,6 @@ class Encoder:
         context.color_primaries, context.color_trc = self.colors[2:]
         context.flags = self.flags
         context.gop_size = max(round(self.rate * _KEY_FRAMES), 1)
-        if not self.reorders:
-            context.max_b_frames = 0
         context.thread_type = "AUTO"
         context.options = dict(self.options)
 
@@ -159,21 +155,17 @@ def plan(
     flags = int(Flags.interlaced_dct | Flags.interlaced_me) if interlaced else 0
     if FormatFlags.global_header in FormatFlags(form.flags):
         flags |= int(Flags.global_header)
-    is_avi = suffix == ".avi"
-    # AVI counts frames and knows no other time.
-    base = 1 / rate if is_avi and source.container.format.name != "avi" else time_base
     return Encoder(
         codec,
         pixels,
         first.width,
         first.height,
-        base,
+        time_base,
         rate,
         source.sample_aspect_ratio or None,
         (first.color_range, first.colorspace, first.color_primaries, first.color_trc),
         flags,
         tuple(_options(codec, asked, pixels).items()),
-        reorders=not is_avi,
     )
 
 

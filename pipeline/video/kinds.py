@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from pipeline.video.settings import CodecName
 
-_WRITTEN = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts")
-# Matroska holds whatever streams these have.
-_READ_ONLY = (".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv", ".3gp", ".mts", ".mxf")
+_WRITTEN = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts")
+# Matroska holds whatever streams these have, and the times that AVI has no place for.
+_READ_ONLY = (
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".vob",
+    ".wmv",
+    ".asf",
+    ".flv",
+    ".ogv",
+    ".3gp",
+    ".mts",
+    ".mxf",
+)
 
 WRITTEN_AS = {suffix: suffix for suffix in _WRITTEN} | dict.fromkeys(_READ_ONLY, ".mkv")
 """For each extension that is read, in lower case, the one of the film that is written."""
