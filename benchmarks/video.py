@@ -26,6 +26,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import numpy as np
+from PIL import Image
 
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.color_film import color_film
@@ -115,7 +117,8 @@ def color_plainly(colorizer: Colorizer, source: Path, target: Path) -> None:
         encoder = encoder_of(film)
         context = encoder.open()
         for frame in film.frames():
-            colored = av.VideoFrame.from_image(colorizer(frame.to_image()))
+            image = colorizer(Image.fromarray(frame.to_ndarray(format="rgb24")))
+            colored = av.VideoFrame.from_ndarray(np.asarray(image, np.uint8))
             colored.pts, colored.time_base = frame.pts, frame.time_base
             stream.writelines(bytes(packet) for packet in context.encode(colored))
         stream.writelines(bytes(packet) for packet in context.encode(None))
