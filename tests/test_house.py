@@ -38,7 +38,7 @@ ROOMS = (
     {"inference", "evaluation"},
     {"video"},
     {"training"},
-    {"project"},
+    {"project", "app"},
     {"cli"},
 )
 """Each room of ``pipeline`` may import from those before it, and not from its neighbor."""

@@ -17,7 +17,7 @@ import typer
 from pipeline import __version__
 from pipeline.cli.exits import errors_as_sentences
 from pipeline.cli.stage_options import completion, stage_command
-from pipeline.errors import ColorpipeError, Failure
+from pipeline.errors import ColorpipeError, Failure, needs_extra
 from pipeline.imaging.kinds import WRITTEN
 from pipeline.params import (
     SOURCES,
@@ -384,6 +384,35 @@ def export(
 
             export_onnx(weights, target)
             print(f"The network is in {target}; `colorpipe colorize --model {target}` uses it.")
+
+
+@app.command("app")
+def page(
+    context: typer.Context,
+    model: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
+    host: Annotated[
+        str,
+        typer.Option(help="The address to serve at; 0.0.0.0 is for everybody who reaches it."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="The port. The default is 7860, or the next one that is free.",
+            show_default=False,
+        ),
+    ] = None,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser.")
+    ] = False,
+) -> None:
+    """Serve a page to color photos on: drop one, click a color, download the result."""
+    with errors_as_sentences(debug=bool(context.obj)):
+        from pipeline.app.server import serve
+
+        with needs_extra("app", "The page"):
+            serve(model, host, port, open_browser=open_browser)
 
 
 @app.command()

@@ -16,6 +16,8 @@ RECIPE = "colorpipe"
 """The recipe that they were trained with."""
 
 _FILE = "colorpipe.safetensors"
+_CARDS = ("README.md", "colorpipe.md")
+"""The model card in a checkout, and beside this module."""
 
 
 def pretrained_weights() -> Path:
@@ -33,3 +35,12 @@ def pretrained_weights() -> Path:
         f"The pretrained weights are missing ({checkout / _FILE}); install colorpipe again, or"
         f" restore them with `git restore models/{_FILE}`."
     )
+
+
+def model_card() -> str:
+    """Return the model card of these weights, in Markdown; "" where it is missing."""
+    folder = pretrained_weights().parent
+    for name in reversed(_CARDS):
+        if (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8")
+    return ""

@@ -1,0 +1,1 @@
+"""The page: drop a photo, click a color, download the result; served to this machine alone."""

@@ -1,0 +1,18 @@
+// Clicking a swatch tells the server its color, by the hidden text field it listens to.
+window.pickColor = (color) => {
+  const field = document.querySelector('#chosen textarea, #chosen input');
+  // The same color twice in a row is two choices.
+  field.value = color + ' ' + Date.now();
+  field.dispatchEvent(new Event('input', { bubbles: true }));
+};
+
+// A photo that is pasted goes where one that is dropped would.
+document.addEventListener('paste', (event) => {
+  const files = [...(event.clipboardData?.files ?? [])];
+  const field = document.querySelector('#photo input[type=file]');
+  if (!files.length || !field) return;
+  const transfer = new DataTransfer();
+  transfer.items.add(files[0]);
+  field.files = transfer.files;
+  field.dispatchEvent(new Event('change', { bubbles: true }));
+});

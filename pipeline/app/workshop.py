@@ -1,0 +1,297 @@
+"""What the page does, without the page: previews at once, and whole files as the command line.
+
+Whatever somebody uploads is decoded in a process of its own, which may crash; previews are made
+from what that process has written.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ColorpipeError, Failure
+from pipeline.imaging import color
+from pipeline.imaging.decode import Gray, open_photo, read_bytes
+from pipeline.imaging.kinds import SUFFIXES
+from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.hints import Hint
+from pipeline.inference.isolated import IsolatedColorizer
+from pipeline.inference.jobs import READ, Job
+from pipeline.inference.references import Reference
+from pipeline.inference.streaming import Outcome, Settings
+
+PREVIEW = 1024
+"""Longer side of a preview in pixels, at most."""
+MOST_FILES = 500
+MOST_BYTES = 2_000_000_000
+"""Of many files together."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How photos are to be colored."""
+
+    model: str
+    """One of :attr:`Workshop.models`."""
+    strength: float = 1.0
+    size: int | None = None
+
+
+@dataclass
+class Desk:
+    """A photo that somebody works on."""
+
+    folder: Path
+    """Of its own: it goes with the session."""
+    source: Path
+    name: str
+    result: Path
+    """The colored file, at full size with all that it carries."""
+    note: str
+    shape: tuple[int, int]
+    """Height and width of the photo, upright."""
+    gray: Gray
+    """(h, w), the preview's tones."""
+    rgb: NDArray[np.uint8]
+    """(h, w, 3), the preview as it is colored now."""
+    hints: tuple[Hint, ...] = ()
+    before: list[tuple[Hint, ...]] = field(default_factory=list)
+    """What undoing leads back to, the last one last."""
+    place: tuple[float, float] | None = None
+    """Where a color is to be chosen for, in pixels of the photo."""
+
+    def change(self, hints: Sequence[Hint]) -> None:
+        """Take up other hints; :meth:`undo` leads back."""
+        self.before.append(self.hints)
+        self.hints = tuple(hints)
+
+    def undo(self) -> None:
+        """Go back by one change of the hints."""
+        if self.before:
+            self.hints = self.before.pop()
+
+    def in_photo(self, x: float, y: float) -> tuple[float, float]:
+        """Return the place of the photo that a pixel of the preview shows."""
+        height, width = self.gray.shape
+        return (
+            round((x + 0.5) * self.shape[1] / width - 0.5, 1),
+            round((y + 0.5) * self.shape[0] / height - 0.5, 1),
+        )
+
+    def in_preview(self, x: float, y: float) -> tuple[int, int]:
+        """Return the pixel of the preview that shows a place of the photo."""
+        height, width = self.gray.shape
+        column = int((x + 0.5) * width / self.shape[1])
+        row = int((y + 0.5) * height / self.shape[0])
+        return min(column, width - 1), min(row, height - 1)
+
+    def preview_hints(self) -> list[Hint]:
+        """Return the hints at their places in the preview."""
+        scale = self.gray.shape[1] / self.shape[1]
+        return [
+            Hint(*self.in_preview(hint.x, hint.y), hint.color, hint.radius * scale)
+            for hint in self.hints
+        ]
+
+
+class Workshop:
+    """The networks, and the process that reads and writes files; a context manager.
+
+    Any number of people may use it at once; files are colored one after the other.
+
+    Args:
+        models: what there is to choose from by name; the first one is the default.
+
+    Raises:
+        ColorpipeError: the first model cannot be loaded.
+    """
+
+    def __init__(self, models: dict[str, Path]) -> None:
+        self.models = models
+        self.folder = Path(tempfile.mkdtemp(prefix="colorpipe-"))
+        self._lock = threading.Lock()
+        self._networks: dict[str, Colorizer] = {}
+        self._process: tuple[Look, IsolatedColorizer] | None = None
+        try:
+            # Before PyTorch has threads here: the process can then be forked.
+            self._isolated(Look(next(iter(models))))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process and delete every file."""
+        with self._lock:
+            self._end_process()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def open(self, source: Path, look: Look, reference: Path | None = None) -> Desk:
+        """Take up a photo: color it, and make a preview of it.
+
+        Raises:
+            ColorpipeError: it cannot be colored; the sentence says why.
+        """
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        try:
+            outcome = self._colored(source, folder, look, (), reference)
+            result = outcome.outputs[0]
+            rgb = open_photo(read_bytes(result)).pixels
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        small = _preview(rgb)
+        return Desk(
+            folder=folder,
+            source=source,
+            name=source.name,
+            result=result,
+            note="; ".join(filter(None, (outcome.reason, outcome.note))),
+            shape=rgb.shape[:2],
+            gray=color.luma(small),
+            rgb=small,
+        )
+
+    def preview(self, desk: Desk, look: Look, reference: Reference | None) -> None:
+        """Color a desk's preview by its hints."""
+        network = self._network(look)
+        colored = network(desk.gray, hints=desk.preview_hints(), reference=reference)
+        desk.rgb = np.asarray(colored, np.uint8)
+
+    def finish(self, desk: Desk, look: Look, reference: Path | None) -> Path:
+        """Color the photo itself, as the command line does, and return the file.
+
+        Raises:
+            ColorpipeError: it cannot be colored; the sentence says why.
+        """
+        outcome = self._colored(desk.source, desk.folder, look, desk.hints, reference)
+        desk.result = outcome.outputs[0]
+        return desk.result
+
+    def reference(self, source: Path, look: Look) -> Reference:
+        """Take up a reference photo for previews.
+
+        Raises:
+            ColorpipeError: it cannot be read, or the network takes none.
+        """
+        # It was read in the other process before, by which it is known not to crash this one.
+        return self._network(look).reference(open_photo(read_bytes(source)).pixels)
+
+    def many(
+        self, sources: Sequence[Path], look: Look, reference: Path | None = None
+    ) -> Iterator[tuple[int, Outcome] | Path]:
+        """Color files, and pack the results.
+
+        Yields:
+            What became of each, with its number from 1, and in the end the path of a zip file,
+            unless nothing was colored.
+
+        Raises:
+            ColorpipeError: there are too many.
+        """
+        if len(sources) > MOST_FILES or sum(path.stat().st_size for path in sources) > MOST_BYTES:
+            raise ColorpipeError(
+                f"At a time {MOST_FILES} files of {MOST_BYTES // 1_000_000_000} GB in all can be"
+                " colored here; choose fewer, or use `colorpipe colorize` on their folder."
+            )
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        colored = folder / "colored"
+        jobs: list[Job | Failure] = []
+        taken: set[str] = set()
+        for source in sources:
+            name = _free_name(source.name, taken)
+            if source.suffix.lower() in SUFFIXES:
+                jobs.append(Job(name, source, colored / name))
+            else:
+                jobs.append(Failure(name, f"not named like a photo: {READ}"))
+        with self._lock:
+            outcomes = self._isolated(look).colorize_files(
+                jobs, Settings("overwrite", reference=reference)
+            )
+            yield from enumerate(outcomes, start=1)
+        paths = sorted(path for path in colored.rglob("*") if path.is_file())
+        if paths:
+            target = folder / "colorized.zip"
+            with zipfile.ZipFile(target, "w") as archive:  # photos are compressed already
+                for path in paths:
+                    archive.write(path, path.relative_to(colored))
+            shutil.rmtree(colored)
+            yield target
+
+    def _colored(
+        self,
+        source: Path,
+        folder: Path,
+        look: Look,
+        hints: Sequence[Hint],
+        reference: Path | None,
+    ) -> Outcome:
+        if source.suffix.lower() not in SUFFIXES:
+            raise ColorpipeError(f"{source.name} is not named like a photo; photos end in {READ}.")
+        target = folder / "colored" / source.name
+        job = Job(source.name, source, target, tuple(hints))
+        with self._lock:
+            settings = Settings("overwrite", reference=reference)
+            (outcome,) = self._isolated(look).colorize_files([job], settings)
+        if outcome.status == "failed":
+            raise ColorpipeError(f"{source.name} could not be colored: {outcome.reason}.")
+        return outcome
+
+    def _network(self, look: Look) -> Colorizer:
+        with self._lock:
+            loaded = self._networks.get(look.model)
+            if loaded is None:
+                loaded = Colorizer.load(self.models[look.model])
+                self._networks[look.model] = loaded
+        return Colorizer(loaded.predictor, strength=look.strength, size=look.size)
+
+    def _isolated(self, look: Look) -> IsolatedColorizer:
+        """Return the process that colors by ``look``; the caller holds the lock."""
+        if self._process is not None and self._process[0] == look:
+            return self._process[1]
+        self._end_process()
+        load = functools.partial(
+            Colorizer.load, self.models[look.model], strength=look.strength, size=look.size
+        )
+        self._process = (look, IsolatedColorizer(load))
+        return self._process[1]
+
+    def _end_process(self) -> None:
+        if self._process is not None:
+            self._process[1].__exit__()
+            self._process = None
+
+
+def _preview(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = min(PREVIEW / max(rgb.shape[:2]), 1.0)
+    if scale == 1.0:
+        return rgb
+    height, width = (max(round(side * scale), 1) for side in rgb.shape[:2])
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """Return a name that no other file has: people have photos of one name in several folders."""
+    path = PurePath(name)
+    number = 1
+    free = name
+    while free.casefold() in taken:
+        number += 1
+        free = f"{path.stem}-{number}{path.suffix}"
+    taken.add(free.casefold())
+    return free

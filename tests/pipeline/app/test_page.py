@@ -1,0 +1,266 @@
+"""The page as people use it: in Chromium, from a server in a process of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import stand_ins
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import pipeline
+from pipeline.params import ColorizeParams
+from stages.colorize import colorize
+
+PROJECT = Path(pipeline.__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+SOON = 60_000
+"""Milliseconds: on a busy machine everything takes long."""
+
+
+@dataclass
+class Served:
+    address: str
+    folder: Path
+    """Where the server has its temporary folder."""
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stand_ins.generator(tmp_path_factory.mktemp("model") / "generator.safetensors")
+
+
+@pytest.fixture(scope="module")
+def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("temporary")
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(folder)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "app", "--model", str(model)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, line
+        yield Served(found[0], folder, process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert not list(folder.glob("colorpipe-*"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    with opened(browser, served) as one:
+        yield one
+
+
+def opened(browser: Browser, served: Served) -> Page:
+    one = browser.new_page(viewport={"width": 1280, "height": 1000})
+    one.set_default_timeout(SOON)
+    expect.set_options(timeout=SOON)
+    one.goto(served.address)
+    one.wait_for_selector("#photo input[type=file]", state="attached")
+    return one
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "portrait.jpg"
+    gray = Image.fromarray(skimage.data.astronaut()).convert("L")
+    exif = Image.Exif()
+    exif[0x010E] = "A caption"
+    gray.save(path, quality=92, exif=exif, comment=b"a comment")
+    return path
+
+
+def drop(page: Page, path: Path) -> None:
+    """Drop a file on the place for it, as from a folder's window."""
+    dropped = page.evaluate_handle(
+        """([bytes, name]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], name));
+            return transfer;
+        }""",
+        [list(path.read_bytes()), path.name],
+    )
+    page.dispatch_event("#photo button", "drop", {"dataTransfer": dropped})
+
+
+def shown(page: Page, selector: str) -> np.ndarray:
+    """The pixels of a picture on the page, without what is drawn over it."""
+    address = page.locator(selector).first.get_attribute("src")
+    assert address
+    with urllib.request.urlopen(address) as answer:
+        return np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGB")).astype(int)
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A small file that says it has that many pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    )
+
+
+def downloaded(page: Page, selector: str) -> tuple[str, bytes]:
+    expect(page.locator(selector)).to_be_enabled()
+    with page.expect_download() as download:
+        page.locator(selector).click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def test_a_photo_is_dropped_hinted_and_taken_home(
+    page: Page, photo: Path, model: Path, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    page.wait_for_selector("#photo input[type=file]", state="attached")
+    drop(page, photo)
+    page.wait_for_selector("#slider img")
+    colorize(photo, tmp_path / "plain", model, ColorizeParams())
+    assert downloaded(page, "#download") == (
+        "portrait.jpg",
+        (tmp_path / "plain/portrait.jpg").read_bytes(),
+    )
+
+    handle = page.locator("#slider .inner")
+    box = handle.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 100, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    moved = handle.bounding_box()
+    assert moved
+    assert moved["x"] < box["x"] - 50
+
+    page.get_by_role("tab", name="Click a place").click()
+    picture = page.locator("#canvas img")
+    before = shown(page, "#canvas img")
+    size = picture.bounding_box()
+    assert size
+    scale = before.shape[1] / size["width"]
+    picture.click(position={"x": 300 / scale, "y": 440 / scale})
+    red = page.locator("#swatches .swatch[title=red]")
+    red.wait_for()
+    address = picture.get_attribute("src")
+    red.click()
+    expect(picture).not_to_have_attribute("src", str(address))
+    change = shown(page, "#canvas img") - before
+    assert change[446:452, 308:316, 0].mean() > 15  # beside the ring, it is redder
+    assert np.abs(change[5:60, 5:60]).mean() < 1
+
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save colors").click()
+    hints = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["hints"]
+    assert len(hints) == 1
+    assert abs(hints[0]["x"] - 300) < 3
+    assert abs(hints[0]["y"] - 440) < 3
+    beside = photo.with_name("portrait.jpg.hints.json")
+    beside.write_bytes(Path(saved.value.path()).read_bytes())
+    colorize(photo, tmp_path / "hinted", model, ColorizeParams())
+    expected = (tmp_path / "hinted/portrait.jpg").read_bytes()
+    assert downloaded(page, "#download") == ("portrait.jpg", expected)
+
+    page.locator("#undo").click()
+    expect(page.locator("#download")).to_be_enabled()
+    plain = (tmp_path / "plain/portrait.jpg").read_bytes()
+    assert downloaded(page, "#download")[1] == plain
+
+    elsewhere = [url for url in asked if not re.match(r"(https?://127\.0\.0\.1:|blob:|data:)", url)]
+    assert elsewhere == []
+
+
+def test_hostile_uploads_are_refused_and_the_page_goes_on(
+    page: Page, photo: Path, served: Served, tmp_path: Path
+) -> None:
+    (tmp_path / "no.jpg").write_text("<script>alert(1)</script>")
+    (tmp_path / "bomb.png").write_bytes(png_of(60_000, 60_000))
+    for name, reason in (("no.jpg", "no.jpg could not be colored"), ("bomb.png", "pixels")):
+        page.set_input_files("#photo input[type=file]", tmp_path / name)
+        expect(page.locator(".toast-body").first).to_contain_text(reason)
+        page.reload()
+        page.wait_for_selector("#photo input[type=file]", state="attached")
+    for path in ("/etc/hostname", str(PROJECT / "pyproject.toml")):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(f"{served.address}/gradio_api/file={path}")
+        assert error.value.code in {403, 404}
+    page.set_input_files("#photo input[type=file]", photo)
+    page.wait_for_selector("#slider img")
+
+
+def test_two_people_at_once_get_their_own(browser: Browser, served: Served, tmp_path: Path) -> None:
+    names = ("one.png", "two.png")
+    for tone, name in zip((60, 180), names, strict=True):
+        Image.new("L", (120, 90), tone).save(tmp_path / name)
+    pages = [opened(browser, served) for _ in names]
+    for each, name in zip(pages, names, strict=True):
+        each.set_input_files("#photo input[type=file]", tmp_path / name)
+    for tone, each, name in zip((60, 180), pages, names, strict=True):
+        each.wait_for_selector("#slider img")
+        found, data = downloaded(each, "#download")
+        assert found == name
+        with Image.open(io.BytesIO(data)) as result:
+            assert set(result.convert("L").getdata()) == {tone}
+        each.close()
+
+
+def test_many_files_come_as_a_zip(page: Page, tmp_path: Path) -> None:
+    for name in ("a.png", "b.jpg"):
+        Image.new("L", (60, 40), 90).save(tmp_path / name)
+    (tmp_path / "bad.png").write_text("no photo")
+    page.get_by_role("tab", name="Many files").click()
+    paths = [tmp_path / name for name in ("a.png", "bad.png", "b.jpg")]
+    page.set_input_files("#photos input[type=file]", paths)
+    # The upload is over when its files are listed.
+    expect(page.locator("#photos")).to_contain_text("bad")
+    page.locator("#start").click()
+    expect(page.locator("#report")).to_contain_text("3 of 3 files are done")
+    expect(page.locator("#report")).to_contain_text("bad.png")
+    name, data = downloaded(page, "#archive")
+    assert name == "colorized.zip"
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        assert packed.namelist() == ["a.png", "b.jpg"]
+
+
+def test_the_model_tab_has_the_card(page: Page) -> None:
+    page.get_by_role("tab", name="Model", exact=True).click()
+    expect(page.get_by_role("heading", name="What they get wrong")).to_be_visible()
