@@ -1,11 +1,3 @@
-// Clicking a swatch tells the server its color, by the hidden text field it listens to.
-window.pickColor = (color) => {
-  const field = document.querySelector('#chosen textarea, #chosen input');
-  // The same color twice in a row is two choices.
-  field.value = color + ' ' + Date.now();
-  field.dispatchEvent(new Event('input', { bubbles: true }));
-};
-
 // A photo that is pasted goes where one that is dropped would.
 document.addEventListener('paste', (event) => {
   const files = [...(event.clipboardData?.files ?? [])];

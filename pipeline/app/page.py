@@ -1,12 +1,13 @@
 """The page itself: what it shows, and what each click leads to.
 
 It knows Gradio and the workshop, and nothing of networks and files. Uploads are taken by
-:class:`Upload` alone, which passes a path on: Gradio's components for images would decode them
+:func:`upload` alone, which passes a path on: Gradio's components for images would decode them
 here, and would download what a client names by its address.
 """
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 import shutil
@@ -30,26 +31,33 @@ from pipeline.models.pretrained import model_card
 HERE = Path(__file__).parent
 KEPT_SECONDS = 3600
 """How long a session's files are kept after the browser has gone, at most."""
-SIZES = ["as the model says", "128", "192", "256", "384", "512"]
+SWATCHES = 12
+"""Colors that are offered for a place, at most."""
+SIZES = ["auto", "128", "192", "256", "384", "512"]
 
 Update = Any
 """What Gradio's functions for changing components return."""
 
 
-class Upload(gr.File):
-    """Files that somebody brings, never addresses of some."""
+def upload(**arguments: Any) -> gr.File:
+    """Return a place to bring files to, never addresses of some.
 
-    is_template = True
+    Its methods are replaced one by one: of a subclass Gradio would write a stub beside this file.
+    """
+    component = gr.File(**arguments)
+    move, move_async = (
+        component.move_resource_to_block_cache,
+        component.async_move_resource_to_block_cache,
+    )
 
-    def move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """Do as Gradio does, and refuse addresses."""
-        return super().move_resource_to_block_cache(_no_address(url_or_file_path))
+    async def moved(given: str | Path | None) -> str | None:
+        return await move_async(_no_address(given))
 
-    async def async_move_resource_to_block_cache(
-        self, url_or_file_path: str | Path | None
-    ) -> str | None:
-        """Do as Gradio does, and refuse addresses."""
-        return await super().async_move_resource_to_block_cache(_no_address(url_or_file_path))
+    vars(component).update(
+        move_resource_to_block_cache=lambda given: move(_no_address(given)),
+        async_move_resource_to_block_cache=moved,
+    )
+    return component
 
 
 def _no_address(given: str | Path | None) -> str | Path | None:
@@ -80,7 +88,7 @@ def build(workshop: Workshop) -> gr.Blocks:
 def _settings(workshop: Workshop) -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
     strength = gr.Slider(0, 1.5, 1.0, step=0.05, label="Strength", info="0 is gray, 1 as predicted")
     with gr.Row():
-        size = gr.Dropdown(SIZES, value=SIZES[0], label="Network's size in pixels", min_width=120)
+        size = gr.Dropdown(SIZES, value=SIZES[0], label="Size in pixels", min_width=120)
         names = list(workshop.models)
         model = gr.Dropdown(names, value=names[0], label="Model", min_width=120)
     return strength, size, model
@@ -92,17 +100,17 @@ def _look(strength: float, size: str, model: str) -> Look:
 
 def _one_photo(workshop: Workshop) -> None:  # noqa: PLR0915 - one tab, from top to bottom
     desk = gr.State(None, time_to_live=KEPT_SECONDS, delete_callback=_forget)
-    with gr.Row():
+    photo = upload(
+        label="Your photo: drop, paste or choose it",
+        file_types=sorted(SUFFIXES),
+        height=120,
+        elem_id="photo",
+    )
+    with gr.Row(elem_id="work"):
         with gr.Column(scale=1, min_width=300):
-            photo = Upload(
-                label="Your photo: drop, paste or choose it",
-                file_types=sorted(SUFFIXES),
-                height=140,
-                elem_id="photo",
-            )
             strength, size, model = _settings(workshop)
             with gr.Accordion("Colors from another photo", open=False):
-                reference = Upload(
+                reference = upload(
                     label="A color photo that shows the like",
                     file_types=sorted(SUFFIXES),
                     height=140,
@@ -110,8 +118,12 @@ def _one_photo(workshop: Workshop) -> None:  # noqa: PLR0915 - one tab, from top
                 )
             with gr.Accordion("Colors that you know", open=True):
                 said = gr.Markdown("Bring a photo, then click a place in it.", elem_id="said")
-                swatches = gr.HTML("", elem_id="swatches")
-                chosen = gr.Textbox(elem_id="chosen", show_label=False, container=False)
+                style = gr.HTML(_swatches([]), padding=False)
+                with gr.Row(elem_id="swatches"):
+                    swatches = [
+                        gr.Button(f"Color {number + 1}", elem_id=f"swatch-{number}", min_width=44)
+                        for number in range(SWATCHES)
+                    ]
                 any_color = gr.ColorPicker(label="Any other color", value="#3a6b35")
                 use = gr.Button("Use this color", size="sm", elem_id="use")
                 listed = gr.Dropdown([], label="Colors so far", interactive=True, elem_id="listed")
@@ -151,17 +163,21 @@ def _one_photo(workshop: Workshop) -> None:  # noqa: PLR0915 - one tab, from top
             )
 
     look = [strength, size, model]
-    shown = [desk, slider, canvas, said, swatches, listed, save]
-    nothing: list[Update] = [None, None, None, "", "", gr.Dropdown([], value=None), None]
+    shown = [desk, slider, canvas, said, style, listed, save]
+    nothing: list[Update] = [
+        *(None, None, None, "", _swatches([])),
+        gr.update(choices=[], value=None),
+        None,
+    ]
 
-    def show(own: Desk, message: str = "", colors: str = "") -> list[Update]:
+    def show(own: Desk, message: str = "") -> list[Update]:
         chosen_one = len(own.hints) - 1 if own.hints else None
         return [
             own,
             (np.dstack([own.gray] * 3), own.rgb),
             _marked(own),
             message or "Click a place in the photo, under “Click a place”.",
-            colors,
+            _swatches(own.offered),
             gr.Dropdown([(_named(hint), n) for n, hint in enumerate(own.hints)], value=chosen_one),
             _saved(own),
         ]
@@ -200,8 +216,12 @@ def _one_photo(workshop: Workshop) -> None:  # noqa: PLR0915 - one tab, from top
             return nothing
         x, y = event.index
         own.place = own.in_photo(x, y)
-        colors = likely_colors(own.rgb, *own.in_preview(*own.place))
-        return show(own, f"Choose the color of {_at(own.place)}:", _swatches(colors))
+        own.offered = likely_colors(own.rgb, *own.in_preview(*own.place))[:SWATCHES]
+        return show(own, f"Choose the color of {_at(own.place)}:")
+
+    def taken(number: int, own: Desk | None, *rest: Any) -> list[Update]:
+        own = _with_place(own)
+        return hinted(own, own.offered[number][1], *rest)
 
     def hinted(own: Desk | None, picked: str, *rest: Any) -> list[Update]:
         own = _with_place(own)
@@ -251,7 +271,12 @@ def _one_photo(workshop: Workshop) -> None:  # noqa: PLR0915 - one tab, from top
     )
     canvas.select(clicked, [desk], shown, show_progress="hidden")
     changes = [
-        chosen.input(hinted, [desk, chosen, *inputs], shown, show_progress="hidden"),
+        *(
+            swatch.click(
+                functools.partial(taken, number), [desk, *inputs], shown, show_progress="hidden"
+            )
+            for number, swatch in enumerate(swatches)
+        ),
         use.click(hinted, [desk, any_color, *inputs], shown, show_progress="hidden"),
         move.click(moved, [desk, listed, *inputs], shown, show_progress="hidden"),
         remove.click(removed, [desk, listed, *inputs], shown, show_progress="hidden"),
@@ -280,7 +305,7 @@ def _many_files(workshop: Workshop) -> None:
     gr.Markdown("Photos come back under their names, in a zip file.")
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
-            photos = Upload(
+            photos = upload(
                 label="Your photos: drop or choose them",
                 file_count="multiple",
                 height=200,
@@ -361,7 +386,7 @@ def _chosen(own: Desk, number: int | None) -> Hint:
 
 def _hex(picked: str) -> str:
     """Return what a swatch or Gradio's color picker gave, as ``#rrggbb``."""
-    text = picked.partition(" ")[0] if picked.startswith("#") else picked
+    text = picked
     if text.startswith("rgb"):
         # With decimals and opacity, as CSS has them.
         red, green, blue = (round(float(n)) for n in re.findall(r"[\d.]+", text)[:3])
@@ -394,12 +419,10 @@ def _how_near(own: Desk) -> str:
 
 
 def _swatches(colors: Sequence[tuple[str, str]]) -> str:
-    buttons = "".join(
-        f'<button type="button" class="swatch" style="background:{each}" title="{name}"'
-        f' aria-label="{name}: {each}" onclick="pickColor(\'{each}\')"></button>'
-        for name, each in colors
-    )
-    return f'<div class="swatches">{buttons}</div>'
+    """Return the style that gives the swatches their colors, and hides those without one."""
+    rules = [f"#swatch-{n} {{ background: {each}; }}" for n, (_, each) in enumerate(colors)]
+    rules += [f"#swatch-{n} {{ display: none; }}" for n in range(len(colors), SWATCHES)]
+    return f"<style>{' '.join(rules)}</style>"
 
 
 def _marked(own: Desk) -> NDArray[np.uint8]:

@@ -69,6 +69,8 @@ class Desk:
     """What undoing leads back to, the last one last."""
     place: tuple[float, float] | None = None
     """Where a color is to be chosen for, in pixels of the photo."""
+    offered: list[tuple[str, str]] = field(default_factory=list)
+    """The colors for it: a word and ``#rrggbb`` each."""
 
     def change(self, hints: Sequence[Hint]) -> None:
         """Take up other hints; :meth:`undo` leads back."""
@@ -155,6 +157,8 @@ class Workshop:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        # Who has seen the result may want to change it soon.
+        threading.Thread(target=self._network, args=(look,), daemon=True).start()
         small = _preview(rgb)
         return Desk(
             folder=folder,

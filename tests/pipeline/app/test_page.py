@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import gradio
 import numpy as np
 import pytest
 import skimage.data
@@ -27,12 +29,13 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import pipeline
+from pipeline.app.page import upload
 from pipeline.params import ColorizeParams
 from stages.colorize import colorize
 
 PROJECT = Path(pipeline.__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-SOON = 60_000
+SOON = 120_000
 """Milliseconds: on a busy machine everything takes long."""
 
 
@@ -146,7 +149,7 @@ def downloaded(page: Page, selector: str) -> tuple[str, bytes]:
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
-def test_a_photo_is_dropped_hinted_and_taken_home(
+def test_a_photo_is_dropped_and_taken_home(
     page: Page, photo: Path, model: Path, tmp_path: Path
 ) -> None:
     asked: list[str] = []
@@ -172,6 +175,15 @@ def test_a_photo_is_dropped_hinted_and_taken_home(
     assert moved
     assert moved["x"] < box["x"] - 50
 
+    elsewhere = [url for url in asked if not re.match(r"(https?://127\.0\.0\.1:|blob:|data:)", url)]
+    assert elsewhere == []
+
+
+def test_a_click_and_a_color_change_the_place_alone(
+    page: Page, photo: Path, model: Path, tmp_path: Path
+) -> None:
+    page.set_input_files("#photo input[type=file]", photo)
+    page.wait_for_selector("#slider img")
     page.get_by_role("tab", name="Click a place").click()
     picture = page.locator("#canvas img")
     before = shown(page, "#canvas img")
@@ -179,8 +191,13 @@ def test_a_photo_is_dropped_hinted_and_taken_home(
     assert size
     scale = before.shape[1] / size["width"]
     picture.click(position={"x": 300 / scale, "y": 440 / scale})
-    red = page.locator("#swatches .swatch[title=red]")
-    red.wait_for()
+    offered = page.locator("#swatches button:visible")
+    offered.first.wait_for()
+    colors = offered.evaluate_all(
+        "all => all.map(each => getComputedStyle(each).backgroundColor.match(/\\d+/g).map(Number))"
+    )
+    redness = [red - (green + blue) / 2 for red, green, blue, *_ in colors]
+    red = offered.nth(redness.index(max(redness)))
     address = picture.get_attribute("src")
     red.click()
     expect(picture).not_to_have_attribute("src", str(address))
@@ -199,14 +216,6 @@ def test_a_photo_is_dropped_hinted_and_taken_home(
     colorize(photo, tmp_path / "hinted", model, ColorizeParams())
     expected = (tmp_path / "hinted/portrait.jpg").read_bytes()
     assert downloaded(page, "#download") == ("portrait.jpg", expected)
-
-    page.locator("#undo").click()
-    expect(page.locator("#download")).to_be_enabled()
-    plain = (tmp_path / "plain/portrait.jpg").read_bytes()
-    assert downloaded(page, "#download")[1] == plain
-
-    elsewhere = [url for url in asked if not re.match(r"(https?://127\.0\.0\.1:|blob:|data:)", url)]
-    assert elsewhere == []
 
 
 def test_hostile_uploads_are_refused_and_the_page_goes_on(
@@ -264,3 +273,12 @@ def test_many_files_come_as_a_zip(page: Page, tmp_path: Path) -> None:
 def test_the_model_tab_has_the_card(page: Page) -> None:
     page.get_by_role("tab", name="Model", exact=True).click()
     expect(page.get_by_role("heading", name="What they get wrong")).to_be_visible()
+
+
+def test_addresses_are_not_fetched() -> None:
+    place = upload(label="Photos")
+    for address in ("http://127.0.0.1:1/a.png", "https://example.org/a.png"):
+        with pytest.raises(gradio.Error, match="takes files, no addresses"):
+            asyncio.run(place.async_move_resource_to_block_cache(address))
+        with pytest.raises(gradio.Error, match="takes files, no addresses"):
+            place.move_resource_to_block_cache(address)
