@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import os
 import re
 import shutil
@@ -179,45 +178,6 @@ def test_a_photo_is_dropped_and_taken_home(
     assert elsewhere == []
 
 
-def test_a_click_and_a_color_change_the_place_alone(
-    page: Page, photo: Path, model: Path, tmp_path: Path
-) -> None:
-    page.set_input_files("#photo input[type=file]", photo)
-    page.wait_for_selector("#slider img")
-    page.get_by_role("tab", name="Click a place").click()
-    picture = page.locator("#canvas img")
-    before = shown(page, "#canvas img")
-    size = picture.bounding_box()
-    assert size
-    scale = before.shape[1] / size["width"]
-    picture.click(position={"x": 300 / scale, "y": 440 / scale})
-    offered = page.locator("#swatches button:visible")
-    offered.first.wait_for()
-    colors = offered.evaluate_all(
-        "all => all.map(each => getComputedStyle(each).backgroundColor.match(/\\d+/g).map(Number))"
-    )
-    redness = [red - (green + blue) / 2 for red, green, blue, *_ in colors]
-    red = offered.nth(redness.index(max(redness)))
-    address = picture.get_attribute("src")
-    red.click()
-    expect(picture).not_to_have_attribute("src", str(address))
-    change = shown(page, "#canvas img") - before
-    assert change[446:452, 308:316, 0].mean() > 15  # beside the ring, it is redder
-    assert np.abs(change[5:60, 5:60]).mean() < 1
-
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save colors").click()
-    hints = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["hints"]
-    assert len(hints) == 1
-    assert abs(hints[0]["x"] - 300) < 3
-    assert abs(hints[0]["y"] - 440) < 3
-    beside = photo.with_name("portrait.jpg.hints.json")
-    beside.write_bytes(Path(saved.value.path()).read_bytes())
-    colorize(photo, tmp_path / "hinted", model, ColorizeParams())
-    expected = (tmp_path / "hinted/portrait.jpg").read_bytes()
-    assert downloaded(page, "#download") == ("portrait.jpg", expected)
-
-
 def test_hostile_uploads_are_refused_and_the_page_goes_on(
     page: Page, photo: Path, served: Served, tmp_path: Path
 ) -> None:
@@ -268,11 +228,6 @@ def test_many_files_come_as_a_zip(page: Page, tmp_path: Path) -> None:
     assert name == "colorized.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
         assert packed.namelist() == ["a.png", "b.jpg"]
-
-
-def test_the_model_tab_has_the_card(page: Page) -> None:
-    page.get_by_role("tab", name="Model", exact=True).click()
-    expect(page.get_by_role("heading", name="What they get wrong")).to_be_visible()
 
 
 def test_addresses_are_not_fetched() -> None:
