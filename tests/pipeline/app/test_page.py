@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -24,6 +23,7 @@ import numpy as np
 import pytest
 import skimage.data
 import stand_ins
+from browser import CHROMIUM
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -33,7 +33,6 @@ from pipeline.params import ColorizeParams
 from stages.colorize import colorize
 
 PROJECT = Path(pipeline.__file__).parents[1]
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SOON = 120_000
 """Milliseconds: on a busy machine everything takes long."""
 
@@ -75,7 +74,7 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(executable_path=CHROMIUM)
         yield launched
         launched.close()
 
