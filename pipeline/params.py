@@ -325,6 +325,11 @@ class EvaluateParams(Section):
         2000, ge=100, le=100_000, description="Bootstrap resamples for each interval."
     )
     seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
+    recognition: bool = Field(
+        True,
+        description="Whether a classifier says what it recognizes, where it is installed. It takes"
+        " longer than all else.",
+    )
     inception: str = Field(
         "none",
         description="The Inception network for FID and KID: the path of inception-2015-12-05.pt,"

@@ -110,7 +110,7 @@ def evaluate(
     )
     background = Background.read(curves, clean_report)
     inception = _inception(params)
-    classifier = find_classifier(choose_device(params.device))
+    classifier = find_classifier(choose_device(params.device)) if params.recognition else None
     colorizers = {name: Colorizer.load(path, params.device) for name, path in models.items()}
     for name, path in models.items():
         recipe = colorizers[name].predictor.recipe
@@ -133,10 +133,9 @@ def evaluate(
                 row = [results[GRAY], *(results[name] for name in models), photo.truth]
                 gallery[photo.category].append(row)
     card = Scorecard(scores, params.resamples, params.seed, inception.file if inception else "")
-    notes = [
-        _ABOUT_RECOGNITION if classifier else _NO_CLASSIFIER,
-        _about_inception(card.inception, len(names)),
-    ]
+    notes = [_about_inception(card.inception, len(names))]
+    if params.recognition:
+        notes.insert(0, _ABOUT_RECOGNITION if classifier else _NO_CLASSIFIER)
     details = {name: _describe(path) for name, path in models.items()}
     details |= {"evaluation": params.model_dump(), "versions": _versions()}
     with new_folder(reports) as folder:

@@ -23,7 +23,7 @@ def built(project: Scratch, tmp_path_factory: pytest.TempPathFactory) -> Scratch
     # so that their weights differ: the best of both may be the weights that they start from.
     options = {"adversarial_share": 0.5}
     scratch.set_params("train", epochs=1, size=64, batch_size=32, options=options, keep="last")
-    scratch.set_params("evaluate", gallery=2)
+    scratch.set_params("evaluate", gallery=2, recognition=False)
     scratch.repro()
     scratch.commit("Rebuilt")
     return scratch

@@ -79,6 +79,13 @@ def test_without_the_classifier_recognition_is_left_out(
     assert "pip install 'colorpipe[evaluate]'" in capsys.readouterr().out
 
 
+def test_recognition_is_left_out_without_a_word_if_not_wanted(split, model, tmp_path, capsys):
+    params = PARAMS.model_copy(update={"recognition": False})
+    evaluate(split, model, tmp_path / "reports", params)
+    assert "recognition" not in json.loads((tmp_path / "reports/metrics.json").read_text())
+    assert "Recognition" not in capsys.readouterr().out
+
+
 def test_the_same_photos_give_the_same_bytes(split, model, tmp_path):
     evaluate(split, model, tmp_path / "a", PARAMS)
     evaluate(split, model, tmp_path / "b", PARAMS)

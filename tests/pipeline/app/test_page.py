@@ -15,6 +15,7 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,7 +208,7 @@ def test_two_people_at_once_get_their_own(browser: Browser, served: Served, tmp_
         found, data = downloaded(each, "#download")
         assert found == name
         with Image.open(io.BytesIO(data)) as result:
-            assert set(result.convert("L").getdata()) == {tone}
+            assert result.convert("L").getextrema() == (tone, tone)
         each.close()
 
 
@@ -231,8 +232,12 @@ def test_many_files_come_as_a_zip(page: Page, tmp_path: Path) -> None:
 
 def test_addresses_are_not_fetched() -> None:
     place = upload(label="Photos")
-    for address in ("http://127.0.0.1:1/a.png", "https://example.org/a.png"):
-        with pytest.raises(gradio.Error, match="takes files, no addresses"):
-            asyncio.run(place.async_move_resource_to_block_cache(address))
-        with pytest.raises(gradio.Error, match="takes files, no addresses"):
-            place.move_resource_to_block_cache(address)
+    # The browser of the other tests has an event loop running in this thread.
+    with ThreadPoolExecutor(1) as apart:
+        for address in ("http://127.0.0.1:1/a.png", "https://example.org/a.png"):
+            with pytest.raises(gradio.Error, match="takes files, no addresses"):
+                apart.submit(
+                    asyncio.run, place.async_move_resource_to_block_cache(address)
+                ).result()
+            with pytest.raises(gradio.Error, match="takes files, no addresses"):
+                place.move_resource_to_block_cache(address)
