@@ -485,10 +485,13 @@ def doctor(context: typer.Context) -> None:
     with errors_as_sentences(debug=bool(context.obj)):
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         from pipeline.project.doctor import examine
 
         table = Table.grid(padding=(0, 2))
         for finding in examine():
-            table.add_row(finding.what, finding.found, style="" if finding.good else "yellow")
+            # Extras stand in brackets, which are markup elsewhere.
+            found = Text(finding.found)
+            table.add_row(finding.what, found, style="" if finding.good else "yellow")
         Console().print(table)

@@ -76,6 +76,16 @@ def test_the_doctor_looks_at_the_machine(run: Run, capsys: pytest.CaptureFixture
     assert "device" in found
 
 
+def test_the_doctor_names_the_extra_to_install(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pipeline.project import doctor
+
+    monkeypatch.setattr(doctor, "missing_by_extra", lambda: {"video": ["av"]})
+    assert run("doctor") == DONE
+    assert "'colorpipe[video]'" in capsys.readouterr().out
+
+
 def test_folders_can_be_given(run: Run, stand_in: Replace) -> None:
     resize = stand_in("resize")
     assert run("resize", "--clean", "in", "--resized", "out") == DONE
