@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeGuard
 
 from pipeline import __version__
 from pipeline.errors import ColorpipeError, Failure, StoppedError
@@ -145,7 +146,7 @@ def colorize(
                 elif outcome.status == "damaged":
                     failures.append(Failure(outcome.name, f"colorized, but {outcome.reason}"))
         if done < len(jobs) and stop.requested:
-            kind = "files" if any(map(_is_reel, jobs)) else "photos"
+            kind = "files" if any(map(_is_film_job, jobs)) else "photos"
             raise StoppedError(
                 f"Stopped after {done} of {len(jobs)} {kind}; the same command with --skip-existing"
                 " goes on from there."
@@ -161,8 +162,8 @@ def _colorized(
     stopped: Callable[[], bool],
 ) -> Iterator[Outcome]:
     """Colorize the photos, then the films one after the other, and show how far it is."""
-    reels = [job for job in jobs if isinstance(job, Job) and _is_film(job.source)]
-    photos = [job for job in jobs if not _is_reel(job)]
+    film_jobs = [job for job in jobs if _is_film_job(job)]
+    photos = [job for job in jobs if not _is_film_job(job)]
     if photos:
         with ProgressReport("Colorizing", len(photos)) as progress:
             failed = 0
@@ -171,7 +172,7 @@ def _colorized(
                 yield outcome
                 failed += outcome.status in {"failed", "damaged"}
                 progress.advance(detail=f"{failed} failed" if failed else None)
-    for job in reels:
+    for job in film_jobs:
         if stopped():
             return
         yield _colorized_film(colorizer, job, settings, films, stopped)
@@ -203,7 +204,7 @@ def _colorized_film(
     return outcome
 
 
-def _is_reel(job: Job | Failure) -> bool:
+def _is_film_job(job: Job | Failure) -> TypeGuard[Job]:
     return isinstance(job, Job) and _is_film(job.source)
 
 

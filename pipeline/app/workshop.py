@@ -122,6 +122,8 @@ class Workshop:
         self.models = models
         self.folder = Path(tempfile.mkdtemp(prefix="colorpipe-"))
         self._lock = threading.Lock()
+        """Held while files are colored, and by nobody who makes a preview."""
+        self._networks_lock = threading.Lock()
         self._networks: dict[str, Colorizer] = {}
         self._process: tuple[Look, IsolatedColorizer] | None = None
         try:
@@ -196,9 +198,7 @@ class Workshop:
         # It was read in the other process before, by which it is known not to crash this one.
         return self._network(look).reference(open_photo(read_bytes(source)).pixels)
 
-    def many(
-        self, sources: Sequence[Path], look: Look, reference: Path | None = None
-    ) -> Iterator[tuple[int, Outcome] | Path]:
+    def many(self, sources: Sequence[Path], look: Look) -> Iterator[tuple[int, Outcome] | Path]:
         """Color files, and pack the results.
 
         Yields:
@@ -224,9 +224,7 @@ class Workshop:
             else:
                 jobs.append(Failure(name, f"not named like a photo: {READ}"))
         with self._lock:
-            outcomes = self._isolated(look).colorize_files(
-                jobs, Settings("overwrite", reference=reference)
-            )
+            outcomes = self._isolated(look).colorize_files(jobs, Settings("overwrite"))
             yield from enumerate(outcomes, start=1)
         paths = sorted(path for path in colored.rglob("*") if path.is_file())
         if paths:
@@ -257,7 +255,7 @@ class Workshop:
         return outcome
 
     def _network(self, look: Look) -> Colorizer:
-        with self._lock:
+        with self._networks_lock:
             loaded = self._networks.get(look.model)
             if loaded is None:
                 loaded = Colorizer.load(self.models[look.model])

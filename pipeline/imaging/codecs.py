@@ -9,11 +9,11 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from pipeline.imaging.color import Samples
+from pipeline.imaging.color import Samples, srgb_encoded
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import boxes, jxl_head
 from pipeline.imaging.formats.directories import (
@@ -158,11 +158,10 @@ def _open_jxl(data: bytes) -> Opened:
 
 
 def _from_linear(samples: Samples) -> Samples:
-    """Encode samples of light as sRGB does (IEC 61966-2-1); alpha stays."""
+    """Encode samples of light as sRGB does; alpha stays."""
     white = np.iinfo(samples.dtype).max
-    light = np.arange(white + 1, dtype=np.float64) / white
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    levels = np.rint(encoded * white).astype(samples.dtype)
+    light = np.arange(white + 1, dtype=np.float32) / np.float32(white)
+    levels = cast(Samples, np.rint(srgb_encoded(light) * white).astype(samples.dtype))
     result: Samples = levels[samples]
     if samples.ndim == 3 and samples.shape[2] in {2, 4}:
         result[..., -1] = samples[..., -1]

@@ -197,13 +197,13 @@ def _of_luma(luma_wanted: Float, ab: Float) -> Float:
     # Luma grows with lightness: by halving, to 0.01 of 100.
     for _ in range(14):
         middle: Float = (low + high) * np.float32(0.5)
-        encoded = _encoded(_linear_of_lab(middle, ab))
+        encoded = srgb_encoded(_linear_of_lab(middle, ab))
         above = encoded @ np.array([_KR, _KG, _KB], np.float32) > luma_wanted
         high, low = np.where(above, middle, high), np.where(above, low, middle)
-    return _encoded(_linear_of_lab((low + high) * np.float32(0.5), ab))
+    return srgb_encoded(_linear_of_lab((low + high) * np.float32(0.5), ab))
 
 
-def _encoded(linear: Float) -> Float:
+def srgb_encoded(linear: Float) -> Float:
     """Return the sRGB values of light (IEC 61966-2-1); below black the straight part goes on."""
     curved = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
     return np.where(linear <= 0.0031308, linear * 12.92, curved).astype(np.float32)
@@ -217,7 +217,7 @@ def _inside_gamut(lightness: Float, ab: Float) -> Float:
         linear = _linear_of_lab(lightness, ab * (share + step)[:, None])
         fits = (linear.min(axis=-1) >= 0) & (linear.max(axis=-1) <= 1) & (share + step <= 1)
         share += step * fits
-    return _encoded(np.clip(_linear_of_lab(lightness, ab * share[:, None]), 0, 1))
+    return srgb_encoded(np.clip(_linear_of_lab(lightness, ab * share[:, None]), 0, 1))
 
 
 def _linear_of_lab(lightness: Float, ab: Float) -> Float:

@@ -272,7 +272,7 @@ class Colorizer:
         grays = [photo.for_network(self.working_shape(photo.upright_shape)) for photo in photos]
         soft: list[Float | None] = [self._soft(gray, reference) for gray in grays]
         plain = self._by_reference(grays, soft)
-        # Predicted a second time: what hints change is told from what would have been anyway.
+        # Predicted a second time, so that what the hints change can be confined to their things.
         again = [place for place, own in enumerate(listed) if own and self._hinted is not None]
         known = [
             hinting.for_network(
@@ -294,10 +294,10 @@ class Colorizer:
     def _by_reference(self, grays: Sequence[Gray], soft: Sequence[Float | None]) -> list[Float]:
         """Predict ``grays``, those with matches in a reference by them, as far as they reach."""
         results = self.predict(grays)
-        for place, known in enumerate(soft):
-            if known is not None:
-                (softened,) = self.predict([grays[place]], [known])
-                results[place] = blended(results[place], softened, known)
+        matches = {place: known for place, known in enumerate(soft) if known is not None}
+        softened = self.predict([grays[place] for place in matches], [*matches.values()])
+        for (place, known), own in zip(matches.items(), softened, strict=True):
+            results[place] = blended(results[place], own, known)
         return results
 
     def _soft(self, gray: Gray, reference: Reference | None) -> Float | None:

@@ -174,17 +174,7 @@ class IsolatedColorizer:
                 that says whether to stop, it yields what can be pickled.
             stopped: whether it is to stop.
         """
-        if self._child is None:
-            self._start()
-        child = self._child
-        if child is None:
-            return
-        child.send(work)
-        while (message := child.receive(stopped)) is not None:
-            if message == "done":
-                return
-            yield message
-        self._end()
+        return self._exchange(work, stopped)
 
     def _alone(
         self, jobs: Jobs, settings: Settings, number: int, before: Mapping[Path, set[str]]
@@ -206,12 +196,16 @@ class IsolatedColorizer:
         self, jobs: Jobs, settings: Settings, numbers: range, stopped: Callable[[], bool]
     ) -> Iterator[Outcome | int]:
         """Yield outcomes, and the number of each job that is taken up; end when killed or done."""
+        return self._exchange((jobs, settings, numbers), stopped)
+
+    def _exchange(self, request: object, stopped: Callable[[], bool]) -> Iterator[Any]:
+        """Yield what the process says to a request; end when it is killed or has done it."""
         if self._child is None:
             self._start()
         child = self._child
         if child is None:
             return
-        child.send((jobs, settings, numbers))
+        child.send(request)
         while (message := child.receive(stopped)) is not None:
             if message == "done":
                 return

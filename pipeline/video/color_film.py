@@ -14,7 +14,7 @@ import av.logging
 from pipeline.errors import StoppedError
 from pipeline.files.outputs import new_file
 from pipeline.inference.colorizer import Colorizer
-from pipeline.video.encoding import Encoder, chroma_note, plan
+from pipeline.video.encoding import Encoder, bits_note, plan
 from pipeline.video.errors import FilmError
 from pipeline.video.frames import FrameColorist
 from pipeline.video.joining import Window, join
@@ -61,7 +61,7 @@ def color_film(
         encoder = _with_colors(encoder, first, layout)
         encoder.open()
         rotation = first.rotation
-        notes = [chroma_note(layout, first.format)]
+        notes = [bits_note(layout, first.format)]
     with SegmentCache(target, _key(colorizer, source, settings, encoder)) as cache:
         with Film(source) as film:
             work = _Work(

@@ -223,8 +223,8 @@ def _options(codec: str, asked: Encoding, pixels: str) -> dict[str, str]:
     return options
 
 
-def chroma_note(layout: Layout, source: VideoFormat) -> str:
-    """Say what the encoder cannot hold of the film's pixels, or nothing."""
+def bits_note(layout: Layout, source: VideoFormat) -> str:
+    """Say how many bits of the film's samples the encoder does not hold, or nothing."""
     bits = source.components[0].bits
     if bits > layout.bits:
         return f"{layout.bits} bits of {bits}, which the codec does not hold"

@@ -129,7 +129,8 @@ def _add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Strea
             lost.append(_name(stream))
         elif (copy := _add_copy(container, stream)) is not None:
             copies[stream.index] = copy
-    return copies, [f"{muxer_name(container)} does not hold: {', '.join(lost)}"] if lost else []
+    form = container.format.long_name
+    return copies, [f"{form} does not hold: {', '.join(lost)}"] if lost else []
 
 
 def _holds(form: str, stream: Stream) -> bool:
@@ -152,11 +153,6 @@ def _add_copy(container: OutputContainer, stream: Stream) -> Stream | None:
     copy = container.add_stream_from_template(stream, opaque=True)
     _describe(copy, stream)
     return copy
-
-
-def muxer_name(container: OutputContainer) -> str:
-    """Return how a container calls its format."""
-    return container.format.long_name
 
 
 def _name(stream: Stream) -> str:

@@ -100,9 +100,9 @@ class Film:
         """Seconds that the pictures last, if the film says it."""
         if self.stream.duration:
             return self.stream.duration * self.time_base
-        told = self.stream.metadata.get("DURATION", "")
+        stated = self.stream.metadata.get("DURATION", "")
         try:
-            hours, minutes, seconds = told.split(":")
+            hours, minutes, seconds = stated.split(":")
             return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds.rstrip("\0"))
         except ValueError:
             return None
@@ -148,11 +148,9 @@ class Film:
             frame.pts, frame.time_base = shown, self.time_base
             yield frame
         end = self.start if last is None else (last + step) * self.time_base
-        told = None if self.duration is None else self.start + self.duration
-        if told is not None and told - end > _MISSING_END:
-            self._note_gap(first_lost if first_lost is not None else end, told)
-        elif first_lost is not None or self._broken:
-            self._note_gap(first_lost if first_lost is not None else end, max(end, told or end))
+        stated_end = end if self.duration is None else self.start + self.duration
+        if stated_end - end > _MISSING_END or first_lost is not None or self._broken:
+            self._note_gap(end if first_lost is None else first_lost, max(end, stated_end))
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Decode packet by packet; one that cannot be decoded sets ``_broken``."""
@@ -180,7 +178,7 @@ class Film:
 
 
 class _Stamps:
-    """Tells when frames are shown.
+    """When frames are shown.
 
     AVI has no times but the order of its packets. What FFmpeg makes of that for H.264, whose frames
     change places, is out of order; the order in which frames come is right.

@@ -11,7 +11,6 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,6 +33,8 @@ _PACKET = struct.Struct(">qqqBI")
 _TRAILER = struct.Struct(">I")
 _MAGIC = b"colorpipe film 1\n"
 _KEY = "key.json"
+_PARTS, _UNFINISHED = "*.part", ".writing-*"
+_EVERYTHING = (_PARTS, _UNFINISHED, _KEY)
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,14 @@ class SegmentCache:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-        with contextlib.suppress(OSError):
-            # A key alone is of no use to anybody.
-            if not any(self.folder.glob("*.part")):
-                shutil.rmtree(self.folder)
+        # A key alone is of no use to anybody.
+        if not any(self.folder.glob(_PARTS)):
+            self.remove()
 
     def _throw_away_others(self) -> None:
         key = self.folder / _KEY
         own = key.is_file() and key.read_text(encoding="utf-8") == self._key
-        for file in self.folder.iterdir():
-            if not own or file.name.startswith(".writing-"):
-                file.unlink()
+        self._delete(*([_UNFINISHED] if own else _EVERYTHING))
         if not own:
             with new_file(key) as temporary:
                 temporary.write_text(self._key, encoding="utf-8")
@@ -118,7 +116,15 @@ class SegmentCache:
 
     def remove(self) -> None:
         """Delete all parts: the film is whole."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._delete(*_EVERYTHING)
+            self.folder.rmdir()
+
+    def _delete(self, *patterns: str) -> None:
+        """Delete what this class has written: a folder of this name may hold more than that."""
+        for pattern in patterns:
+            for file in self.folder.glob(pattern):
+                file.unlink()
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06}.part"

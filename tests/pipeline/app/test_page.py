@@ -10,11 +10,12 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,26 @@ def png_of(width: int, height: int) -> bytes:
     )
 
 
+def changed(page: Page, before: np.ndarray, enough: Callable[[np.ndarray], bool]) -> np.ndarray:
+    """Wait until the picture to click has changed enough; it is drawn after what is said of it."""
+    end = time.monotonic() + SOON / 1000
+    while not enough(change := shown(page, "#canvas img") - before):
+        assert time.monotonic() < end, np.abs(change).max()
+        page.wait_for_timeout(100)
+    return change
+
+
+def click(page: Page, x: int, y: int) -> None:
+    """Click a pixel of the picture, which stands in the middle of its box, no larger than it is."""
+    picture = page.locator("#canvas img")
+    box = picture.bounding_box()
+    assert box
+    width, height = picture.evaluate("each => [each.naturalWidth, each.naturalHeight]")
+    scale = min(box["width"] / width, box["height"] / height, 1)
+    left, top = (box["width"] - scale * width) / 2, (box["height"] - scale * height) / 2
+    picture.click(position={"x": left + scale * (x + 0.5), "y": top + scale * (y + 0.5)})
+
+
 def downloaded(page: Page, selector: str) -> tuple[str, bytes]:
     expect(page.locator(selector)).to_be_enabled()
     with page.expect_download() as download:
@@ -176,6 +197,42 @@ def test_a_photo_is_dropped_and_taken_home(
 
     elsewhere = [url for url in asked if not re.match(r"(https?://127\.0\.0\.1:|blob:|data:)", url)]
     assert elsewhere == []
+
+
+def test_a_click_and_a_color_change_the_place_alone(
+    page: Page, photo: Path, model: Path, tmp_path: Path
+) -> None:
+    page.set_input_files("#photo input[type=file]", photo)
+    page.wait_for_selector("#slider img")
+    page.get_by_role("tab", name="Click a place").click()
+    page.wait_for_selector("#canvas img")
+    before = shown(page, "#canvas img")
+    click(page, 160, 330)
+    expect(page.locator("#said")).to_contain_text("Choose the color of 160, 330")
+    offered = page.locator("#swatches button:visible")
+    colors = offered.evaluate_all(
+        "all => all.map(each => getComputedStyle(each).backgroundColor.match(/\\d+/g).map(Number))"
+    )
+    redness = [red - (green + blue) / 2 for red, green, blue, *_ in colors]
+    offered.nth(redness.index(max(redness))).click()
+    so_far = page.locator("#listed input")
+    expect(so_far).to_have_value(re.compile("at 160, 330"))
+    # Beside the ring, it is redder.
+    change = changed(page, before, lambda change: change[336:342, 168:176, 0].mean() > 15)
+    assert np.abs(change[5:60, 5:60]).mean() < 1
+
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save colors").click()
+    beside = photo.with_name("portrait.jpg.hints.json")
+    beside.write_bytes(Path(saved.value.path()).read_bytes())
+    colorize(photo, tmp_path / "hinted", model, ColorizeParams())
+    expected = (tmp_path / "hinted/portrait.jpg").read_bytes()
+    assert downloaded(page, "#download") == ("portrait.jpg", expected)
+
+    page.locator("#undo").click()
+    expect(so_far).to_have_value("")
+    # The first picture came from the file, and has been through JPEG.
+    changed(page, before, lambda change: np.abs(change[336:342, 168:176]).mean() < 5)
 
 
 def test_hostile_uploads_are_refused_and_the_page_goes_on(
@@ -228,6 +285,11 @@ def test_many_files_come_as_a_zip(page: Page, tmp_path: Path) -> None:
     assert name == "colorized.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
         assert packed.namelist() == ["a.png", "b.jpg"]
+
+
+def test_the_model_tab_has_the_card(page: Page) -> None:
+    page.get_by_role("tab", name="Model", exact=True).click()
+    expect(page.get_by_role("heading", name="What they get wrong")).to_be_visible()
 
 
 def test_addresses_are_not_fetched() -> None:

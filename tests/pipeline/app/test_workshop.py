@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,14 @@ def photo(tmp_path: Path) -> Path:
     exif[0x0112], exif[0x010F] = 6, "Maker"
     Image.fromarray(np.tile(CAMERA, (1, 3))).save(path, exif=exif)
     return path
+
+
+def test_a_preview_does_not_wait_for_many_files(workshop: Workshop, photo: Path) -> None:
+    desk = workshop.open(photo, LOOK)
+    with ThreadPoolExecutor(1) as apart, contextlib.closing(workshop.many([photo], LOOK)) as files:
+        next(files)
+        apart.submit(workshop.preview, desk, LOOK, None).result(timeout=60)
+        assert [type(each) for each in files] == [type(photo)]
 
 
 def test_a_preview_is_upright_and_small_and_its_places_are_the_photos(

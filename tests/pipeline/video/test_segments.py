@@ -47,6 +47,14 @@ def left_behind(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {"gray.mkv", "whole.mp4"}
 
 
+def test_other_files_in_the_folder_of_parts_stay(source: Path, tmp_path: Path) -> None:
+    diary = tmp_path / ".whole.mp4.parts/diary.txt"
+    diary.parent.mkdir()
+    diary.write_text("mine")
+    color(source, tmp_path / "whole.mp4")
+    assert [path.name for path in diary.parent.iterdir()] == ["diary.txt"]
+
+
 @pytest.mark.parametrize("after", [1, 9, 10, 25, 36])
 def test_a_film_that_was_stopped_is_continued(after: int, source: Path, tmp_path: Path) -> None:
     color(source, tmp_path / "whole.mp4")

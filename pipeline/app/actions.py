@@ -1,0 +1,300 @@
+"""What each click on the page leads to: from what is chosen there to what it then shows."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.app.workshop import Desk, Look, Workshop
+from pipeline.errors import ColorpipeError
+from pipeline.imaging import color
+from pipeline.inference.hints import Hint, as_json, hints_of
+from pipeline.inference.palette import likely_colors
+
+SWATCHES = 12
+"""Colors that are offered for a place, at most."""
+SIZES = ["auto", "128", "192", "256", "384", "512"]
+
+Update = Any
+"""What Gradio's functions for changing components return."""
+
+
+class OnePhoto:
+    """The work on one photo.
+
+    Unless something else is said, a method takes the desk, what its control holds, and then
+    strength, size, model and the path of the reference. It returns what the page then shows: desk,
+    before and after, the picture to click, a sentence, the swatches' style, the colors so far and
+    the file that holds them.
+    """
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+
+    def _show(self, own: Desk, message: str = "") -> list[Update]:
+        chosen_one = len(own.hints) - 1 if own.hints else None
+        return [
+            own,
+            (np.dstack([own.gray] * 3), own.rgb),
+            _marked(own),
+            message or "Click a place in the photo, under “Click a place”.",
+            swatches_style(own.offered),
+            gr.Dropdown([(_named(hint), n) for n, hint in enumerate(own.hints)], value=chosen_one),
+            _saved(own),
+        ]
+
+    def opened(self, path: str | None, old: Desk | None, *rest: Any) -> list[Update]:
+        """Take up a photo, or put it away."""
+        forget(old)
+        if path is None:
+            return [*_nothing(), no_download()]
+        *chosen_look, other = rest
+        reference = None if other is None else Path(other)
+        own = _checked(self._workshop.open, Path(path), _look(*chosen_look), reference)
+        return [*self._show(own, own.note), _download(own)]
+
+    def _recolored(
+        self, own: Desk, strength: float, size: str, model: str, other: str | None
+    ) -> list[Update]:
+        chosen_look = _look(strength, size, model)
+        known = (
+            None if other is None else _checked(self._workshop.reference, Path(other), chosen_look)
+        )
+        _checked(self._workshop.preview, own, chosen_look, known)
+        return self._show(own, _how_near(own))
+
+    def finished(
+        self, own: Desk | None, strength: float, size: str, model: str, other: str | None
+    ) -> Update:
+        """Color the photo itself, for the download."""
+        if own is None:
+            return no_download()
+        reference = None if other is None else Path(other)
+        _checked(self._workshop.finish, own, _look(strength, size, model), reference)
+        return _download(own)
+
+    def settings_changed(self, own: Desk | None, *rest: Any) -> list[Update]:
+        """Color the preview anew."""
+        return _nothing() if own is None else self._recolored(own, *rest)
+
+    def clicked(self, own: Desk | None, event: gr.SelectData) -> list[Update]:
+        """Offer the colors that a place is likely to have."""
+        if own is None:
+            return _nothing()
+        x, y = event.index
+        own.place = own.in_photo(x, y)
+        own.offered = likely_colors(own.rgb, *own.in_preview(*own.place))[:SWATCHES]
+        return self._show(own, f"Choose the color of {_at(own.place)}:")
+
+    def taken(self, number: int, own: Desk | None, *rest: Any) -> list[Update]:
+        """Give the place the color of a swatch."""
+        own = _with_place(own)
+        return self.hinted(own, own.offered[number][1], *rest)
+
+    def hinted(self, own: Desk | None, picked: str, *rest: Any) -> list[Update]:
+        """Give the place any color."""
+        own = _with_place(own)
+        x, y = own.place or (0, 0)
+        own.change([*own.hints, Hint(x, y, _hex(picked))])
+        return self._recolored(own, *rest)
+
+    def moved(self, own: Desk | None, number: int | None, *rest: Any) -> list[Update]:
+        """Move a color to the place."""
+        own = _with_place(own)
+        hint = _chosen(own, number)
+        x, y = own.place or (0, 0)
+        others = [each for each in own.hints if each is not hint]
+        own.change([*others, Hint(x, y, hint.color, hint.radius)])
+        return self._recolored(own, *rest)
+
+    def removed(self, own: Desk | None, number: int | None, *rest: Any) -> list[Update]:
+        """Take a color back."""
+        own = _with_photo(own)
+        hint = _chosen(own, number)
+        own.change([each for each in own.hints if each is not hint])
+        return self._recolored(own, *rest)
+
+    def undone(self, own: Desk | None, *rest: Any) -> list[Update]:
+        """Take the last change back."""
+        own = _with_photo(own)
+        own.undo()
+        return self._recolored(own, *rest)
+
+    def cleared(self, own: Desk | None, *rest: Any) -> list[Update]:
+        """Take all colors back."""
+        own = _with_photo(own)
+        own.change([])
+        return self._recolored(own, *rest)
+
+    def loaded(self, own: Desk | None, data: bytes, *rest: Any) -> list[Update]:
+        """Take up the colors of a file."""
+        own = _with_photo(own)
+        hints = _checked(hints_of, data, "The file")
+        if any(hint.x >= own.shape[1] or hint.y >= own.shape[0] for hint in hints):
+            raise gr.Error("These colors belong to a larger photo.")
+        own.change(hints)
+        return self._recolored(own, *rest)
+
+
+def colored_files(
+    workshop: Workshop, paths: list[str] | None, progress: gr.Progress, *chosen_look: Any
+) -> Iterator[tuple[str, Update]]:
+    """Color files; yield what is to be said so far, and the button that gives the zip file."""
+    if not paths:
+        raise gr.Error("Bring some photos first.")
+    lines: list[str] = []
+    done = 0
+    results = workshop.many([Path(path) for path in paths], _look(*chosen_look))
+    try:
+        for result in results:
+            if isinstance(result, Path):
+                yield _so_far(done, len(paths), lines), _file(result)
+                continue
+            done, outcome = result
+            progress((done, len(paths)), unit="photos")
+            said = outcome.reason or outcome.note
+            if said:
+                lines.append(f"- **{html.escape(outcome.name)}**: {html.escape(said)}")
+            yield _so_far(done, len(paths), lines), gr.DownloadButton(interactive=False)
+    except ColorpipeError as error:
+        raise gr.Error(str(error)) from error
+
+
+def _look(strength: float, size: str, model: str) -> Look:
+    return Look(model, float(strength), None if size == SIZES[0] else int(size))
+
+
+def _so_far(done: int, count: int, lines: Sequence[str]) -> str:
+    return "\n".join([f"{done} of {count} files are done.", "", *lines])
+
+
+def _checked(function: Any, *arguments: Any) -> Any:
+    """Call ``function``; what goes wrong is said on the page."""
+    try:
+        return function(*arguments)
+    except (ColorpipeError, ValueError) as error:
+        raise gr.Error(str(error)) from error
+
+
+def _with_photo(own: Desk | None) -> Desk:
+    if own is None:
+        raise gr.Error("Bring a photo first.")
+    return own
+
+
+def _with_place(own: Desk | None) -> Desk:
+    own = _with_photo(own)
+    if own.place is None:
+        raise gr.Error("Click a place in the photo first.")
+    return own
+
+
+def _chosen(own: Desk, number: int | None) -> Hint:
+    if number is None or not 0 <= number < len(own.hints):
+        raise gr.Error("Choose one of the colors so far first.")
+    return own.hints[number]
+
+
+def _hex(picked: str) -> str:
+    """Return what a swatch or Gradio's color picker gave, as ``#rrggbb``."""
+    text = picked
+    if text.startswith("rgb"):
+        # With decimals and opacity, as CSS has them.
+        red, green, blue = (round(float(n)) for n in re.findall(r"[\d.]+", text)[:3])
+        text = f"rgb({red},{green},{blue})"
+    hint: Hint = _checked(Hint, 0, 0, text)
+    return f"#{bytes(hint.rgb()).hex()}"
+
+
+def _at(place: tuple[float, float]) -> str:
+    return f"{place[0]:.0f}, {place[1]:.0f}"
+
+
+def _named(hint: Hint) -> str:
+    return f"{hint.color} at {_at((hint.x, hint.y))}"
+
+
+def _how_near(own: Desk) -> str:
+    """Say where the tone does not allow the color of the last hint."""
+    if not own.hints:
+        return ""
+    hint = own.hints[-1]
+    column, row = own.in_preview(hint.x, hint.y)
+    reached = own.rgb[row : row + 1, column : column + 1]
+    found = color.rgb_to_lab(np.ascontiguousarray(reached))[0, 0, 1:]
+    wanted = hint.ab()
+    if float(np.linalg.norm(found - wanted)) < 0.1 * float(np.linalg.norm(wanted)) + 4:
+        return ""
+    nearest = f"#{bytes(reached[0, 0]).hex()}"
+    return f"A place of this tone cannot be {hint.color}: {nearest} is the nearest possible."
+
+
+def _nothing() -> list[Update]:
+    """Return what the page shows without a photo."""
+    no_colors = gr.update(choices=[], value=None)
+    return [None, None, None, "", swatches_style([]), no_colors, None]
+
+
+def swatches_style(colors: Sequence[tuple[str, str]]) -> str:
+    """Return the style that gives the swatches their colors, and hides those without one."""
+    rules = [f"#swatch-{n} {{ background: {each}; }}" for n, (_, each) in enumerate(colors)]
+    rules += [f"#swatch-{n} {{ display: none; }}" for n in range(len(colors), SWATCHES)]
+    return f"<style>{' '.join(rules)}</style>"
+
+
+def _marked(own: Desk) -> NDArray[np.uint8]:
+    """Return the preview with a ring at each hint and at the place that was clicked."""
+    picture = np.ascontiguousarray(own.rgb.copy())
+    radius = max(max(picture.shape) // 90, 4)
+    for hint in own.hints:
+        _ring(picture, own.in_preview(hint.x, hint.y), radius, hint.rgb())
+    if own.place is not None:
+        _ring(picture, own.in_preview(*own.place), radius, None)
+    return picture
+
+
+def _ring(
+    picture: NDArray[np.uint8],
+    place: tuple[int, int],
+    radius: int,
+    fill: tuple[int, int, int] | None,
+) -> None:
+    # Around the place, which stays to be seen.
+    if fill is not None:
+        cv2.circle(picture, place, radius, fill, 3, cv2.LINE_AA)
+    cv2.circle(picture, place, radius + 2, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.circle(picture, place, radius + 3, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def _saved(own: Desk) -> str:
+    path = own.folder / f"{own.name}.hints.json"
+    path.write_text(as_json(own.hints), encoding="utf-8")
+    return str(path)
+
+
+def _file(path: Path) -> Update:
+    return gr.DownloadButton(value=str(path), interactive=True)
+
+
+def _download(own: Desk) -> Update:
+    return _file(own.result)
+
+
+def no_download() -> Update:
+    """Return the button while there is nothing to download."""
+    return gr.DownloadButton(interactive=False)
+
+
+def forget(own: Desk | None) -> None:
+    """Delete the files of a desk."""
+    if own is not None:
+        shutil.rmtree(own.folder, ignore_errors=True)
