@@ -1,6 +1,7 @@
-"""``python -m comparison check | split | train RUN | evaluate | table``, in the project's folder.
+"""``python -m comparison check | split | speeds | train RUN | evaluate RUN | table``.
 
-The commands of ``comparison/dvc.yaml``; ``dvc repro`` in ``comparison`` runs what is out of date.
+To be run in the project's folder. All but ``speeds`` are the commands of ``comparison/dvc.yaml``;
+``dvc repro`` in ``comparison`` runs what is out of date.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from comparison.photos import check_photos, make_split
 from comparison.settings import Comparison, read_comparison
 from comparison.table import write_table
-from comparison.training import train_run
+from comparison.training import measure_speeds, train_run
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from stages.evaluate import evaluate
 
@@ -43,11 +44,16 @@ def _parser() -> argparse.ArgumentParser:
     steps.add_parser("check", help="check the settings, and that the photos are there")
     split = steps.add_parser("split", help="split the photos that all runs share")
     _add_paths(split, split="where the folders of pairs go")
+    speeds = steps.add_parser(
+        "speeds", help="measure how fast every run trains, on a quiet machine"
+    )
+    _add_paths(speeds, split="the split photos", speeds="the file for images a second, by run")
     train = steps.add_parser("train", help="train one run with the budget of all")
     train.add_argument("run", help="its name in comparison/params.yaml")
     _add_paths(
         train,
         split="the split photos",
+        speeds="the measured speeds, for a budget in seconds",
         model="where the weights go",
         curves="the folder for the curves of the losses",
         costs="where it is written what training took",
@@ -81,11 +87,14 @@ def _carry_out(given: argparse.Namespace, comparison: Comparison) -> Sequence[Fa
         return ()
     if given.step == "split":
         return make_split(comparison, given.split)
-    if given.step == "train":
+    if given.step == "speeds":
+        measure_speeds(comparison, given.split, given.speeds)
+    elif given.step == "train":
         train_run(
             comparison,
             given.run,
             given.split,
+            speeds=given.speeds,
             model=given.model,
             curves=given.curves,
             costs=given.costs,

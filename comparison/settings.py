@@ -28,7 +28,8 @@ class Budget(Section):
     """How long every run trains."""
 
     unit: Literal["images", "seconds"] = Field(
-        description="What is the same for all: images seen, or seconds on this machine."
+        description="What is the same for all: images seen, or seconds of a processor, by the"
+        " speeds that were measured side by side."
     )
     amount: int = Field(ge=1, description="How many of them.")
 

@@ -7,6 +7,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,18 +16,14 @@ from comparison.settings import Budget, Comparison
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.tables import write_metrics
 from pipeline.files.memory import keep_freed_memory
-from pipeline.files.outputs import new_file
 from pipeline.models.device import DeviceName, choose_device, choose_dtype
 from pipeline.params import TrainParams, override
-from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
+from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.distributed import Processes
 from pipeline.training.photo_set import PhotoSet, read_photos
 from pipeline.training.plan import recipe_of
 from pipeline.training.trainer import Trainer
 from stages.train import train
-
-NOTES = Path(".colorpipe/comparison")
-"""Where unfinished runs keep the number of their epochs."""
 
 _TIMED = 5.0
 """At least so many seconds of training measure a phase's speed; its first step, which is slower,
@@ -34,7 +31,14 @@ does not count."""
 
 
 def train_run(
-    comparison: Comparison, run: str, split: Path, *, model: Path, curves: Path, costs: Path
+    comparison: Comparison,
+    run: str,
+    split: Path,
+    *,
+    speeds: Path,
+    model: Path,
+    curves: Path,
+    costs: Path,
 ) -> None:
     """Train a run with the budget of all.
 
@@ -44,20 +48,23 @@ def train_run(
         comparison: the settings.
         run: its name there.
         split: the folder of ``train_*`` and ``val_*``.
+        speeds: what :func:`measure_speeds` wrote; needed for a budget in seconds.
         model: the weights to write.
         curves: the folder to write, as :func:`stages.train.train` does.
         costs: the file to write: parameters, epochs, images, seconds and memory (JSON).
 
     Raises:
-        ColorpipeError: there is no such run, or training it failed.
+        ColorpipeError: there is no such run, its speed is not known, or training it failed.
         StoppedError: the user stopped it.
     """
     keep_freed_memory()
     params = comparison.params(run)
     photos = read_photos(split, "train")
-    facts = [params.model_dump(mode="json"), comparison.budget.model_dump(), photos.fingerprint]
-    note = NOTES / f"{run_key({'run': facts, 'code': code_digest(params.recipe)})}.json"
-    epochs = epochs_for(comparison.budget, params, photos, note)
+    budget = comparison.budget
+    images = budget.amount
+    if budget.unit == "seconds":
+        images = round(budget.amount * _read_speed(speeds, run))
+    epochs = epochs_for(images, params, photos)
     effort = train(split, model, curves, override(params, {"epochs": epochs}))
     with torch.device("meta"):
         weights = sum(w.numel() for w in recipe_of(params).generator().parameters())
@@ -70,16 +77,13 @@ def train_run(
             "seconds": round(effort.seconds, 1),
             "images_per_second": round(effort.images / effort.seconds, 2),
             "peak_memory_gb": round(_peak_memory(params.device) / 1e9, 2),
+            "epoch_seconds": [round(seconds, 1) for seconds in effort.epoch_seconds],
         },
     )
-    note.unlink(missing_ok=True)
 
 
-def epochs_for(budget: Budget, params: TrainParams, photos: PhotoSet, note: Path) -> int:
-    """Return how many epochs the budget allows, at least one.
-
-    For a budget in seconds the speed is measured, and the answer kept in ``note``: a resumed run
-    has the epochs that it began with.
+def epochs_for(images: int, params: TrainParams, photos: PhotoSet) -> int:
+    """Return how many whole epochs come closest to so many images, at least one.
 
     Raises:
         ColorpipeError: a batch is larger than the photos are many.
@@ -90,15 +94,41 @@ def epochs_for(budget: Budget, params: TrainParams, photos: PhotoSet, note: Path
             f"A batch of {batch_size} cannot be drawn from {len(photos)} training photos; lower"
             " train.batch_size in comparison/params.yaml, or raise scrape.limit."
         )
-    images = len(photos) // batch_size * batch_size
-    if budget.unit == "images":
-        return max(1, round(budget.amount / images))
-    if note.exists():
-        return int(json.loads(note.read_text(encoding="utf-8"))["epochs"])
-    epochs = max(1, round(budget.amount * speed(params, photos) / images))
-    with new_file(note) as temporary:
-        temporary.write_text(json.dumps({"epochs": epochs}), encoding="utf-8")
-    return epochs
+    return max(1, round(images / (len(photos) // batch_size * batch_size)))
+
+
+def _read_speed(speeds: Path, run: str) -> float:
+    try:
+        return float(json.loads(speeds.read_text(encoding="utf-8"))[run])
+    except (OSError, ValueError, KeyError) as error:
+        raise ColorpipeError(
+            f"{speeds} does not say how fast '{run}' is ({error}); run `python -m comparison"
+            " speeds` on a machine that does nothing else."
+        ) from error
+
+
+def measure_speeds(comparison: Comparison, split: Path, speeds: Path) -> None:
+    """Measure how fast every run trains on one core of this machine, or on its GPU, one by one.
+
+    A budget in seconds is kept by these figures: all runs were measured on the same machine, and
+    each may then be trained on another, or on one that is busy.
+
+    Args:
+        comparison: the settings.
+        split: the folder of ``train_*``.
+        speeds: the file to write: images a second by run (JSON).
+
+    Raises:
+        ColorpipeError: there are no photos, or a run cannot be trained.
+    """
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    photos = read_photos(split, "train")
+    found = {}
+    for run in comparison.runs:
+        found[run] = round(speed(comparison.params(run), photos), 2)
+        print(f"{run}: {found[run]} images a second", file=sys.stderr)
+    write_metrics(speeds, found)
 
 
 def speed(params: TrainParams, photos: PhotoSet) -> float:
@@ -127,10 +157,11 @@ def speed(params: TrainParams, photos: PhotoSet) -> float:
 def _seconds_a_step(trainer: Trainer, last: int) -> float:
     if trainer.step + 1 < last:
         trainer.advance(1)
-    started, steps = time.perf_counter(), 0
+    clock = time.process_time if trainer.device.type == "cpu" else time.perf_counter
+    started, steps = clock(), 0
     while True:
         trainer.advance(1)
-        steps, seconds = steps + 1, time.perf_counter() - started
+        steps, seconds = steps + 1, clock() - started
         if seconds >= _TIMED or trainer.step >= last:
             return seconds / steps
 

@@ -45,7 +45,10 @@ class Effort:
     images: int
     """How many pictures the network was trained on, repetitions counted."""
     seconds: float
-    """Of training, validation and checkpoints included."""
+    """Of training, validation and checkpoints included: on a CPU what all its cores worked together,
+    on a GPU by the clock."""
+    epoch_seconds: tuple[float, ...]
+    """The same, at the end of each epoch."""
 
 
 def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort:
@@ -134,7 +137,12 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
             _write(trainer, generator, model, record, curves)
             checkpoint.remove()
     settings = recipe.settings
-    return Effort(settings.epochs, trainer.steps * settings.batch_size, trainer.seconds)
+    return Effort(
+        settings.epochs,
+        trainer.steps * settings.batch_size,
+        trainer.seconds,
+        tuple(trainer.epoch_seconds),
+    )
 
 
 def _check_outputs(split: Path, model: Path, curves: Path) -> None:

@@ -139,7 +139,10 @@ class Trainer:
                 if any(True for _ in network.parameters()):
                     network.compile()
         self.step = 0
+        # On a CPU what its cores worked, which a machine busy with other things does not change.
+        self._clock = time.process_time if self.device.type == "cpu" else time.monotonic
         self.seconds = 0.0  # Of training, all parts of a run that was stopped together.
+        self.epoch_seconds: list[float] = []  # The same, at the end of each epoch.
         self.losses = LossTable()
 
     @property
@@ -201,7 +204,7 @@ class Trainer:
 
     def _loop(self, stop: StopRequest, report: ProgressReport | None) -> None:
         saved = time.monotonic()
-        started = saved - self.seconds
+        started = self._clock() - self.seconds
         per_epoch, batch_size = self.sampler.steps_per_epoch, self.recipe.settings.batch_size
         read_every = 1 if self.device.type == "cpu" else READ_EVERY
         while self.step < self.steps:
@@ -222,7 +225,9 @@ class Trainer:
                 self.losses.end_epoch(epoch + 1)
                 self._validate(epoch + 1)
                 self._log()
-            self.seconds = time.monotonic() - started
+            self.seconds = self._clock() - started
+            if ended:
+                self.epoch_seconds.append(self.seconds)
             if report:
                 report.advance(batch_size, detail)
             if stopping:
@@ -342,6 +347,7 @@ class Trainer:
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
             "step": self.step,
             "seconds": self.seconds,
+            "epoch_seconds": self.epoch_seconds,
             "losses": self.losses.state(),
             **self.validation.state(),
         }
@@ -371,6 +377,7 @@ class Trainer:
                 optimizer.load_state_dict(state["optimizers"][name])
             self.step = state["step"]
             self.seconds = state["seconds"]
+            self.epoch_seconds = state["epoch_seconds"]
             self.losses = LossTable.of(state["losses"])
             self.validation.restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
