@@ -44,9 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     steps.add_parser("check", help="check the settings, and that the photos are there")
     split = steps.add_parser("split", help="split the photos that all runs share")
     _add_paths(split, split="where the folders of pairs go")
-    speeds = steps.add_parser(
-        "speeds", help="measure how fast every run trains, on a quiet machine"
-    )
+    speeds = steps.add_parser("speeds", help="measure how fast every run trains")
     _add_paths(speeds, split="the split photos", speeds="the file for images a second, by run")
     train = steps.add_parser("train", help="train one run with the budget of all")
     train.add_argument("run", help="its name in comparison/params.yaml")

@@ -7,12 +7,11 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from comparison.settings import Budget, Comparison
+from comparison.settings import Comparison
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.tables import write_metrics
 from pipeline.files.memory import keep_freed_memory

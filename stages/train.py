@@ -45,8 +45,8 @@ class Effort:
     images: int
     """How many pictures the network was trained on, repetitions counted."""
     seconds: float
-    """Of training, validation and checkpoints included: on a CPU what all its cores worked together,
-    on a GPU by the clock."""
+    """Of training, validation and checkpoints included: of processor time on a CPU, all its cores
+    together, and by the clock on a GPU."""
     epoch_seconds: tuple[float, ...]
     """The same, at the end of each epoch."""
 
