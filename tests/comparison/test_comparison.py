@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from splits import make_split
 
 from comparison import training
 from comparison.__main__ import main
-from comparison.settings import Budget, read_comparison
-from comparison.table import answers
+from comparison.settings import read_comparison
+from comparison.table import Table
 from pipeline.files.interruptions import StopRequest
 from pipeline.models.weights import load_generator
 from pipeline.params import override
@@ -41,7 +42,7 @@ SMALL: dict[str, Any] = {
         "unet": {"recipe": "unet", **UNET},
         "slim": {"recipe": "pix2pix", **UNET},
     },
-    "evaluate": {"gallery": 2, "resamples": 100},
+    "evaluate": {"gallery": 2, "resamples": 100, "recognition": False},
     "questions": [{"text": "Is one better?", "better": "heartbeat", "than": "unet"}],
 }
 
@@ -69,6 +70,10 @@ def step(name: str, run: str = "") -> int:
     stage = yaml.safe_load((COMPARISON / "dvc.yaml").read_text())["stages"][name]
     command = stage["do"]["cmd"].replace("${key}", run) if run else stage["cmd"]
     return main(command.partition("python -m comparison ")[2].split())
+
+
+def write_speeds(project: Path, **speeds: float) -> None:
+    (project / "speeds.json").write_text(json.dumps(speeds))
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -104,14 +109,17 @@ def test_every_recipe_is_compared_with_settings_that_it_takes() -> None:
     assert len({recipe.settings.batch_size for recipe in recipes}) == 1
 
 
-def test_the_budget_leaves_epochs_for_every_phase() -> None:
+def test_rows_are_of_this_budget_and_this_code() -> None:
     comparison = read_comparison(COMPARISON / "params.yaml")
-    kept_back = comparison.split.test_per_category
-    assert comparison.scrape.limit is not None
-    photos = 6 * (comparison.scrape.limit - kept_back) * (1 - comparison.split.val_fraction)
-    epochs = round(comparison.budget.amount / photos)
-    for run in comparison.runs:
-        given = comparison.params(run).model_copy(update={"epochs": epochs})
+    speeds = json.loads((COMPARISON / "speeds.json").read_text())
+    assert speeds.keys() == comparison.runs.keys()
+    costs = {run: json.loads((COMPARISON / f"costs/{run}.json").read_text()) for run in speeds}
+    for run, cost in costs.items():
+        budget = comparison.budget.amount * speeds[run]
+        an_epoch = cost["images"] / cost["epochs"]
+        assert cost["epochs"] == max(1, round(budget / an_epoch)), run
+        assert cost["code"] == training.meaning_of(comparison.params(run).recipe), run
+        given = comparison.params(run).model_copy(update={"epochs": cost["epochs"]})
         recipe, whole = recipe_of(given), recipe_of(comparison.params(run))
         assert [p.name for p in recipe.phases] == [p.name for p in whole.phases], run
 
@@ -146,13 +154,17 @@ def test_photos_are_split_by_the_chain_s_own_stages(project: Path) -> None:
 def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: Path) -> None:
     for run in SMALL["runs"]:
         assert step("train", run) == 0
+        assert step("evaluate", run) == 0
     assert load_generator(project / "models/slim.safetensors").recipe.name == "pix2pix"
     assert (project / "curves/unet/losses.tsv").is_file()
-    assert step("evaluate") == 0
+    write_params(given={"as it is": "models/slim.safetensors"})
+    evaluated = ["evaluate", "as it is", "--split", str(SPLIT)]
+    evaluated += ["--model", "comparison/models/slim.safetensors"]
+    assert main([*evaluated, "--row", "comparison/rows/as it is"]) == 0
     assert step("table") == 0
     rows = read(project / "table.csv")
-    assert [row["run"] for row in rows] == ["heartbeat", "unet", "slim", "gray"]
-    assert [row["images"] for row in rows] == ["16", "16", "16", ""]
+    assert [row["run"] for row in rows] == ["heartbeat", "unet", "slim", "as it is", "gray"]
+    assert [row["images"] for row in rows] == ["16", "16", "16", "", ""]
     assert int(rows[0]["parameters"]) == 1_405_602
     for row in rows[:3]:
         assert float(row["images_per_second"]) > 0
@@ -160,13 +172,46 @@ def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: P
     for row in rows:
         low, value, high = (float(row[f"ciede2000{end}"]) for end in ("_low", "", "_high"))
         assert 0 < low <= value <= high
+        assert float(row["layout_distance"]) > 0
+    same = ("ciede2000", "colorfulness_ratio", "layout_distance")
+    assert [rows[2][name] for name in same] == [rows[3][name] for name in same]
     text = (project / "results.md").read_text()
-    assert "Each trained for 16 images, on the same photos; 4 test photos" in text
-    assert f"{rows[1]['psnr']} ({rows[1]['psnr_low']} to {rows[1]['psnr_high']})" in text
+    assert "Each trained for 16 images, to whole epochs, on the same photos; 4 test photos" in text
+    psnr = (float(rows[1][f"psnr{end}"]) for end in ("", "_low", "_high"))
+    assert "| {:g} ({:g} to {:g}) |".format(*psnr) in text
     assert "## Is one better?" in text
     assert "| heartbeat minus unet |" in text
-    sheet = Image.open(project / "reports/gallery.png")
-    assert sheet.width > 5 * 200  # Gray, three runs and the ground truth.
+    # Gray, three runs, the weights as they are and the ground truth; two photos.
+    sheet = Image.open(project / "sheet.jpg")
+    assert sheet.width > 6 * 128
+    assert sheet.height > 2 * 128
+    assert Image.open(project / "curves.png").width > 1000
+
+
+def test_differences_are_of_the_first_minus_the_second(project: Path, split: Path) -> None:
+    for run in ("heartbeat", "unet", "slim"):
+        assert step("train", run) == 0
+        assert step("evaluate", run) == 0
+    folders = [project / name for name in ("rows", "costs", "curves")]
+    ask = {"better": "unet", "than": "slim"}
+    write_params(questions=[{"text": "One way?", **ask}, {"text": "gray?", **ask, "than": "gray"}])
+    assert step("table") == 2
+    write_params(
+        questions=[
+            {"text": "One way?", "better": "unet", "than": "slim"},
+            {"text": "The other?", "better": "slim", "than": "unet"},
+        ]
+    )
+    text = Table(read_comparison(), *folders).markdown()
+    one, other = (
+        re.search(r"\| CIEDE2000 \| (\S+) \((\S+) to (\S+)\) \| (.+) \|", answer)
+        for answer in text.split("## ")[-2:]
+    )
+    assert one is not None
+    assert other is not None
+    first, second = ([float(x) for x in found.groups()[:3]] for found in (one, other))
+    assert first == [-second[0], -second[2], -second[1]]
+    assert one[4] == other[4]
 
 
 # Budgets and interruptions
@@ -174,23 +219,34 @@ def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: P
 
 def test_a_budget_in_images_is_rounded_to_epochs(project: Path, split: Path) -> None:
     params, photos = read_comparison().params("unet"), read_photos(split, "train")
-    for amount, epochs in ((1, 1), (16, 2), (21, 3), (80, 10)):
-        budget = Budget(unit="images", amount=amount)
-        assert training.epochs_for(budget, params, photos, Path("note")) == epochs
-    assert not Path("note").exists()
+    for images, epochs in ((1, 1), (16, 2), (21, 3), (80, 10)):
+        assert training.epochs_for(images, params, photos) == epochs
 
 
-def test_a_budget_in_seconds_is_measured_once(
+def test_a_budget_in_seconds_goes_by_the_measured_speeds(
+    project: Path, split: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params(budget={"unit": "seconds", "amount": 10})
+    assert step("train", "unet") == 2
+    assert "run `python -m comparison speeds`" in capsys.readouterr().err
+    write_speeds(project, unet=2.4)
+    assert step("train", "unet") == 0
+    costs = json.loads((project / "costs/unet.json").read_text())
+    assert (costs["epochs"], costs["images"]) == (3, 24)
+    assert sorted(costs["epoch_seconds"]) == costs["epoch_seconds"]
+    assert costs["epoch_seconds"][-1] == pytest.approx(costs["seconds"], abs=0.2)
+
+
+def test_the_speed_of_every_run_is_measured(
     project: Path, split: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params, photos = read_comparison().params("unet"), read_photos(split, "train")
     monkeypatch.setattr(training, "_TIMED", 0.01)
-    assert training.speed(params, photos) > 0
-    monkeypatch.setattr(training, "speed", lambda *_: 4.0)
-    budget, note = Budget(unit="seconds", amount=10), Path("notes/run.json")
-    assert training.epochs_for(budget, params, photos, note) == 5
-    monkeypatch.setattr(training, "speed", lambda *_: 400.0)
-    assert training.epochs_for(budget, params, photos, note) == 5
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    command = ["speeds", "--split", str(SPLIT), "--speeds", "comparison/speeds.json"]
+    assert main(command) == 0
+    speeds = json.loads((project / "speeds.json").read_text())
+    assert speeds.keys() == SMALL["runs"].keys()
+    assert all(speed > 0 for speed in speeds.values())
 
 
 def test_the_speed_is_that_of_all_phases_together(
@@ -242,24 +298,20 @@ def test_the_memory_is_that_of_the_device_that_trains(
     assert training._peak_memory("cuda") == 0
 
 
-@pytest.mark.parametrize("unit", ["images", "seconds"])
 def test_a_stopped_run_resumes_to_the_same_weights(
-    project: Path, split: Path, monkeypatch: pytest.MonkeyPatch, unit: str
+    project: Path, split: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_params(budget={"unit": unit, "amount": 24})
-    monkeypatch.setattr(training, "speed", lambda *_: 1.0)
+    write_params(budget={"unit": "images", "amount": 24})
     assert step("train", "slim") == 0
     whole = (project / "models/slim.safetensors").read_bytes()
     with monkeypatch.context() as interrupted:
         stop_after(interrupted, 4)
         assert step("train", "slim") == 130
-    # The machine is another by now, but the run is not.
-    monkeypatch.setattr(training, "speed", lambda *_: 100.0)
     assert step("train", "slim") == 0
     assert (project / "models/slim.safetensors").read_bytes() == whole
     costs = json.loads((project / "costs/slim.json").read_text())
     assert (costs["epochs"], costs["images"]) == (3, 24)
-    assert list(Path(".colorpipe/comparison").glob("*")) == []
+    assert len(costs["epoch_seconds"]) == 3
 
 
 def test_what_a_run_took_is_counted_over_all_its_parts(
@@ -282,27 +334,13 @@ def test_what_a_run_took_is_counted_over_all_its_parts(
 # Answers and mistakes
 
 
-def test_a_difference_is_of_the_first_minus_the_second() -> None:
-    row = {"result": "b", "baseline": "a", "better": "b"}
-    numbers = {"difference": "1.5", "low": "1.0", "high": "2.5"}
-    rows = [
-        {**row, "metric": "psnr", **numbers},
-        {**row, "metric": "ssim", **dict.fromkeys(numbers, ""), "better": ""},
-    ]
-    assert answers("b", "a", rows) == [
-        ["psnr", "1.5 (1 to 2.5)", "b"],
-        ["ssim", "–", "not shown"],
-    ]
-    assert answers("a", "b", rows)[0] == ["psnr", "-1.5 (-2.5 to -1)", "b"]
-    assert answers("a", "c", rows) == []
-
-
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"runs": {**SMALL["runs"], "slim": UNET}}, "the run 'slim' names no recipe; add the key"),
         ({"questions": [{"text": "?", "better": "unet", "than": "x"}]}, "about 'x', which is no"),
         ({"budget": {"unit": "hours", "amount": 1}}, "'budget.unit' is 'hours', but must be"),
+        ({"given": {"unet": "w"}}, "'unet' is both in runs and in given"),
         ({"resize": {"sise": 3}}, "'resize.sise' is not a known key"),
         (
             {"runs": {**SMALL["runs"], "unet": {"recipe": "unet", "sise": 3}}},
@@ -329,10 +367,10 @@ def test_what_is_missing_is_named_with_what_makes_it(
     assert main(["check"]) == 0
     assert step("train", "pix3pix") == 2
     assert "no run 'pix3pix'; there are heartbeat, unet, slim" in capsys.readouterr().err
-    assert step("evaluate") == 2
+    assert step("evaluate", "heartbeat") == 2
     assert "comparison/models/heartbeat.safetensors" in capsys.readouterr().err
     assert step("table") == 2
-    assert "run `dvc repro evaluate`" in capsys.readouterr().err
+    assert "run `dvc repro evaluate@heartbeat`" in capsys.readouterr().err
     (project / "params.yaml").unlink()
     assert step("table") == 2
     assert "run this in the project's folder" in capsys.readouterr().err

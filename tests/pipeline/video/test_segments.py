@@ -21,7 +21,7 @@ from pipeline.video.segments import SegmentCache
 from pipeline.video.settings import Encoding, FilmSettings, Progress, Result
 
 SETTINGS = FilmSettings(Encoding(codec="ffv1"))
-"""The same frames give the same bytes: with AVX-512, x264 may encode them now and then otherwise."""
+"""The same frames give the same bytes, which x264 with AVX-512 does not promise."""
 
 
 @pytest.fixture
