@@ -37,7 +37,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from pipeline.files.parallel import cores
+from pipeline.files.cores import cores
 from pipeline.params import Params
 from stages.clean import clean
 from stages.resize import resize

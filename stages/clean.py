@@ -28,6 +28,8 @@ from pipeline.dataset.filters import (
 )
 from pipeline.dataset.manifest import MANIFEST, REJECTED
 from pipeline.dataset.near_duplicates import find_duplicates
+from pipeline.engines.base import KILLED, Engine
+from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.csv_tables import write_table
 from pipeline.files.listing import files_below, leads_to_folder, visible_entries
@@ -39,7 +41,6 @@ from pipeline.files.names import (
     without_number,
 )
 from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
-from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import track
 from pipeline.imaging.decode import EXTENSIONS
 from pipeline.params import CleanParams
@@ -48,7 +49,13 @@ _LONGEST_STEM = LONGEST - max(map(len, EXTENSIONS.values()))
 
 
 def clean(
-    raw: Path, out: Path, report: Path, params: CleanParams, *, dry_run: bool = False
+    raw: Path,
+    out: Path,
+    report: Path,
+    params: CleanParams,
+    *,
+    dry_run: bool = False,
+    engine: Engine = LOCAL,
 ) -> list[Failure]:
     """Decide on every file of ``raw`` and write the photos that are fit to ``out``.
 
@@ -59,6 +66,7 @@ def clean(
             ``<report>-dropped.png``.
         params: the thresholds.
         dry_run: print the decision on every photo that is not kept as it is; write nothing.
+        engine: where photos are worked on; the result is the same.
 
     Returns:
         A failure for each file that could not be read, whatever it holds.
@@ -69,7 +77,7 @@ def clean(
     """
     if dry_run:
         files = list_raw(raw)
-        screened = _screen_all(files, None, params)
+        screened = _screen_all(files, None, params, engine)
         rows = _without_duplicates(screened, params)
         print_decisions(rows)
         _check_any_fit(rows, f"None of the {len(files)} files in {raw} is fit.")
@@ -85,7 +93,7 @@ def clean(
         with _new_report(report) as (table, sheet), new_folder(out) as folder:
             for category in sorted({file.category for file in files if file.category}):
                 (folder / category).mkdir()
-            screened = _screen_all(files, folder, params)
+            screened = _screen_all(files, folder, params, engine)
             rows = _without_duplicates(screened, params)
             _delete_duplicates(folder, screened, rows)
             write_table(table, rows, CleanRow)
@@ -204,11 +212,11 @@ def _list_category(category: str, folder: str) -> list[RawFile]:
 
 
 def _screen_all(
-    files: Sequence[RawFile], folder: Path | None, params: CleanParams
+    files: Sequence[RawFile], folder: Path | None, params: CleanParams, engine: Engine
 ) -> list[Screened]:
     work = functools.partial(screen, folder=folder, params=params)
     failed = functools.partial(_give_up, folder=folder)
-    results = track(map_in_order(work, files, failed=failed), "Cleaning", len(files))
+    results = track(engine.map_in_order(work, files, failed=failed), "Cleaning", len(files))
     return list(itertools.chain.from_iterable(results))
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TypeGuard
 
 from pipeline import __version__
+from pipeline.engines.base import KILLED, Engine
+from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.files.interruptions import interruptions
 from pipeline.files.outputs import new_file
-from pipeline.files.parallel import KILLED
 from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
 from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
@@ -28,7 +29,7 @@ from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write
 from pipeline.inference.page import SUFFIXES as PAGE_SUFFIXES
 from pipeline.inference.page import PhotosPage
 from pipeline.inference.streaming import Existing, Outcome, Settings
-from pipeline.models.resolve import describe_model
+from pipeline.models.resolve import describe_model, find_model
 from pipeline.params import ColorizeParams
 from pipeline.video.color_video import film_outcomes
 from pipeline.video.kinds import READ as FILMS_READ
@@ -51,6 +52,7 @@ def colorize(
     films: FilmSettings | None = None,
     hints: Sequence[Hint] = (),
     reference: Path | None = None,
+    engine: Engine = LOCAL,
 ) -> list[Failure]:
     """Colorize the photo or film ``source``, or every one below it, into ``out``.
 
@@ -74,6 +76,7 @@ def colorize(
             ``photo.jpg.hints.json`` beside it, which is found for every photo.
         reference: a color photo: what it shows gives its color to the like in photos; films are
             colorized without.
+        engine: where photos are worked on; the result is the same. Films stay on this machine.
 
     Returns:
         The photos and films that failed, for which nothing was written, and those that were
@@ -104,14 +107,15 @@ def colorize(
         jobs = [replace(job, hints=tuple(hints)) if isinstance(job, Job) else job for job in jobs]
     load = functools.partial(
         Colorizer.load,
-        model,
+        # Here, because code that was sent to another machine has no weights beside it.
+        find_model(model, params.runtime),
         params.device,
         strength=params.strength,
         size=params.size,
         tta=params.tta,
         runtime=params.runtime,
     )
-    with IsolatedColorizer(load) as colorizer:
+    with IsolatedColorizer(load, engine, params.device) as colorizer:
         weights = colorizer.loaded.weights
         recipe = colorizer.loaded.recipe
         if weights is not None:
@@ -123,9 +127,7 @@ def colorize(
             _label_of(weights) if label and weights is not None else None,
             reference,
         )
-        if passed_over:
-            count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
-            print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
+        _say_what_goes_elsewhere(passed_over, jobs, engine)
         failures = []
         done = 0
         with interruptions() as stop:
@@ -202,6 +204,16 @@ def _colorized_film(
             progress.advance(message.frames - done, clock(message.seconds))
             done = message.frames
     return outcome
+
+
+def _say_what_goes_elsewhere(
+    passed_over: Counter[str], jobs: Sequence[Job | Failure], engine: Engine
+) -> None:
+    if passed_over:
+        count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
+        print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
+    if engine.is_remote and any(map(_is_film_job, jobs)):
+        print("Films are colorized on this machine, one after the other.", file=sys.stderr)
 
 
 def _is_film_job(job: Job | Failure) -> TypeGuard[Job]:

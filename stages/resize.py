@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from pipeline.dataset.tiles import encode_tile, looks_like_tile, make_tile
+from pipeline.engines.base import KILLED, Engine
+from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.listing import files_in, folders_in
 from pipeline.files.outputs import check_replaceable, new_folder
-from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import track
 from pipeline.imaging.decode import ANY_PIXELS, ImageError, open_photo, read_bytes
 from pipeline.params import ResizeParams
@@ -26,13 +27,16 @@ class CleanPhoto:
     """Of the name of the resized photo."""
 
 
-def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
+def resize(
+    clean: Path, out: Path, params: ResizeParams, *, engine: Engine = LOCAL
+) -> list[Failure]:
     """Write every photo of ``clean`` to ``out`` as a square PNG of the same name.
 
     Args:
         clean: a folder of photos a category; only read.
         out: written whole or not at all.
         params: size and mode.
+        engine: where photos are worked on; the result is the same.
 
     Returns:
         A failure for each photo that could not be read.
@@ -52,7 +56,7 @@ def resize(clean: Path, out: Path, params: ResizeParams) -> list[Failure]:
             (folder / category).mkdir()
         work = functools.partial(resize_photo, folder=folder, params=params)
         failed = functools.partial(_give_up, folder=folder)
-        results = track(map_in_order(work, photos, failed=failed), "Resizing", len(photos))
+        results = track(engine.map_in_order(work, photos, failed=failed), "Resizing", len(photos))
         failures = [failure for failure in results if failure is not None]
         if len(failures) == len(photos):
             raise ColorpipeError(f"No photo in {clean} could be read; first {failures[0]}.")

@@ -20,12 +20,13 @@ from pipeline.dataset.near_duplicates import HashedPhoto, group_alike, photos_li
 from pipeline.dataset.split_assignment import LEFT_OUT, TEST, TRAIN, VAL, GroupedPhoto, assign
 from pipeline.dataset.split_lock import LockRow, find_claims, read_lock, with_tested, write_lock
 from pipeline.dataset.tiles import encode_tile
+from pipeline.engines.base import KILLED, Engine
+from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.csv_tables import read_table
 from pipeline.files.listing import files_in, folders_in
 from pipeline.files.names import LONGEST, distinct_stems, printable, without_number
 from pipeline.files.outputs import check_replaceable, new_folder
-from pipeline.files.parallel import KILLED, map_in_order
 from pipeline.files.progress import track
 from pipeline.imaging.color import luma
 from pipeline.imaging.decode import ImageError, open_photo, read_bytes, reading
@@ -64,6 +65,7 @@ def split(
     *,
     manifest: Path | None = None,
     lock: Path | None = None,
+    engine: Engine = LOCAL,
 ) -> list[Failure]:
     """Write ``x`` and ``y`` of ``train``, ``test`` and, if ``val_fraction`` is not 0, ``val``.
 
@@ -75,6 +77,7 @@ def split(
             on one side. With None, or if there is no such file, neither counts.
         lock: the table of all photos that were ever tested with; it keeps the test set the same
             when photos are added. Read if it exists, and added to at the end. None does neither.
+        engine: where photos are worked on; the result is the same.
 
     Returns:
         A failure for each photo that could not be read.
@@ -92,7 +95,7 @@ def split(
         for side in sides:
             (folder / f"{side}_x").mkdir()
             (folder / f"{side}_y").mkdir()
-        pairs, failures = _write_pairs(photos, folder)
+        pairs, failures = _write_pairs(photos, folder, engine)
         if not pairs:
             raise ColorpipeError(f"No photo in {resized} could be read; first {failures[0]}.")
         hashed = [pair.photo for pair in pairs]
@@ -156,13 +159,13 @@ def _without_dashes(stem: str) -> str:
 
 
 def _write_pairs(
-    photos: Sequence[ResizedPhoto], folder: Path
+    photos: Sequence[ResizedPhoto], folder: Path, engine: Engine
 ) -> tuple[list[WrittenPair], list[Failure]]:
     pairs: list[WrittenPair] = []
     failures: list[Failure] = []
     work = functools.partial(write_pair, folder=folder)
     failed = functools.partial(_give_up, folder=folder)
-    results = map_in_order(work, photos, failed=failed)
+    results = engine.map_in_order(work, photos, failed=failed)
     for result in track(results, "Splitting", len(photos)):
         if isinstance(result, Failure):
             failures.append(result)

@@ -28,6 +28,7 @@ TEXTS = {".py", ".toml", ".yaml", ".yml", ".md", ".txt", ".cfg", ".sh", ""}
 ROOMS = (
     {"errors", "params"},
     {"files"},
+    {"engines"},
     {"imaging"},
     {"pages"},
     {"download"},

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from pipeline.dataset.filters import DROPPED, CleanRow
 from pipeline.dataset.quality import shrink_whole
+from pipeline.engines.base import KILLED
 from pipeline.files.names import printable
-from pipeline.files.parallel import KILLED
 from pipeline.imaging.contact_sheet import contact_sheet
 from pipeline.imaging.decode import RGB, ImageError, open_photo, read_bytes
 

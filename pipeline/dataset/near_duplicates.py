@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.dataset.hashing import distance
-from pipeline.files.parallel import cores
+from pipeline.files.cores import cores
 
 
 @dataclass(frozen=True)

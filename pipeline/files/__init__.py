@@ -1,1 +1,1 @@
-"""How results reach the disk: whole files and folders, listings, parallel work and progress."""
+"""How results reach the disk: whole files and folders, listings and progress."""

@@ -34,6 +34,10 @@ class Job:
     target: Path
     hints: Path | tuple[Hint, ...] = ()
     """Places with known colors, or the file that holds them."""
+    rivals: frozenset[Path] = frozenset()
+    """Where other photos go, as far as their names are like this one's."""
+    again: bool = False
+    """Whether what is at ``target`` comes from an earlier try, and gives way."""
 
 
 def find_jobs(

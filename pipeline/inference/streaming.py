@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import ColorpipeError, Failure, StoppedError
+from pipeline.files.cores import cores
 from pipeline.files.outputs import new_file
-from pipeline.files.parallel import cores
 from pipeline.imaging.decode import open_photo, read_bytes
 from pipeline.imaging.errors import ImageError
 from pipeline.imaging.formats import photo_file
@@ -89,6 +89,7 @@ class _Ready:
     format: FormatName
     paths: tuple[Path, ...]
     note: str
+    existing: Existing
     hints: tuple[Hint, ...] = ()
 
 
@@ -103,7 +104,7 @@ class _Group:
 
 def colorize_files(
     colorizer: Colorizer,
-    jobs: Sequence[Job | Failure],
+    jobs: Iterable[Job | Failure],
     settings: Settings | None = None,
     *,
     workers: int | None = None,
@@ -119,7 +120,7 @@ def colorize_files(
         workers: processors to use, a thread each as far as memory goes; None is all.
         stopped: asked before each photo: once it says so, no further one is taken up.
         planned: where other photos go, so that none gets the place of another; None is the targets
-            of ``jobs``.
+            of ``jobs``. What a job itself says of its rivals counts as well.
 
     Raises:
         ColorpipeError: the reference photo cannot be read, or the network takes none.
@@ -141,6 +142,7 @@ def colorize_files(
     try:
         with colorizer.predictor.in_threads(workers // threads):
             if planned is None:
+                jobs = list(jobs)
                 planned = {job.target for job in jobs if isinstance(job, Job)}
             going_on = takewhile(lambda _: not stopped(), jobs)
             opened = _opened(going_on, settings, planned)
@@ -183,27 +185,29 @@ def _opened(
         if isinstance(job, Failure):
             yield Outcome(job.what, "failed", reason=job.reason)
             continue
-        if outcome := _is_there(job.name, (job.target,), settings.existing):
+        existing: Existing = "overwrite" if job.again else settings.existing
+        if outcome := _is_there(job.name, (job.target,), existing):
             yield outcome
             continue
         try:
-            ready = _ready(job, settings)
+            ready = _ready(job, settings, existing)
         except Exception as error:  # noqa: BLE001 - the others go on
             yield Outcome(job.name, "failed", reason=_reason(error, "read"))
             continue
         if ready.paths != (job.target,):
-            if taken := next((path for path in ready.paths if path in planned), None):
+            others = planned | job.rivals if job.rivals else planned
+            if taken := next((path for path in ready.paths if path in others), None):
                 reason = f"would be written to {taken.name}, as another photo is"
                 yield Outcome(job.name, "failed", reason=reason)
                 continue
             planned.update(ready.paths)
-            if outcome := _is_there(job.name, ready.paths, settings.existing):
+            if outcome := _is_there(job.name, ready.paths, existing):
                 yield outcome
                 continue
         yield ready
 
 
-def _ready(job: Job, settings: Settings) -> _Ready:
+def _ready(job: Job, settings: Settings, existing: Existing) -> _Ready:
     file = photo_file.open_file(job.source)
     target = photo_file.target_of(file, settings.format)
     notes = [target.note, file.note]
@@ -222,7 +226,7 @@ def _ready(job: Job, settings: Settings) -> _Ready:
             for number in range(1, file.count + 1)
         )
     note = "; ".join(filter(None, notes))
-    return _Ready(job.name, file, target.format, paths, note, _hints(job, file))
+    return _Ready(job.name, file, target.format, paths, note, existing, _hints(job, file))
 
 
 def _hints(job: Job, file: PhotoFile) -> tuple[Hint, ...]:
@@ -326,7 +330,7 @@ def _colorize_pages(
             _write(ready, colored(), ready.paths[0], settings)
         else:
             for one, path in zip(colored(), ready.paths, strict=True):
-                if settings.existing != "skip" or not os.path.lexists(path):
+                if ready.existing != "skip" or not os.path.lexists(path):
                     _write(ready, [one], path, settings)
     except Exception as error:  # noqa: BLE001 - the others go on
         return Outcome(ready.name, "failed", reason=_reason(error, "read"))
@@ -380,7 +384,7 @@ def _write(ready: _Ready, pages: Iterable[Colored], target: Path, settings: Sett
         )
     file = ready.file if len(ready.paths) == 1 else replace(ready.file, count=1, is_animated=False)
     data = photo_file.encode(file, pages, ready.format)
-    if settings.existing == "overwrite":
+    if ready.existing == "overwrite":
         with new_file(target) as temporary:
             temporary.write_bytes(data)
     else:

@@ -16,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.errors import ColorpipeError
-from pipeline.files.parallel import cores
+from pipeline.files.cores import cores
 from pipeline.imaging.color import Float
 from pipeline.models.resolve import weights_of
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline import __version__
 from pipeline.errors import ColorpipeError
-from pipeline.files.parallel import cores
+from pipeline.files.cores import cores
 from pipeline.imaging.kinds import KINDS
 from pipeline.models.device import choose_device, choose_dtype
 from pipeline.models.resolve import find_model

@@ -310,7 +310,7 @@ def test_on_several_cores_the_same_files_come_out(
 ) -> None:
     files = {f"c{n % 3}/{n:03}.jpg": jpeg(scene(n % 70, 80, 100)) for n in range(100)}
     cleaned(tmp_path / "many", files)
-    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 1)
+    monkeypatch.setattr("pipeline.engines.pool.cores", lambda: 1)
     cleaned(tmp_path / "one", files)
     for part in ("clean", "reports"):
         assert state(tmp_path / "many" / part) == state(tmp_path / "one" / part)
@@ -323,7 +323,7 @@ def test_a_file_that_crashes_its_decoder_is_dropped(
     # Where this process opens the bomb too, for the contact sheet, the test ends with it.
     monkeypatch.setattr("pipeline.dataset.filters.open_document", open_document_or_crash)
     monkeypatch.setattr("pipeline.dataset.clean_report.open_photo", open_or_crash)
-    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 2)
+    monkeypatch.setattr("pipeline.engines.pool.cores", lambda: 2)
     files = {f"sea/{n:03}.jpg": jpeg(scene(n, 80, 100)) for n in range(70)}
     out, rows = cleaned(tmp_path, {**files, "sea/bad.jpg": BOMB, "sea/poor.jpg": b"no photo"})
     assert sorted(state(out)) == sorted(files)

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from predictors import Rainbow
 
+from pipeline.engines.base import KILLED
 from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.evaluation.pair import compare
-from pipeline.files.parallel import KILLED
 from pipeline.imaging.color import Float
 from pipeline.imaging.formats import png
 from pipeline.imaging.kinds import BY_NAME, WRITTEN, sniff

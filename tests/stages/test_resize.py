@@ -58,7 +58,7 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_done(tmp_path: Path) 
 def test_the_same_files_come_out_on_any_number_of_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: workers)
+    monkeypatch.setattr("pipeline.engines.pool.cores", lambda: workers)
     for n in range(40):
         put(tmp_path / "clean", f"sea/{n:02}.png", scene(n, 48, 60))
     resize(tmp_path / "clean", tmp_path / "out", ResizeParams(size=32))
@@ -79,7 +79,7 @@ def test_a_photo_that_crashes_its_decoder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.resize.open_photo", open_or_crash)
-    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 2)
+    monkeypatch.setattr("pipeline.engines.pool.cores", lambda: 2)
     for n in range(60):
         put(tmp_path / "clean", f"sea/{n:02}.png", scene(n, 48, 48))
     (tmp_path / "clean/sea/30.png").write_bytes(BOMB)

@@ -215,7 +215,7 @@ def test_a_photo_that_crashes_its_decoder_is_named(
     resized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.split.open_photo", open_or_crash)
-    monkeypatch.setattr("pipeline.files.parallel.cores", lambda: 2)
+    monkeypatch.setattr("pipeline.engines.pool.cores", lambda: 2)
     fill(resized, "town", range(300, 320))
     (resized / "forest/0020.png").write_bytes(BOMB)
     [failure] = split(resized, tmp_path / "out", SplitParams())

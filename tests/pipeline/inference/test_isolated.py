@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from predictors import Rainbow
 
+from pipeline.engines import process
+from pipeline.engines.base import KILLED
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.parallel import KILLED
 from pipeline.imaging.formats import photo_file
 from pipeline.imaging.formats.page import PhotoFile
-from pipeline.inference import isolated
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import Job
@@ -37,7 +37,7 @@ open_file = photo_file.open_file
 @pytest.fixture(autouse=True)
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What tests define within themselves reaches a forked process only, not a spawned one."""
-    monkeypatch.setattr(isolated, "_may_fork", lambda: True)
+    monkeypatch.setattr(process, "_may_fork", lambda: True)
 
 
 def colorizer() -> Colorizer:
@@ -63,8 +63,8 @@ def test_a_crash_fails_one_photo_and_the_others_go_on(
     bombs: set[int], count: int, tmp_path: Path
 ) -> None:
     jobs = jobs_of(tmp_path, bombs, count)
-    with IsolatedColorizer(colorizer) as process:
-        outcomes = list(process.colorize_files(jobs, Settings()))
+    with IsolatedColorizer(colorizer) as isolated:
+        outcomes = list(isolated.colorize_files(jobs, Settings()))
     assert [outcome.name for outcome in outcomes] == [f"{n:02}.png" for n in range(count)]
     reasons = {int(o.name[:2]): o.reason for o in outcomes if o.status == "failed"}
     assert reasons == dict.fromkeys(bombs, KILLED)
@@ -90,8 +90,8 @@ def test_results_of_a_killed_process_are_not_in_the_way(
     result.parent.mkdir()
     if there_before:
         result.write_bytes(b"of the user")
-    with IsolatedColorizer(load) as process:
-        outcomes = list(process.colorize_files(jobs, Settings()))
+    with IsolatedColorizer(load) as isolated:
+        outcomes = list(isolated.colorize_files(jobs, Settings()))
     failed = {outcome.name for outcome in outcomes if outcome.status == "failed"}
     assert failed == ({"01.png", "02.png"} if there_before else {"02.png"})
     assert (result.read_bytes() == b"of the user") is there_before
@@ -100,8 +100,8 @@ def test_results_of_a_killed_process_are_not_in_the_way(
 def test_a_stop_ends_what_is_under_way(tmp_path: Path) -> None:
     jobs = jobs_of(tmp_path, set(), 40)
     seen = []
-    with IsolatedColorizer(colorizer) as process:
-        for outcome in process.colorize_files(jobs, Settings(), lambda: len(seen) > 2):
+    with IsolatedColorizer(colorizer) as isolated:
+        for outcome in isolated.colorize_files(jobs, Settings(), lambda: len(seen) > 2):
             seen.append(outcome)
             time.sleep(0.05)
     assert 2 < len(seen) <= 40
@@ -116,8 +116,8 @@ def test_what_c_libraries_write_does_not_reach_the_terminal(
             os.write(2, b"libsomething: bad tag")
             return super().predict(grays)
 
-    with IsolatedColorizer(lambda: Colorizer(Loud())) as process:
-        (outcome,) = process.colorize_files(jobs_of(tmp_path, set(), 1), Settings())
+    with IsolatedColorizer(lambda: Colorizer(Loud())) as isolated:
+        (outcome,) = isolated.colorize_files(jobs_of(tmp_path, set(), 1), Settings())
     assert outcome.status == "colorized"
     assert capfd.readouterr().err == ""
 

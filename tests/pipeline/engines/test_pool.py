@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.engines.pool import AHEAD, CHUNK, CHUNK_SECONDS, map_in_order
 from pipeline.errors import ColorpipeError
-from pipeline.files.parallel import AHEAD, CHUNK, CHUNK_SECONDS, cores, map_in_order
 
 PATIENCE = 30
 """Seconds after which what a test waits for is taken not to come."""
@@ -208,7 +208,3 @@ def runs(process: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
-
-
-def test_there_is_at_least_one_core() -> None:
-    assert cores() >= 1

@@ -20,15 +20,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from typing import TypeVar
 
 import cv2
 
+from pipeline.engines.base import KEPT_MEMORY, R, T
 from pipeline.errors import ColorpipeError
+from pipeline.files.cores import cores
 from pipeline.files.memory import keep_freed_memory
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 CHUNK = 128
 """Inputs handed to a worker at a time, at most: handing over costs as much as a small photo."""
@@ -40,24 +38,8 @@ left when the others are done."""
 AHEAD = 4
 """Chunks handed out in advance for each worker, which bounds the memory that results take."""
 
-KEPT_MEMORY = 1 << 26
-"""Bytes of freed memory that a worker keeps for the next photo."""
-
-KILLED = (
-    "the process that handled it was killed, and again when nothing else was under way; either it"
-    " crashes a decoder, or it takes more memory than there is"
-)
-"""Why an input was given up, as a phrase that fits behind a colon."""
-
 _Chunk = tuple[list[T], "Future[tuple[list[R], float]]"]
 """Inputs that were handed out, and their results with the seconds that each took."""
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def map_in_order(
@@ -66,24 +48,7 @@ def map_in_order(
     workers: int | None = None,
     failed: Callable[[T], R] | None = None,
 ) -> Iterator[R]:
-    """Compute ``function(input)`` for every input, by ``workers`` processes.
-
-    ``inputs`` is read only a bounded number ahead. ``function``, what it takes and what it returns
-    must be picklable. It may be called twice for an input, if a worker is killed.
-
-    Args:
-        function: a function of a module, or a ``functools.partial`` of one. An exception that it
-            raises is raised here, in its turn, and ends the work.
-        inputs: may be endless.
-        workers: None is one a core.
-        failed: makes the result, in this process, for an input that :data:`KILLED` is about.
-
-    Returns:
-        The results, in the order of the inputs.
-
-    Raises:
-        ColorpipeError: while the results are taken: there is such an input, and no ``failed``.
-    """
+    """See :meth:`pipeline.engines.base.Engine.map_in_order`; ``workers`` None is one a core."""
     stream = iter(inputs)
     first = list(itertools.islice(stream, cores() if workers is None else workers))
     if not first:
