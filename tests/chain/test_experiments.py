@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -14,8 +15,16 @@ import yaml
 from photos import real_photos
 from scratch import PROJECT, Scratch, stages_run
 
+import stages.clean
+import stages.colorize
+import stages.evaluate
+import stages.resize
+import stages.scrape
+import stages.split
+import stages.train
 from pipeline.errors import ColorpipeError
-from pipeline.params import Params
+from pipeline.imaging.decode import open_photo
+from pipeline.params import Params, override
 from pipeline.recipes import RECIPES, recipe_class
 from pipeline.sources.categories import read_categories
 from pipeline.training.plan import recipe_of
@@ -119,3 +128,36 @@ def test_one_is_run_from_photos_to_results(project: Scratch, tmp_path: Path) -> 
     assert len(list(scratch.path("data/colorized").iterdir())) == 2
     assert "# " in scratch.path("params.yaml").read_text()
     assert "p2p" in scratch.dvc("exp", "list")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_runs_to_the_end_at_its_own_size(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = tmp_path / "inbox/photos"
+    photos.mkdir(parents=True)
+    for index, photo in enumerate(real_photos(3)):
+        (photos / f"{index}{photo.suffix}").write_bytes(photo.read_bytes())
+    params = params_of(path)
+    # Of every phase one epoch of one step, whose pictures and networks are the published ones.
+    epochs = len(recipe_of(params.train).phases)
+    training = override(params.train, {"epochs": epochs, "batch_size": 2, "device": "cpu"})
+    raw, cleaned, resized, split, reports, out = (
+        tmp_path / name for name in ("raw", "clean", "resized", "split", "reports", "out")
+    )
+    weights = tmp_path / "models/generator.safetensors"
+    source = override(params.scrape, {"source": "folder", "path": photos.parent, "limit": None})
+    assert stages.scrape.scrape(raw, source) == []
+    assert stages.clean.clean(raw, cleaned, tmp_path / "clean.csv", params.clean) == []
+    assert stages.resize.resize(cleaned, resized, params.resize) == []
+    few = override(params.split, {"test_per_category": 1, "val_fraction": 0.0})
+    assert stages.split.split(resized, split, few) == []
+    stages.train.train(split, weights, tmp_path / "curves", training)
+    judged = override(params.evaluate, {"resamples": 100, "recognition": False})
+    stages.evaluate.evaluate(split, weights, reports, judged)
+    metrics = json.loads((reports / "metrics.json").read_text())
+    assert metrics["ciede2000"]["colorized"] > 0
+    assert stages.colorize.colorize(split / "test_x", out, weights, params.colorize) == []
+    (colored,) = out.iterdir()
+    assert open_photo(colored).image.size == (params.resize.size,) * 2
