@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,9 @@ from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write
 from pipeline.inference.page import SUFFIXES as PAGE_SUFFIXES
 from pipeline.inference.page import PhotosPage
+from pipeline.inference.places import Places, open_places
 from pipeline.inference.streaming import Existing, Outcome, Settings
+from pipeline.location import Location
 from pipeline.models.resolve import describe_model, find_model
 from pipeline.params import ColorizeParams
 from pipeline.video.color_video import film_outcomes
@@ -38,8 +41,8 @@ from pipeline.video.settings import FilmSettings, clock
 
 
 def colorize(
-    source: Path,
-    out: Path,
+    source: Location,
+    out: Location,
     model: Path | None,
     params: ColorizeParams,
     *,
@@ -57,9 +60,9 @@ def colorize(
     """Colorize the photo or film ``source``, or every one below it, into ``out``.
 
     Args:
-        source: a photo, a film or a folder.
+        source: a photo, a film or a folder; or the URL of one.
         out: a folder, in which the sub-folders of ``source`` are repeated; for a single photo or
-            film also the name of a file, whose extension chooses the format.
+            film also the name of a file, whose extension chooses the format. Or the URL of one.
         model: a file of weights, the name of a recipe that was trained in this folder, or
             "pretrained". None is what was trained in this folder, or else the pretrained weights.
             Standard error says which it is.
@@ -91,93 +94,134 @@ def colorize(
         raise ColorpipeError("--overwrite and --skip-existing exclude each other; give one.")
     if format is not None and format not in WRITTEN:
         raise ColorpipeError(f"--format is '{format}', but must be one of {', '.join(WRITTEN)}.")
-    _require_known_colors(source, hints, reference)
-    if report is not None:
-        _require_report(report, source)
-    format = format_to_write(source, out, format)
     existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
     passed_over: Counter[str] = Counter()
-    jobs = list(find_jobs(source, out, format, passed_over, WRITTEN_AS))
-    if not jobs:
-        raise ColorpipeError(
-            f"There are no photos in {source}, and no films: no name there ends in {READ}, or in"
-            f" {FILMS_READ}."
-        )
-    if hints:
-        jobs = [replace(job, hints=tuple(hints)) if isinstance(job, Job) else job for job in jobs]
-    load = functools.partial(
-        Colorizer.load,
-        # Here, because code that was sent to another machine has no weights beside it.
-        find_model(model, params.runtime),
-        params.device,
-        strength=params.strength,
-        size=params.size,
-        tta=params.tta,
-        runtime=params.runtime,
-    )
-    with IsolatedColorizer(load, engine, params.device) as colorizer:
-        weights = colorizer.loaded.weights
-        recipe = colorizer.loaded.recipe
-        if weights is not None:
-            print(f"Colorizing with {describe_model(weights, recipe)}.", file=sys.stderr)
-        settings = Settings(
-            existing,
-            format,
-            keep_names,
-            _label_of(weights) if label and weights is not None else None,
-            reference,
-        )
-        _say_what_goes_elsewhere(passed_over, jobs, engine)
-        failures = []
-        done = 0
-        with interruptions() as stop:
-            outcomes = _colorized(
-                colorizer, jobs, settings, films or FilmSettings(), lambda: stop.requested
+    with open_places(source, out, existing) as places:
+        _require_known_colors(places.source, hints, reference)
+        if report is not None:
+            _require_report(report, places.source)
+        format = format_to_write(places.source, places.out, format)
+
+        def find(source: Path, out: Path) -> Iterator[Job | Failure]:
+            for job in find_jobs(source, out, format, passed_over, WRITTEN_AS):
+                yield replace(job, hints=tuple(hints)) if hints and isinstance(job, Job) else job
+
+        batches = places.batches(find)
+        first = next(batches, None)
+        if first is None:
+            raise ColorpipeError(
+                f"There are no photos in {source}, and no films: no name there ends in {READ}, or"
+                f" in {FILMS_READ}."
             )
-            if report is not None:
-                model_used = describe_model(weights, recipe) if weights is not None else recipe
-                outcomes = (
-                    _on_page(outcomes, report, f"Colorized with {model_used}.")
-                    if report.suffix.lower() in PAGE_SUFFIXES
-                    else _reported(outcomes, report, out)
+        load = functools.partial(
+            Colorizer.load,
+            # Here, because code that was sent to another machine has no weights beside it.
+            find_model(model, params.runtime),
+            params.device,
+            strength=params.strength,
+            size=params.size,
+            tta=params.tta,
+            runtime=params.runtime,
+        )
+        with IsolatedColorizer(load, engine, params.device) as colorizer:
+            weights = colorizer.loaded.weights
+            model_used = recipe = colorizer.loaded.recipe
+            if weights is not None:
+                model_used = describe_model(weights, recipe)
+                print(f"Colorizing with {model_used}.", file=sys.stderr)
+            settings = Settings(
+                existing,
+                format,
+                keep_names,
+                _label_of(weights) if label and weights is not None else None,
+                reference,
+            )
+            # What else a storage holds is known at the end.
+            known = passed_over if places.is_local else Counter[str]()
+            _say_what_goes_elsewhere(known, first, engine)
+            with interruptions() as stop:
+                outcomes = _colorized(
+                    colorizer,
+                    places,
+                    itertools.chain([first], batches),
+                    settings=settings,
+                    films=films or FilmSettings(),
+                    stopped=lambda: stop.requested,
                 )
-            for outcome in outcomes:
-                done += 1
-                if outcome.status == "failed":
-                    failures.append(Failure(outcome.name, outcome.reason))
-                elif outcome.status == "damaged":
-                    failures.append(Failure(outcome.name, f"colorized, but {outcome.reason}"))
-        if done < len(jobs) and stop.requested:
-            kind = "files" if any(map(_is_film_job, jobs)) else "photos"
-            raise StoppedError(
-                f"Stopped after {done} of {len(jobs)} {kind}; the same command with --skip-existing"
-                " goes on from there."
-            )
+                if report is not None:
+                    outcomes = (
+                        _on_page(outcomes, report, f"Colorized with {model_used}.")
+                        if report.suffix.lower() in PAGE_SUFFIXES
+                        else _reported(outcomes, report, places)
+                    )
+                failures, done = _failures(outcomes)
+            if stop.requested and not (places.is_local and done == len(first)):
+                raise _stopped(done, first, places)
+        if not places.is_local:
+            _say_what_goes_elsewhere(passed_over, (), engine)
     return failures
+
+
+def _failures(outcomes: Iterator[Outcome]) -> tuple[list[Failure], int]:
+    """Take all outcomes; return those that somebody has to look after, and the number of all."""
+    failures = []
+    done = 0
+    for outcome in outcomes:
+        done += 1
+        if outcome.status == "failed":
+            failures.append(Failure(outcome.name, outcome.reason))
+        elif outcome.status == "damaged":
+            failures.append(Failure(outcome.name, f"colorized, but {outcome.reason}"))
+    return failures, done
+
+
+def _stopped(done: int, first: Sequence[Job | Failure], places: Places) -> StoppedError:
+    """Say how far the work came; how many photos a storage holds was not known yet."""
+    kind = "files" if any(map(_is_film_job, first)) else "photos"
+    total = f" of {len(first)}" if places.is_local else ""
+    return StoppedError(
+        f"Stopped after {done}{total} {kind}; the same command with --skip-existing goes on from"
+        " there."
+    )
 
 
 def _colorized(
     colorizer: IsolatedColorizer,
-    jobs: Sequence[Job | Failure],
+    places: Places,
+    batches: Iterable[Sequence[Job | Failure]],
+    *,
     settings: Settings,
     films: FilmSettings,
     stopped: Callable[[], bool],
 ) -> Iterator[Outcome]:
-    """Colorize the photos, then the films one after the other, and show how far it is."""
-    film_jobs = [job for job in jobs if _is_film_job(job)]
-    photos = [job for job in jobs if not _is_film_job(job)]
-    if photos:
-        with ProgressReport("Colorizing", len(photos)) as progress:
-            failed = 0
+    """Colorize of each batch the photos, then the films one by one, and show how far it is."""
+    done = failed = 0
+    progress: ProgressReport | None = None
+    with ExitStack() as stack:
+        for jobs in places.prepared(batches):
+            film_jobs = [job for job in jobs if _is_film_job(job)]
+            photos = [job for job in jobs if not _is_film_job(job)]
+            if photos and progress is None:
+                total = len(photos) if places.is_local else None
+                progress = stack.enter_context(ProgressReport("Colorizing", total, done=done))
             # Photos under way are finished: what is written stands in the report.
-            for outcome in colorizer.colorize_files(photos, settings, stopped):
+            for outcome in places.delivered(colorizer.colorize_files(photos, settings, stopped)):
                 yield outcome
+                done += 1
                 failed += outcome.status in {"failed", "damaged"}
-                progress.advance(detail=f"{failed} failed" if failed else None)
-    for job in film_jobs:
-        if stopped():
-            return
-        yield _colorized_film(colorizer, job, settings, films, stopped)
+                if progress is not None:
+                    progress.advance(detail=f"{failed} failed" if failed else None)
+            # A film has a bar of its own.
+            if film_jobs:
+                stack.close()
+                progress = None
+            for job in film_jobs:
+                if stopped():
+                    return
+                outcome = _colorized_film(colorizer, job, settings, films, stopped)
+                yield from places.delivered(iter([outcome]))
+            if stopped():
+                return
 
 
 def _colorized_film(
@@ -262,7 +306,7 @@ def _require_report(report: Path, source: Path) -> None:
         )
 
 
-def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[Outcome]:
+def _reported(outcomes: Iterator[Outcome], report: Path, places: Places) -> Iterator[Outcome]:
     """Write a line of JSON for each outcome as it comes: what is there after a crash holds.
 
     A name that is no Unicode has its odd bytes written as escapes, which JSON has for them.
@@ -277,10 +321,7 @@ def _reported(outcomes: Iterator[Outcome], report: Path, out: Path) -> Iterator[
         for outcome in outcomes:
             kind = "film" if _is_film(Path(outcome.name)) else "photo"
             row: dict[str, object] = {kind: outcome.name, "status": outcome.status}
-            outputs = [
-                path.name if path.parent == out.parent else path.relative_to(out).as_posix()
-                for path in outcome.outputs
-            ]
+            outputs = [places.output(path) for path in outcome.outputs]
             if len(outputs) == 1:
                 row["output"] = outputs[0]
             elif outputs:

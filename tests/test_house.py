@@ -26,8 +26,10 @@ TESTS = sorted(path.relative_to(PROJECT) for path in (PROJECT / "tests").rglob("
 TEXTS = {".py", ".toml", ".yaml", ".yml", ".md", ".txt", ".cfg", ".sh", ""}
 
 ROOMS = (
-    {"errors", "params"},
+    {"errors", "location"},
+    {"params"},
     {"files"},
+    {"locations"},
     {"engines"},
     {"imaging"},
     {"pages"},
@@ -53,9 +55,11 @@ NOT_IMPORTED = {
     "pre-commit",
     "pytest-xdist",
     "ruff",
+    "s3fs",
     "types-pyyaml",
 }
-"""Dependencies that nothing imports: commands, types for one of them, and a file of weights."""
+"""Dependencies that nothing imports: commands, types for one of them, files of weights, and what
+fsspec imports for URLs of its scheme."""
 
 
 def read(name: str | Path) -> str:

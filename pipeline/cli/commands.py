@@ -19,6 +19,7 @@ from pipeline.cli.exits import errors_as_sentences
 from pipeline.cli.stage_options import completion, stage_command
 from pipeline.errors import ColorpipeError, Failure, needs_extra
 from pipeline.imaging.kinds import WRITTEN
+from pipeline.location import parse_location
 from pipeline.params import (
     SOURCES,
     CleanParams,
@@ -197,13 +198,14 @@ def evaluate(
 def colorize(
     params: ColorizeParams,
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="A photo, a film, or a folder of them.")
+        str, typer.Argument(metavar="IN", help="A photo, a film, or a folder of them; or its URL.")
     ],
     out: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="OUT",
-            help="The folder to write to; for one photo or film also the name of a file.",
+            help="The folder to write to, or its URL; for one photo or film also the name of a"
+            " file.",
         ),
     ],
     *,
@@ -316,7 +318,10 @@ def colorize(
         ),
     ] = None,
 ) -> Sequence[Failure]:
-    """Colorize photos and films; size, tones, sound and metadata stay as they are."""
+    """Colorize photos and films; size, tones, sound and metadata stay as they are.
+
+    A URL begins with s3://, gs:// or az://, and one of a photo to read also with https://.
+    """
     from pipeline.inference.hints import parse_hint, read_hints
 
     if codec is not None and codec not in CODECS:
@@ -324,8 +329,8 @@ def colorize(
     from stages.colorize import colorize as run
 
     return run(
-        source,
-        out,
+        parse_location(source),
+        parse_location(out),
         model,
         params,
         format=cast(Any, format),  # The stage names those it knows.

@@ -1,0 +1,238 @@
+"""Objects behind a URL, by fsspec and the providers' own libraries.
+
+Credentials, endpoints and regions are what these libraries find: environment variables and profile
+files (for S3 ``AWS_PROFILE``, ``AWS_ENDPOINT_URL`` and so on). So are timeouts and how often a
+request is tried again (``AWS_MAX_ATTEMPTS``, ``AWS_RETRY_MODE``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.errors import ColorpipeError
+from pipeline.location import OBJECT_STORAGE, WEB, Url
+
+TRANSFERS = 16
+"""Objects that are read or written at the same time: they wait for servers, not for the CPU."""
+
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "http": "aiohttp", "https": "aiohttp"}
+_IN_EXTRA = {"s3fs", "aiohttp"}
+_USER_INFO = re.compile(r"//[^/@\s]*@")
+_QUERY = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class StorageError(Exception):
+    """A request failed, though it was tried again; the message is a phrase for a ``Failure``."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object, as a listing has it; a row of a table."""
+
+    name: str
+    """Relative to the URL that was listed, with slashes."""
+    bytes: int
+    etag: str
+    """What the storage says of the content: of S3, for one upload, the MD5; empty if it says
+    nothing."""
+
+
+class Storage:
+    """What lies at ``url`` and below it.
+
+    Raises:
+        ColorpipeError: the package for this kind of storage is not installed.
+    """
+
+    def __init__(self, url: Url) -> None:
+        self.url = url
+        self._files = _file_system(url.scheme)
+
+    def is_file(self) -> bool:
+        """Whether ``url`` is a single object; False also if nobody can tell."""
+        if self.url.scheme in WEB:
+            return True
+        return "/" in self.url.path and bool(self._files.isfile(self._path()))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what lies below ``url``, by name, in the order of the code points.
+
+        Of S3 a page of 1,000 objects is in memory at a time, of others one folder.
+
+        Raises:
+            ColorpipeError: there is no such bucket, no permission, no answer, or no listing.
+        """
+        if self.url.scheme not in OBJECT_STORAGE:
+            raise ColorpipeError(
+                f"{self.url} is on a web server, which does not list what it has; name one file."
+            )
+        try:
+            with _errors_as_phrases():
+                yield from self._pages() if self.url.scheme == "s3" else self._below(self._path())
+        except StorageError as error:
+            raise ColorpipeError(
+                f"{self.url} could not be listed: {error}; check the URL, the credentials and the"
+                " endpoint."
+            ) from error
+
+    def read(self, name: str, path: Path) -> None:
+        """Write the object ``name`` to ``path``.
+
+        Raises:
+            StorageError: it could not be read.
+            OSError: it could not be written.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        with _errors_as_phrases():
+            self._files.get_file(self._path(name), str(path))
+
+    def write(self, path: Path, name: str) -> None:
+        """Make ``path`` the object ``name``, by one upload: it appears whole or not at all.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        with _errors_as_phrases():
+            self._files.put_file(str(path), self._path(name))
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete objects.
+
+        Raises:
+            StorageError: one could not be deleted.
+        """
+        if paths := [self._path(name) for name in names]:
+            with _errors_as_phrases():
+                self._files.rm(paths)
+
+    def _path(self, name: str = "") -> str:
+        path = (self.url / name).path
+        if self.url.scheme not in WEB:
+            return path
+        return f"{self.url.scheme}://{path}" + (f"?{self.url.query}" if self.url.query else "")
+
+    def _pages(self) -> Iterator[Entry]:
+        bucket, _, key = self.url.path.partition("/")
+        prefix = f"{key}/" if key else ""
+        more: dict[str, str] = {}
+        while True:
+            page = self._files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
+            for found in page.get("Contents", ()):
+                yield Entry(found["Key"][len(prefix) :], found["Size"], found["ETag"].strip('"'))
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _below(self, folder: str) -> Iterator[Entry]:
+        try:
+            infos = self._files.ls(folder, detail=True)
+        except FileNotFoundError:
+            # A folder without objects is no folder.
+            if "/" in folder:
+                return
+            raise
+        found = [
+            (info["name"] + "/" * (info["type"] == "directory"), info["size"] or 0, _etag(info))
+            for info in infos
+            if info["name"].strip("/") != folder
+        ]
+        for name, size, etag in sorted(found):
+            if name.endswith("/"):
+                yield from self._below(name.rstrip("/"))
+            else:
+                yield Entry(name[len(self.url.path) + 1 :], size, etag)
+
+
+def _etag(info: dict[str, Any]) -> str:
+    return str(info.get("ETag") or info.get("etag") or "").strip('"')
+
+
+def _file_system(scheme: str) -> Any:
+    package = _PACKAGES[scheme]
+    if importlib.util.find_spec(package) is None or importlib.util.find_spec("fsspec") is None:
+        wanted = "'colorpipe[cloud]'" if package in _IN_EXTRA else package
+        raise ColorpipeError(
+            f"URLs that begin with {scheme}:// need the package {package}, which is not installed;"
+            f" install it with: pip install {wanted}."
+        )
+    import fsspec
+
+    # An instance from fsspec's cache would keep an endpoint that the environment no longer names.
+    options: dict[str, Any] = {"skip_instance_cache": True}
+    if scheme in WEB:
+        return fsspec.filesystem(scheme, get_client=_patient_client, **options)
+    return fsspec.filesystem(scheme, use_listings_cache=False, **options)
+
+
+async def _patient_client(**options: Any) -> Any:
+    """Make a client that tries again where a web server is busy, which fsspec's own does not."""
+    import aiohttp
+    import aiohttp_retry
+
+    options.pop("loop", None)
+    timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=60)
+    retries = aiohttp_retry.ExponentialRetry(attempts=4, start_timeout=0.25)
+    return aiohttp_retry.RetryClient(retry_options=retries, timeout=timeout, **options)
+
+
+@contextlib.contextmanager
+def _errors_as_phrases() -> Iterator[None]:
+    try:
+        yield
+    except (StorageError, ColorpipeError):
+        raise
+    # Each provider's library has its own.
+    except Exception as error:
+        raise StorageError(_phrase(error)) from error
+
+
+def _phrase(error: Exception) -> str:
+    """Say what went wrong, without the credentials that a URL in it may have."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = " ".join(said.split()).rstrip(".")
+    text = _QUERY.sub(r"\1", _USER_INFO.sub("//", text))
+    if isinstance(error, FileNotFoundError):
+        return f"it does not exist ({text})"
+    if isinstance(error, PermissionError):
+        return f"there is no permission ({text})"
+    return text or type(error).__name__
+
+
+def transfer(
+    function: Callable[[T], R], items: Iterable[T], pool: ThreadPoolExecutor
+) -> Iterator[tuple[T, R | StorageError | OSError]]:
+    """Apply ``function`` by a pool of threads; yield each item with its result or its error.
+
+    ``items`` is read only a bounded number ahead, and the order stays.
+    """
+    pending: deque[tuple[T, Future[R]]] = deque()
+
+    def first() -> tuple[T, R | StorageError | OSError]:
+        item, future = pending.popleft()
+        try:
+            return item, future.result()
+        except (StorageError, OSError) as error:
+            return item, error
+
+    try:
+        for item in items:
+            pending.append((item, pool.submit(function, item)))
+            if len(pending) >= 2 * TRANSFERS:
+                yield first()
+        while pending:
+            yield first()
+    finally:
+        for _, future in pending:
+            future.cancel()

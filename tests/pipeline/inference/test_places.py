@@ -1,0 +1,292 @@
+"""Photos from and to object storage, colored by the stage: what is read, written and said."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import object_storage
+import pytest
+import skimage.data
+import stand_ins
+from object_storage import BUCKET, door
+from PIL import Image
+
+from pipeline.errors import ColorpipeError
+from pipeline.inference import places
+from pipeline.location import Location, parse_location
+from pipeline.params import ColorizeParams
+from stages.colorize import colorize
+
+PARAMS = ColorizeParams(device="cpu", size=64)
+GRAY = Image.fromarray(skimage.data.camera()[100:180, 200:300])
+
+
+def encoded(number: int = 0, format: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    GRAY.rotate(90 * number).save(stream, format)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with object_storage.object_storage() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def storage(endpoint: str) -> object_storage.Storage:
+    storage = object_storage.Storage(endpoint)
+    for name in storage.names():
+        storage.delete(name)
+    return storage
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stand_ins.generator(tmp_path_factory.mktemp("model") / "generator.safetensors")
+
+
+@pytest.fixture
+def photos(storage: object_storage.Storage, tmp_path: Path) -> Path:
+    """The same photos in a folder and behind ``s3://photos/in``."""
+    content = {"a.png": 0, "b.png": 1, "sub folder/ü.png": 2, "sub folder/deep/d.png": 3}
+    folder = tmp_path / "in"
+    for name, number in content.items():
+        data = encoded(number)
+        storage.put(f"in/{name}", data)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def url(name: str) -> Location:
+    return parse_location(f"s3://{BUCKET}/{name}")
+
+
+def test_storage_and_folders_give_the_same_bytes(
+    storage: object_storage.Storage,
+    photos: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(places, "BATCH", 2)
+    storage.put("in/notes.txt", b"no photo")
+    before = storage.files("in/")
+    report = tmp_path / "report.jsonl"
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
+    expected = files(tmp_path / "out")
+    assert len(expected) == 4
+    assert colorize(url("in"), url("out"), model, PARAMS, report=report) == []
+    assert storage.files("out/") == expected
+    rows = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    assert [(row["photo"], row["output"]) for row in rows] == [
+        (f"s3://photos/in/{name}", f"s3://photos/out/{name}") for name in expected
+    ]
+    assert colorize(photos, url("from-folder"), model, PARAMS) == []
+    assert storage.files("from-folder/") == expected
+    assert colorize(url("in"), tmp_path / "to-folder", model, PARAMS) == []
+    assert files(tmp_path / "to-folder") == expected
+    assert storage.files("in/") == before
+
+
+def test_what_is_there_is_skipped_without_reading_or_refused(
+    storage: object_storage.Storage, photos: Path, model: Path
+) -> None:
+    storage.put("in/lies.jpg", encoded(1))  # becomes lies.png
+    storage.put("out/a.png", b"result")
+    storage.put("out/lies.png", b"result")
+    requests: list[tuple[str, str]] = []
+
+    def note(method: str, path: str) -> int:
+        requests.append((method, path))
+        return 0
+
+    with door(storage.endpoint, note):
+        failures = colorize(url("in"), url("out"), model, PARAMS)
+        assert {failure.what for failure in failures} == {
+            "s3://photos/in/a.png",
+            "s3://photos/in/lies.jpg",
+        }
+        assert "s3://photos/out/a.png is there already" in failures[0].reason
+        assert colorize(url("in"), url("out"), model, PARAMS, skip_existing=True) == []
+        assert ("GET", "/photos/in/a.png") not in requests
+        assert sum(method == "PUT" for method, _ in requests) == 3
+    assert storage.get("out/a.png") == storage.get("out/lies.png") == b"result"
+    assert colorize(url("in"), url("out"), model, PARAMS, overwrite=True) == []
+    assert len(storage.get("out/a.png")) > 1000
+
+
+def test_one_object_can_be_named_and_read_from_the_web(
+    storage: object_storage.Storage, model: Path, tmp_path: Path
+) -> None:
+    storage.put("in/a.png", encoded())
+    storage.put(
+        "in/a.png.hints.json", b'{"hints": [{"x": 50, "y": 40, "color": "#ff0000", "radius": 30}]}'
+    )
+    assert colorize(url("in/a.png"), url("one/b.png"), model, PARAMS) == []
+    assert storage.names("one/") == ["one/b.png"]
+    busy = [503, 0]
+    with door(storage.endpoint, lambda *_: busy.pop(0)) as endpoint:
+        web = parse_location(f"{endpoint}/{BUCKET}/in/a.png?signature=of-somebody")
+        assert colorize(web, tmp_path, model, PARAMS) == []
+    assert (tmp_path / "a.png").read_bytes() == storage.get("one/b.png")
+    # In a folder, hints beside a photo are found.
+    assert colorize(url("in"), url("hinted"), model, PARAMS) == []
+    hinted = np.asarray(Image.open(io.BytesIO(storage.get("hinted/a.png")))).astype(int)
+    plain = np.asarray(Image.open(tmp_path / "a.png")).astype(int)
+    assert (hinted[40, 50, 0] - hinted[40, 50, 2]) > 40 + (plain[40, 50, 0] - plain[40, 50, 2])
+
+
+def test_a_name_that_two_photos_would_get_is_given_once(
+    storage: object_storage.Storage, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "BATCH", 1)
+    for name in ("a.bmp", "a.bmp.txt", "a.png", "b.png"):
+        storage.put(f"in/{name}", encoded(format="BMP" if name == "a.bmp" else "PNG"))
+    frames = [GRAY, GRAY.rotate(180)]
+    stream = io.BytesIO()
+    frames[0].save(stream, "TIFF", save_all=True, append_images=frames[1:])
+    storage.put("in/z.tif", stream.getvalue())
+    storage.put("in/z-1.png", encoded())
+    failures = colorize(url("in"), url("out"), model, PARAMS, format="png", overwrite=True)
+    assert [failure.what for failure in failures] == [
+        "s3://photos/in/a.png",
+        "s3://photos/in/z.tif",
+    ]
+    assert "s3://photos/out/z-1.png, as another photo is" in failures[1].reason
+    assert storage.names("out/") == ["out/a.png", "out/b.png", "out/z-1.png"]
+
+
+def test_hostile_names_reach_no_other_folder(
+    storage: object_storage.Storage, model: Path, tmp_path: Path
+) -> None:
+    for name in ("../up.png", "a//b.png", "c.png/d.png", "x/.hidden.png", "c.png", "folder/"):
+        storage.put(f"in/{name}", encoded())
+    failures = colorize(url("in"), tmp_path / "out", model, PARAMS)
+    assert sorted(failure.what for failure in failures) == [
+        "s3://photos/in/../up.png",
+        "s3://photos/in/a//b.png",
+        "s3://photos/in/c.png/d.png",
+    ]
+    assert list(files(tmp_path)) == ["out/c.png"]
+
+
+def test_results_inside_the_source_are_not_colored_again(
+    storage: object_storage.Storage, photos: Path, model: Path
+) -> None:
+    for _ in range(2):
+        assert colorize(url("in"), url("in/colored"), model, PARAMS, overwrite=True) == []
+    assert len(storage.names("in/colored/")) == 4
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_busy_storage_is_asked_again_then_named(
+    method: str,
+    storage: object_storage.Storage,
+    photos: Path,
+    model: Path,
+) -> None:
+    asked: dict[str, int] = {}
+    lock = threading.Lock()
+
+    def status(asked_method: str, path: str) -> int:
+        if asked_method != method or "list-type" in path:
+            return 0
+        with lock:
+            asked[path] = asked.get(path, 0) + 1
+        is_first = asked[path] == 1
+        return 503 if path.endswith("/b.png") or (path.endswith("/a.png") and is_first) else 0
+
+    with door(storage.endpoint, status):
+        [failure] = colorize(url("in"), url("out"), model, PARAMS)
+    assert failure.what == "s3://photos/in/b.png"
+    assert "503" in failure.reason or "ServiceUnavailable" in failure.reason
+    assert len(storage.names("out/")) == 3
+    assert sorted(asked.values()) == [1, 1, 2, 2]
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    storage: object_storage.Storage,
+    photos: Path,
+    model: Path,
+    tmp_path: Path,
+) -> None:
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
+    holding, released = threading.Event(), threading.Event()
+    stored: list[str] = []
+
+    def status(method: str, path: str) -> int:
+        if method == "PUT":
+            if len(stored) == 2:
+                holding.set()
+                released.wait(60)
+                return 503
+            stored.append(path)
+        return 0
+
+    command = [sys.executable, "-m", "pipeline", "colorize", "s3://photos/in", "s3://photos/out"]
+    command += ["--model", str(model), "--size", "64", "--device", "cpu"]
+    with door(storage.endpoint, status):
+        run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert holding.wait(60)
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+        released.set()
+        assert len(storage.names("out/")) == 2
+    assert colorize(url("in"), url("out"), model, PARAMS, skip_existing=True) == []
+    assert storage.files("out/") == files(tmp_path / "out")
+
+
+UNUSABLE = {
+    ("s3://no-such-bucket/in", "out"): "s3://no-such-bucket/in could not be listed: it does not",
+    ("in", "s3://no-such-bucket"): "s3://no-such-bucket could not be listed: it does not exist",
+    ("s3://photos/nothing", "out"): "no photos in s3://photos/nothing",
+    ("s3://photos/in", "s3://photos/in"): "s3://photos/in holds the photos themselves",
+    ("s3://photos/in", "s3://photos"): "s3://photos holds the photos themselves",
+    ("s3://photos/in", "https://example.com/out"): "https://example.com/out is on a web server",
+    ("gs://bucket/in", "out"): "need the package gcsfs, which is not installed",
+    ("in", "az://container/out"): "need the package adlfs, which is not installed",
+}
+
+
+@pytest.mark.parametrize("given", UNUSABLE)
+def test_what_cannot_be_used_is_said_in_a_sentence(
+    given: tuple[str, str], photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    source, out = map(parse_location, given)
+    with pytest.raises(ColorpipeError) as raised:
+        colorize(source, out, model, PARAMS)
+    assert UNUSABLE[given] in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith(".")
+
+
+def test_no_permission_and_no_endpoint_are_said(
+    storage: object_storage.Storage, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        door(storage.endpoint, lambda *_: 403),
+        pytest.raises(ColorpipeError, match="s3://photos/in could not be listed: there is no perm"),
+    ):
+        colorize(url("in"), photos / "out", model, PARAMS)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(ColorpipeError, match="could not be listed: Could not connect"):
+        colorize(url("in"), photos / "out", model, PARAMS)
