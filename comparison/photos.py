@@ -20,7 +20,7 @@ def check_photos(comparison: Comparison) -> None:
     Raises:
         ColorpipeError: the folder or file that the section ``scrape`` names does not exist.
     """
-    path = HERE / comparison.scrape.path
+    path = HERE / comparison.scrape.local_path
     if not path.exists():
         raise ColorpipeError(
             f"{path} does not exist; put a folder of category folders there, or name another one as"
@@ -39,7 +39,7 @@ def make_split(comparison: Comparison, out: Path) -> list[Failure]:
     Raises:
         ColorpipeError: as the four stages do.
     """
-    source = override(comparison.scrape, {"path": HERE / comparison.scrape.path})
+    source = override(comparison.scrape, {"path": HERE / comparison.scrape.local_path})
     with tempfile.TemporaryDirectory(prefix="colorpipe-comparison-") as folder:
         raw, cleaned, resized = (Path(folder) / name for name in ("raw", "clean", "resized"))
         failures = scrape(raw, source)

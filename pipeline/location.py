@@ -56,14 +56,16 @@ class Url:
 Location: TypeAlias = Path | Url
 
 
-def parse_location(text: str | Path) -> Location:
+def parse_location(text: str | Location) -> Location:
     """Read a path or a URL.
 
     Raises:
         ColorpipeError: the URL has a scheme that is not known, no bucket or host, or a user name or
             password, which the sentence does not repeat.
     """
-    if isinstance(text, Path) or not (found := _SCHEME.match(text)):
+    if not isinstance(text, str):
+        return text
+    if not (found := _SCHEME.match(text)):
         return Path(text)
     scheme = found[1].lower()
     rest = text[found.end() :]

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pipeline.errors import ColorpipeError
+from pipeline.location import Location, Url, parse_location
 
 PARAMS_FILE = Path("params.yaml")
 INBOX = Path("data/inbox")
@@ -62,10 +63,11 @@ class ScrapeParams(Section):
         Path("cats.txt"),
         description="bing: the file with a category, or 'name: query', on each line.",
     )
-    path: Path = Field(
+    path: Location = Field(
         INBOX,
         description="folder: the folder that holds a folder for each category; urls: the text or"
-        " CSV file; data sets: your copy, which is downloaded if this is the default and empty.",
+        " CSV file; data sets: your copy, which is downloaded if this is the default and empty. It"
+        " may be a URL.",
     )
     limit: int | None = Field(
         None,
@@ -111,6 +113,30 @@ class ScrapeParams(Section):
         description="Hosts (host or host:port) whose addresses may be private: a mirror or a test"
         " server.",
     )
+
+    @property
+    def local_path(self) -> Path:
+        """Where ``path`` is on this computer.
+
+        Raises:
+            ColorpipeError: it is a URL.
+        """
+        if isinstance(self.path, Url):
+            raise ColorpipeError(
+                f"--path (scrape.path) is {self.path}, which is not on this computer; copy what is"
+                " there, and name the copy."
+            )
+        return self.path
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _location(cls, value: object) -> object:
+        if isinstance(value, str | Path):
+            return parse_location(value)
+        # A section that is made from another one holds what its fields are made of.
+        if isinstance(value, Url | dict):
+            return value
+        raise ValueError("a path or a URL")
 
     @field_validator("search_url")
     @classmethod

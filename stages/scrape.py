@@ -46,7 +46,7 @@ def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
         ColorpipeError: no photo could be kept, or ``raw`` could not be written, holds files that no
             scrape wrote, or overlaps with the folder that photos come from.
     """
-    _check_replaceable(raw, params.path)
+    _check_replaceable(raw, params.local_path)
     items = find_photos(params)
     # Sources download everything before their first photo: a kill during that time leaves no
     # half-written folder.

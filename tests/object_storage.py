@@ -24,12 +24,14 @@ ENVIRONMENT = {
 
 
 class Storage:
-    """A bucket, as its owner sees it."""
+    """A bucket, empty at first, as its owner sees it."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self._client = boto3.client("s3", endpoint_url=endpoint)
         self._client.create_bucket(Bucket=BUCKET)
+        for name in self.names():
+            self.delete(name)
 
     def put(self, name: str, data: bytes) -> None:
         self._client.put_object(Bucket=BUCKET, Key=name, Body=data, ACL="public-read")

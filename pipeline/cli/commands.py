@@ -19,7 +19,7 @@ from pipeline.cli.exits import errors_as_sentences
 from pipeline.cli.stage_options import completion, stage_command
 from pipeline.errors import ColorpipeError, Failure, needs_extra
 from pipeline.imaging.kinds import WRITTEN
-from pipeline.location import parse_location
+from pipeline.location import Url, parse_location
 from pipeline.params import (
     SOURCES,
     CleanParams,
@@ -83,67 +83,113 @@ def common_options(
     context.obj = debug
 
 
+_PLACE = "PATH|URL"
+_LISTING = Annotated[
+    Path | None,
+    typer.Option(
+        "--listing",
+        help="For results behind a URL: a file for their names, sizes and ETags, for DVC to keep"
+        " track of.",
+        show_default=False,
+    ),
+]
+
+
 # Only a search reads the categories.
 @stage_command(app, ScrapeParams, extra="scrape", implied={"categories": {"source": "bing"}})
 def scrape(
     params: ScrapeParams,
-    raw: Annotated[Path, typer.Option(help="The folder for the photos.")] = RAW,
+    raw: Annotated[str, typer.Option(metavar=_PLACE, help="The folder for the photos.")] = str(RAW),
+    listing: _LISTING = None,
 ) -> Sequence[Failure]:
     """Find photos of each category and store their bytes as found."""
+    from pipeline.locations.staging import Staging
     from stages.scrape import scrape as run
 
-    return run(raw, params)
+    with Staging(listing) as staging:
+        out = staging.published(raw, "--raw", near=[params.path])
+        local = params.model_copy(update={"path": staging.fetched(params.path)})
+        return staging.finish(run(out, local))
 
 
 @stage_command(app, CleanParams)
 def clean(
     params: CleanParams,
-    raw: Annotated[Path, typer.Option(help="The scraped photos.")] = RAW,
-    out: Annotated[Path, typer.Option("--clean", help="The folder for the clean photos.")] = CLEAN,
+    *,
+    raw: Annotated[str, typer.Option(metavar=_PLACE, help="The scraped photos.")] = str(RAW),
+    out: Annotated[
+        str, typer.Option("--clean", metavar=_PLACE, help="The folder for the clean photos.")
+    ] = str(CLEAN),
     report: Annotated[
         Path, typer.Option(help="The table of what was kept and what was dropped, and why.")
     ] = REPORTS / "clean.csv",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be dropped, and write nothing.")
     ] = False,
+    listing: _LISTING = None,
 ) -> Sequence[Failure]:
     """Convert photos to upright sRGB; drop duplicates and what is no use for training."""
+    from pipeline.locations.staging import Staging
     from stages.clean import clean as run
 
-    return run(raw, out, report, params, dry_run=dry_run)
+    with Staging(listing) as staging:
+        if dry_run:
+            return staging.finish(run(staging.fetched(raw), Path(), report, params, dry_run=True))
+        target = staging.published(out, "--clean", near=[raw])
+        return staging.finish(run(staging.fetched(raw), target, report, params))
 
 
 @stage_command(app, ResizeParams)
 def resize(
     params: ResizeParams,
-    clean: Annotated[Path, typer.Option(help="The clean photos.")] = CLEAN,
-    out: Annotated[Path, typer.Option("--resized", help="The folder for the squares.")] = RESIZED,
+    clean: Annotated[str, typer.Option(metavar=_PLACE, help="The clean photos.")] = str(CLEAN),
+    out: Annotated[
+        str, typer.Option("--resized", metavar=_PLACE, help="The folder for the squares.")
+    ] = str(RESIZED),
+    listing: _LISTING = None,
 ) -> Sequence[Failure]:
     """Bring every photo to one square size."""
+    from pipeline.locations.staging import Staging
     from stages.resize import resize as run
 
-    return run(clean, out, params)
+    with Staging(listing) as staging:
+        target = staging.published(out, "--resized", near=[clean])
+        return staging.finish(run(staging.fetched(clean), target, params))
 
 
 @stage_command(app, SplitParams)
 def split(
     params: SplitParams,
-    resized: Annotated[Path, typer.Option(help="The resized photos.")] = RESIZED,
+    *,
+    resized: Annotated[str, typer.Option(metavar=_PLACE, help="The resized photos.")] = str(
+        RESIZED
+    ),
     out: Annotated[
-        Path, typer.Option("--split", help="The folder for the pairs of gray and color.")
-    ] = SPLIT,
+        str,
+        typer.Option("--split", metavar=_PLACE, help="The folder for the pairs of gray and color."),
+    ] = str(SPLIT),
     manifest: Annotated[
-        Path,
-        typer.Option(help="The table of origins: photos from one web page stay on one side."),
-    ] = RAW / "manifest.csv",
+        str,
+        typer.Option(
+            metavar=_PLACE,
+            help="The table of origins: photos from one web page stay on one side.",
+        ),
+    ] = str(RAW / "manifest.csv"),
     lock: Annotated[
         Path, typer.Option(help="The file that keeps test photos the same when photos are added.")
     ] = SPLIT_LOCK,
+    listing: _LISTING = None,
 ) -> Sequence[Failure]:
     """Divide photos into training, validation and test, each with its gray copy."""
+    from pipeline.locations.staging import Staging
     from stages.split import split as run
 
-    return run(resized, out, params, manifest=manifest, lock=lock)
+    with Staging(listing) as staging:
+        target = staging.published(out, "--split", near=[resized, manifest])
+        origins = staging.fetched(manifest, optional=True)
+        return staging.finish(
+            run(staging.fetched(resized), target, params, manifest=origins, lock=lock)
+        )
 
 
 @stage_command(app, TrainParams, extra="train")
@@ -261,6 +307,7 @@ def colorize(
             show_default=False,
         ),
     ] = None,
+    listing: _LISTING = None,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -328,9 +375,12 @@ def colorize(
         raise ColorpipeError(f"--codec is '{codec}', but must be one of {', '.join(CODECS)}.")
     from stages.colorize import colorize as run
 
-    return run(
+    target = parse_location(out)
+    if listing is not None and isinstance(target, Path):
+        raise ColorpipeError(f"--listing is for results behind a URL, and {out} is none.")
+    failures = run(
         parse_location(source),
-        parse_location(out),
+        target,
         model,
         params,
         format=cast(Any, format),  # The stage names those it knows.
@@ -346,6 +396,11 @@ def colorize(
         ),
         reference=reference,
     )
+    if listing is not None and isinstance(target, Url):
+        from pipeline.locations.folders import save_listing
+
+        save_listing(target, listing)
+    return failures
 
 
 @app.command()

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pipeline.cli.exits import errors_as_sentences, report_failures
 from pipeline.cli.key_values import key_values
 from pipeline.errors import Failure, needs_extra
+from pipeline.location import Url
 from pipeline.params import PARAMS_FILE, Section, override, read_params
 
 Stage = Callable[..., Sequence[Failure] | None]
@@ -137,6 +138,8 @@ def _option(key: str, field: FieldInfo) -> Any:
                 description += f" One of: {', '.join(choices)}."
     elif int in kinds or float in kinds:
         metavar = "INTEGER" if int in kinds else "FLOAT"
+    elif Url in kinds:
+        metavar = "PATH|URL"
     elif Path in kinds:
         kind, metavar = Path, "PATH"
     option = typer.Option(

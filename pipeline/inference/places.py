@@ -215,8 +215,8 @@ class StoragePlaces:
             return Failure(self._photo(job.what), job.reason)
         named = dataclasses.replace(job, name=self._photo(job.name))
         if self._existing != "overwrite":
-            if isinstance(self._to, Url) and len(self._there):
-                self._mark_results(job)
+            if isinstance(self._to, Url) and len(self._there) and not self._is_marked(job.target):
+                self._mark_results(job.target)
             if os.path.lexists(job.target):
                 return named
         if isinstance(self._from, Path):
@@ -236,20 +236,21 @@ class StoragePlaces:
             return name
         return str(self._from if self._is_file else self._from / name)
 
-    def _mark_results(self, job: Job) -> None:
-        """Put an empty file wherever a photo could be written to and an object is there."""
-        target = job.target
-        suffixes = {suffix for name in WRITTEN for suffix in BY_NAME[name].suffixes}
-        for suffix in {target.suffix, *suffixes}:
-            numbered = (
-                target.with_name(f"{target.stem}-{number}{suffix}") for number in itertools.count(1)
-            )
-            for path in itertools.chain([target.with_suffix(suffix)], numbered):
-                if self._object(path) in self._there:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.touch()
-                elif path.stem != target.stem:
+    def _mark_results(self, target: Path) -> None:
+        """Put an empty file wherever a photo could be written to, too, and an object is there."""
+        for suffix in {suffix for name in WRITTEN for suffix in BY_NAME[name].suffixes}:
+            self._is_marked(target.with_suffix(suffix))
+            for number in itertools.count(1):
+                if not self._is_marked(target.with_name(f"{target.stem}-{number}{suffix}")):
                     break
+
+    def _is_marked(self, path: Path) -> bool:
+        """Whether the object that ``path`` stands for is there, which an empty file then says."""
+        if self._object(path) not in self._there:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return True
 
     def _checked(self, outcome: Outcome) -> Outcome:
         """Refuse a result that would get the place of another one of this run."""

@@ -60,10 +60,20 @@ class Storage:
         self._files = _file_system(url.scheme)
 
     def is_file(self) -> bool:
-        """Whether ``url`` is a single object; False also if nobody can tell."""
+        """Whether ``url`` is a single object; of a web server, whatever it may be.
+
+        Raises:
+            ColorpipeError: nobody can tell.
+        """
         if self.url.scheme in WEB:
             return True
-        return "/" in self.url.path and bool(self._files.isfile(self._path()))
+        try:
+            with _errors_as_phrases():
+                return "/" in self.url.path and self._files.info(self._path())["type"] == "file"
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return False
+            raise ColorpipeError(_unreachable(self.url, "read", error)) from error
 
     def entries(self) -> Iterator[Entry]:
         """Yield what lies below ``url``, by name, in the order of the code points.
@@ -81,10 +91,7 @@ class Storage:
             with _errors_as_phrases():
                 yield from self._pages() if self.url.scheme == "s3" else self._below(self._path())
         except StorageError as error:
-            raise ColorpipeError(
-                f"{self.url} could not be listed: {error}; check the URL, the credentials and the"
-                " endpoint."
-            ) from error
+            raise ColorpipeError(_unreachable(self.url, "listed", error)) from error
 
     def read(self, name: str, path: Path) -> None:
         """Write the object ``name`` to ``path``.
@@ -144,15 +151,19 @@ class Storage:
                 return
             raise
         found = [
-            (info["name"] + "/" * (info["type"] == "directory"), info["size"] or 0, _etag(info))
+            (name + "/" * (info["type"] == "directory"), info["size"] or 0, _etag(info))
             for info in infos
-            if info["name"].strip("/") != folder
+            if (name := info["name"].strip("/")) != folder
         ]
         for name, size, etag in sorted(found):
             if name.endswith("/"):
-                yield from self._below(name.rstrip("/"))
+                yield from self._below(name[:-1])
             else:
                 yield Entry(name[len(self.url.path) + 1 :], size, etag)
+
+
+def _unreachable(url: Url, undone: str, error: StorageError) -> str:
+    return f"{url} could not be {undone}: {error}; check the URL, the credentials and the endpoint."
 
 
 def _etag(info: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ def photos(params: ScrapeParams) -> Iterator[Item]:
     Raises:
         ColorpipeError: the archive cannot be downloaded, or is not laid out as described.
     """
-    path = copy_on_disk(params.path, ARCHIVE.name) or obtain(ARCHIVE)
+    path = copy_on_disk(params.local_path, ARCHIVE.name) or obtain(ARCHIVE)
     files: dict[str, bytes] = {}
     has_pickles = False
     for member in members(path, _is_wanted, _MAX_BYTES):

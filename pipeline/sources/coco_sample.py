@@ -21,7 +21,7 @@ _MD5_OF_START = "006cd55d633d94b36ecaf661467830ec"
 def photos(params: ScrapeParams) -> Iterator[Item]:
     """Yield the photos of the archive or folder ``params.path``, or else of the download."""
     return photos_in_archive(
-        copy_on_disk(params.path, ARCHIVE.name) or _download(),
+        copy_on_disk(params.local_path, ARCHIVE.name) or _download(),
         lambda _: "coco",
         params.max_bytes,
         page="https://docs.fast.ai/data.external.html",

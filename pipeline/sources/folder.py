@@ -31,7 +31,7 @@ def photos(params: ScrapeParams) -> Iterator[Item]:
         ColorpipeError: the folder is missing or holds no photo, or two of its folders would become
             the same category.
     """
-    root = params.path
+    root = params.local_path
     if not root.is_dir():
         raise ColorpipeError(
             f"{root} is not a folder; --path (scrape.path) names the folder that holds a folder of"

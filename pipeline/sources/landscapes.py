@@ -18,7 +18,7 @@ def photos(params: ScrapeParams) -> Iterator[Item]:
     Raises:
         ColorpipeError: no path is given; only members of Kaggle can download the data set.
     """
-    path = copy_on_disk(params.path, "archive.zip")
+    path = copy_on_disk(params.local_path, "archive.zip")
     if path is None:
         raise ColorpipeError(
             f"Only members of Kaggle can download Landscape Pictures; get it from {_PAGE} and name"

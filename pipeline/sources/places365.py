@@ -32,7 +32,7 @@ _MAX_LIST = 128 * 2**20
 
 def photos(params: ScrapeParams) -> Iterator[Item]:
     """Yield the photos of the tar or folder ``params.path``, or else of the validation tar."""
-    path = copy_on_disk(params.path, VALIDATION.name)
+    path = copy_on_disk(params.local_path, VALIDATION.name)
     if path is None:
         categories = _read_labels(obtain(FILE_LISTS))
         path = obtain(VALIDATION)

@@ -22,12 +22,13 @@ def photos(params: ScrapeParams) -> Iterator[Item]:
     Raises:
         ColorpipeError: it is not a file, or not one that can be used.
     """
-    if params.path.is_dir():
+    path = params.local_path
+    if path.is_dir():
         raise ColorpipeError(
-            f"The source 'urls' needs a file of URLs, but {params.path} is a folder; name the file"
-            " with --path (scrape.path)."
+            f"The source 'urls' needs a file of URLs, but {path} is a folder; name the file with"
+            " --path (scrape.path)."
         )
-    categories = {name: listed(links) for name, links in read_links(params.path).items()}
+    categories = {name: listed(links) for name, links in read_links(path).items()}
     return fetch_photos(categories, params.limit, params)
 
 

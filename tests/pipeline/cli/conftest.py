@@ -15,7 +15,7 @@ from pipeline import cli
 class StandIn(list[tuple[Any, ...]]):
     """Stands in for a stage: records the arguments of each call, then answers or raises."""
 
-    def __init__(self, outcome: object = None) -> None:
+    def __init__(self, outcome: object = ()) -> None:
         super().__init__()
         self.outcome = outcome
 
@@ -54,7 +54,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
     """Replaces a stage, by its name, by a stand-in with an outcome."""
 
-    def replace(stage: str, outcome: object = None) -> StandIn:
+    def replace(stage: str, outcome: object = ()) -> StandIn:
         calls = StandIn(outcome)
         monkeypatch.setattr(f"stages.{stage}.{stage}", calls)
         return calls
