@@ -281,7 +281,7 @@ def test_no_permission_and_no_endpoint_are_said(
 ) -> None:
     with (
         door(storage.endpoint, lambda *_: 403),
-        pytest.raises(ColorpipeError, match="s3://photos/in could not be listed: there is no perm"),
+        pytest.raises(ColorpipeError, match="s3://photos/in could not be read: there is no perm"),
     ):
         colorize(url("in"), photos / "out", model, PARAMS)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
