@@ -8,7 +8,8 @@ as for networks that have none.
 
 The protocol is iColoriT's (Yun et al. 2023, section 4.1): photos at 224 x 224, places drawn evenly
 from a grid of 2 x 2 px, each with the mean of the ground truth there. Every number of places
-contains those of the smaller numbers. Means are over photos, by category and in all.
+contains those of the smaller numbers. Means are over photos, by category and in all. `--csv` keeps
+every photo's figures; docs/hints.py draws them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 
 from pipeline.dataset.split_folder import category_of
 from pipeline.evaluation.metrics import mean_ciede2000, psnr
+from pipeline.files.csv_tables import write_table
 from pipeline.imaging.color import Float, chroma_over, luma, rgb_to_lab
 from pipeline.imaging.decode import RGB, Gray, open_photo, read_bytes
 from pipeline.inference.colorizer import Colorizer
@@ -38,6 +41,17 @@ Cells: TypeAlias = tuple[Places, Places]
 NUMBERS = (0, 1, 2, 5, 10, 20, 50, 100)
 
 
+@dataclass(frozen=True)
+class Row:
+    """What one photo came to with a number of hints."""
+
+    way: str
+    photo: str
+    hints: int
+    psnr: float
+    ciede2000: float
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -46,14 +60,18 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="photos of a category, at most")
     parser.add_argument("--seed", type=int, default=0, help="of the places")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="ways to use hints")
+    parser.add_argument("--csv", type=Path, help="a file for the figures of every photo")
     options = parser.parse_args()
     predictor = TorchPredictor.load(options.model, "cpu")
     by_category: dict[str, list[Path]] = {}
     for path in sorted(options.photos.glob("*.png")):
         by_category.setdefault(category_of(path.name), []).append(path)
+    rows: list[Row] = []
     for way in options.ways:
         print(f"\n{way}")
-        measure(predictor, way, by_category, options.each, options.seed)
+        rows += measure(predictor, way, by_category, options.each, options.seed)
+    if options.csv is not None:
+        write_table(options.csv, rows, Row)
 
 
 def measure(
@@ -62,21 +80,24 @@ def measure(
     by_category: Mapping[str, Sequence[Path]],
     each: int,
     seed: int,
-) -> None:
-    """Measure one way and print its table."""
+) -> list[Row]:
+    """Measure one way, print its table and return its rows."""
     print(f"{'':12}photos  " + "".join(f"{number:>15}" for number in NUMBERS))
-    rows = []
+    rows: list[Row] = []
+    everything = []
     for category, paths in by_category.items():
-        seeds = [[seed, place] for place in range(len(paths[:each]))]
-        scores = np.array(
-            [
-                score(predictor, way, read(path), own)
-                for path, own in zip(paths[:each], seeds, strict=True)
+        scores = []
+        for place, path in enumerate(paths[:each]):
+            own = score(predictor, way, read(path), [seed, place])
+            scores.append(own)
+            rows += [
+                Row(way, path.name, number, *figures)
+                for number, figures in zip(NUMBERS, own, strict=True)
             ]
-        )
-        rows.append(scores)
-        show(category, scores)
-    show("all", np.concatenate(rows))
+        show(category, np.array(scores))
+        everything += scores
+    show("all", np.array(everything))
+    return rows
 
 
 def show(name: str, scores: NDArray[np.float64]) -> None:

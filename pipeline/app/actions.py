@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import html
+import contextlib
+import math
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import cv2
 import gradio as gr
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from pipeline.app.workshop import Desk, Look, Workshop
@@ -19,6 +22,8 @@ from pipeline.errors import ColorpipeError
 from pipeline.imaging import color
 from pipeline.inference.hints import Hint, as_json, hints_of
 from pipeline.inference.palette import likely_colors
+from pipeline.inference.streaming import Outcome
+from pipeline.video.settings import clock
 
 SWATCHES = 12
 """Colors that are offered for a place, at most."""
@@ -46,7 +51,7 @@ class OnePhoto:
             own,
             (np.dstack([own.gray] * 3), own.rgb),
             _marked(own),
-            message or "Click a place in the photo, under “Click a place”.",
+            message or "Click a place whose color you know.",
             swatches_style(own.offered),
             gr.Dropdown([(_named(hint), n) for n, hint in enumerate(own.hints)], value=chosen_one),
             _saved(own),
@@ -140,41 +145,102 @@ class OnePhoto:
         own = _with_photo(own)
         hints = _checked(hints_of, data, "The file")
         if any(hint.x >= own.shape[1] or hint.y >= own.shape[0] for hint in hints):
-            raise gr.Error("These colors belong to a larger photo.")
+            raise refusal("These colors belong to a larger photo.")
         own.change(hints)
         return self._recolored(own, *rest)
 
 
+Step = tuple[str, Update, Path | None]
+"""What long work shows: a text, the button that gives the result, and the result's folder."""
+
+
 def colored_files(
-    workshop: Workshop, paths: list[str] | None, progress: gr.Progress, *chosen_look: Any
-) -> Iterator[tuple[str, Update]]:
-    """Color files; yield what is to be said so far, and the button that gives the zip file."""
+    workshop: Workshop,
+    paths: list[str] | None,
+    old: Path | None,
+    *chosen_look: Any,
+) -> Iterator[Step]:
+    """Color files; ``old`` is the folder of the last result, which goes.
+
+    Raises:
+        ColorpipeError: there are no files, or too many.
+    """
+    forget_folder(old)
     if not paths:
-        raise gr.Error("Bring some photos first.")
-    lines: list[str] = []
-    done = 0
-    results = workshop.many([Path(path) for path in paths], _look(*chosen_look))
-    try:
+        raise ColorpipeError("Bring some photos first.")
+    yield long_report(_BEGINS), no_download(), None
+    said: list[tuple[str, str]] = []
+    done = failed = 0
+    work = workshop.many([Path(path) for path in paths], _look(*chosen_look))
+    with contextlib.closing(work) as results:
         for result in results:
             if isinstance(result, Path):
-                yield _so_far(done, len(paths), lines), _file(result)
-                continue
-            done, outcome = result
-            progress((done, len(paths)), unit="photos")
-            said = outcome.reason or outcome.note
-            if said:
-                lines.append(f"- **{html.escape(outcome.name)}**: {html.escape(said)}")
-            yield _so_far(done, len(paths), lines), gr.DownloadButton(interactive=False)
-    except ColorpipeError as error:
-        raise gr.Error(str(error)) from error
+                button, folder = _file(result), result.parent
+            else:
+                done, outcome = result
+                button, folder = no_download(), None
+                failed += outcome.status == "failed"
+                said += _said_of(outcome)
+            failures = f", {failed} failed" if failed else ""
+            text = f"{done} of {len(paths)} files are done{failures}."
+            yield long_report(text, done / len(paths), said), button, folder
+
+
+def colored_film(
+    workshop: Workshop,
+    path: str | None,
+    steady: float,
+    old: Path | None,
+    *chosen_look: Any,
+) -> Iterator[Step]:
+    """Color a film; ``old`` is the folder of the last result, which goes.
+
+    Raises:
+        ColorpipeError: there is no film, or it cannot be colored.
+    """
+    forget_folder(old)
+    if path is None:
+        raise ColorpipeError("Bring a film first.")
+    yield long_report(_BEGINS), no_download(), None
+    said_at = -math.inf
+    work = workshop.film(Path(path), _look(*chosen_look), float(steady))
+    with contextlib.closing(work) as steps:
+        for step in steps:
+            if isinstance(step, Outcome):
+                text = long_report("The film is done.", 1, _said_of(step))
+                yield text, _file(step.outputs[0]), step.outputs[0].parent
+            elif time.monotonic() - said_at >= _SAID_EVERY:
+                said_at = time.monotonic()
+                text = f"{step.frames} pictures are done, up to {clock(step.seconds)}."
+                share = step.frames / step.total if step.total else None
+                yield long_report(text, share), no_download(), None
+
+
+def long_report(text: str, share: float | None = None, said: Sequence[tuple[str, str]] = ()) -> str:
+    """Return what is said of long work as HTML: how far it is, and names with their sentences."""
+    bar = Markup('<progress value="{:.3f}"></progress>').format(min(share, 1)) if share else ""
+    rows = Markup("").join(Markup("<li><b>{}</b>: {}</li>").format(*each) for each in said)
+    return Markup('<div class="long">{}<p>{}</p><ul>{}</ul></div>').format(bar, text, rows)
+
+
+NOT_BEGUN = long_report("Nothing is colored yet.")
+_BEGINS = "It begins; the network is loaded first."
+_SAID_EVERY = 0.3
+"""Seconds from one word on a film's progress to the next."""
+
+
+def _said_of(outcome: Outcome) -> list[tuple[str, str]]:
+    said = outcome.reason or outcome.note
+    return [(outcome.name, said)] if said else []
 
 
 def _look(strength: float, size: str, model: str) -> Look:
     return Look(model, float(strength), None if size == SIZES[0] else int(size))
 
 
-def _so_far(done: int, count: int, lines: Sequence[str]) -> str:
-    return "\n".join([f"{done} of {count} files are done.", "", *lines])
+def refusal(sentence: str) -> gr.Error:
+    """Return what makes Gradio say a sentence on the page, and nothing on the terminal."""
+    return gr.Error(sentence, print_exception=False)
 
 
 def _checked(function: Any, *arguments: Any) -> Any:
@@ -182,25 +248,25 @@ def _checked(function: Any, *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except (ColorpipeError, ValueError) as error:
-        raise gr.Error(str(error)) from error
+        raise refusal(str(error)) from error
 
 
 def _with_photo(own: Desk | None) -> Desk:
     if own is None:
-        raise gr.Error("Bring a photo first.")
+        raise refusal("Bring a photo first.")
     return own
 
 
 def _with_place(own: Desk | None) -> Desk:
     own = _with_photo(own)
     if own.place is None:
-        raise gr.Error("Click a place in the photo first.")
+        raise refusal("Click a place in the photo first.")
     return own
 
 
 def _chosen(own: Desk, number: int | None) -> Hint:
     if number is None or not 0 <= number < len(own.hints):
-        raise gr.Error("Choose one of the colors so far first.")
+        raise refusal("Choose one of the colors so far first.")
     return own.hints[number]
 
 
@@ -294,7 +360,13 @@ def no_download() -> Update:
     return gr.DownloadButton(interactive=False)
 
 
+def forget_folder(folder: Path | None) -> None:
+    """Delete the folder of a result."""
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def forget(own: Desk | None) -> None:
     """Delete the files of a desk."""
     if own is not None:
-        shutil.rmtree(own.folder, ignore_errors=True)
+        forget_folder(own.folder)

@@ -8,3 +8,94 @@ document.addEventListener('paste', (event) => {
   field.files = transfer.files;
   field.dispatchEvent(new Event('change', { bubbles: true }));
 });
+
+// What else Gradio leaves to the mouse, the arrow keys do: the slider, and the place in the photo.
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const HANDLE = '#slider [data-testid=slider]';
+const PHOTO = '#canvas button';
+const TOLD = {
+  [HANDLE]: { role: 'slider', tabindex: '0', 'aria-label': 'Before and after: arrow keys move it' },
+  [PHOTO]: { 'aria-label': 'Photo: arrow keys move the place, Enter chooses it' },
+};
+
+new MutationObserver(() => {
+  for (const [selector, attributes] of Object.entries(TOLD)) {
+    const element = document.querySelector(selector);
+    if (!element || element.hasAttribute('aria-label')) continue;
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (selector === HANDLE) tellPosition(element);
+  }
+}).observe(document, { childList: true, subtree: true });
+
+document.addEventListener('keydown', (event) => {
+  const handle = event.target.closest?.(HANDLE);
+  const photo = event.target.closest?.(PHOTO);
+  const step = STEPS[event.key];
+  if (handle && step) moveHandle(handle, step[0] - step[1], event.shiftKey);
+  else if (photo && step) movePlace(photo, step, event.shiftKey);
+  else if (photo && (event.key === 'Enter' || event.key === ' ')) choosePlace(photo);
+  else return;
+  event.preventDefault();
+});
+
+function moveHandle(handle, direction, far) {
+  const width = handle.parentElement.getBoundingClientRect().width;
+  const line = handle.querySelector('.inner').getBoundingClientRect();
+  const [x, y] = [line.x + line.width / 2, line.y + line.height / 2];
+  const to = x + direction * width * (far ? 0.1 : 0.02);
+  // As the mouse would drag it.
+  const say = (type, clientX, on) =>
+    on.dispatchEvent(new MouseEvent(type, { bubbles: true, view: window, clientX, clientY: y }));
+  say('mousedown', x, handle);
+  say('mousemove', to, window);
+  say('mouseup', to, window);
+  requestAnimationFrame(() => tellPosition(handle));
+}
+
+function tellPosition(handle) {
+  const around = handle.parentElement.getBoundingClientRect();
+  const line = handle.querySelector('.inner').getBoundingClientRect();
+  const share = (line.x + line.width / 2 - around.x) / around.width;
+  handle.setAttribute('aria-valuenow', Math.round(100 * Math.min(Math.max(share, 0), 1)));
+}
+
+// The place is kept as shares of the picture's width and height.
+function movePlace(photo, [right, down], far) {
+  const share = far ? 0.05 : 0.01;
+  const [x, y] = placeOf(photo) ?? [0.5, 0.5];
+  const inside = (value) => Math.min(Math.max(value, 0), 0.999);
+  const place = [inside(x + right * share), inside(y + down * share)];
+  photo.dataset.place = place.join(' ');
+  const marker = photo.querySelector('.marker') ?? photo.firstElementChild.appendChild(newMarker());
+  const shown = pictureIn(photo);
+  const around = photo.firstElementChild.getBoundingClientRect();
+  marker.style.left = `${shown.x - around.x + place[0] * shown.width}px`;
+  marker.style.top = `${shown.y - around.y + place[1] * shown.height}px`;
+}
+
+function choosePlace(photo) {
+  const [x, y] = placeOf(photo) ?? [0.5, 0.5];
+  const shown = pictureIn(photo);
+  const [clientX, clientY] = [shown.x + x * shown.width, shown.y + y * shown.height];
+  const image = photo.querySelector('img');
+  image.dispatchEvent(new MouseEvent('click', { bubbles: true, clientX, clientY }));
+}
+
+function placeOf(photo) {
+  return photo.dataset.place?.split(' ').map(Number);
+}
+
+function newMarker() {
+  const marker = document.createElement('span');
+  marker.className = 'marker';
+  return marker;
+}
+
+// Where the picture itself is: its box may be larger.
+function pictureIn(photo) {
+  const image = photo.querySelector('img');
+  const box = image.getBoundingClientRect();
+  const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+  const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+  return { x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height };
+}

@@ -7,26 +7,38 @@ here, and would download what a client names by its address.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
 
 from pipeline.app.actions import (
+    NOT_BEGUN,
     SIZES,
     SWATCHES,
     OnePhoto,
+    Step,
     Update,
     colored_files,
+    colored_film,
     forget,
+    forget_folder,
+    long_report,
     no_download,
+    refusal,
     swatches_style,
 )
 from pipeline.app.workshop import Workshop
+from pipeline.errors import ColorpipeError
 from pipeline.imaging.kinds import SUFFIXES
 from pipeline.models.pretrained import model_card
+from pipeline.video.kinds import WRITTEN_AS
+from pipeline.video.settings import STEADY
 
 HERE = Path(__file__).parent
 KEPT_SECONDS = 3600
@@ -56,7 +68,7 @@ def upload(**arguments: Any) -> gr.File:
 
 def _no_address(given: str | Path | None) -> str | Path | None:
     if "://" in str(given):
-        raise gr.Error("This page takes files, no addresses.")
+        raise refusal("This page takes files, no addresses.")
     return given
 
 
@@ -70,12 +82,16 @@ def build(workshop: Workshop) -> gr.Blocks:
             " serves this page; colors are a plausible guess until you say what they were."
         )
         with gr.Tabs():
-            with gr.Tab("One photo"):
+            with gr.Tab("Photo"):
                 _one_photo(workshop)
             with gr.Tab("Many files"):
                 _many_files(workshop)
+            with gr.Tab("Film"):
+                _film(workshop)
             with gr.Tab("Model"):
-                gr.Markdown(model_card())
+                # Its links to other files lead nowhere here.
+                card = re.sub(r"\[([^]]+)]\((?!https?:)[^)]+\)", r"\1", model_card())
+                gr.Markdown(card, elem_id="card")
     return cast(gr.Blocks, page)
 
 
@@ -93,7 +109,7 @@ def _one_photo(workshop: Workshop) -> None:
     photo = upload(
         label="Your photo: drop, paste or choose it",
         file_types=sorted(SUFFIXES),
-        height=120,
+        height=150,
         elem_id="photo",
     )
     with gr.Row(elem_id="work"):
@@ -106,27 +122,25 @@ def _one_photo(workshop: Workshop) -> None:
                     height=140,
                     elem_id="reference",
                 )
-            with gr.Accordion("Colors that you know", open=True):
-                said = gr.Markdown("Bring a photo, then click a place in it.", elem_id="said")
-                style = gr.HTML(swatches_style([]), padding=False)
-                with gr.Row(elem_id="swatches"):
-                    swatches = [
-                        gr.Button(f"Color {number + 1}", elem_id=f"swatch-{number}", min_width=44)
-                        for number in range(SWATCHES)
-                    ]
-                any_color = gr.ColorPicker(label="Any other color", value="#3a6b35")
-                use = gr.Button("Use this color", size="sm", elem_id="use")
-                listed = gr.Dropdown([], label="Colors so far", interactive=True, elem_id="listed")
+            with gr.Accordion("Colors so far", open=True):
+                listed = gr.Dropdown(
+                    [], label="Color and place", interactive=True, elem_id="listed"
+                )
                 with gr.Row():
-                    move = gr.Button("Move to the place", size="sm", min_width=90)
-                    remove = gr.Button("Remove", size="sm", min_width=90)
+                    move = gr.Button("Move to the place", size="sm", min_width=90, elem_id="move")
+                    remove = gr.Button("Remove", size="sm", min_width=90, elem_id="remove")
                 with gr.Row():
                     undo = gr.Button("Undo", size="sm", min_width=90, elem_id="undo")
                     reset = gr.Button("Remove all", size="sm", min_width=90)
                 with gr.Row():
                     save = gr.DownloadButton("Save colors", size="sm", min_width=90)
                     load = gr.UploadButton(
-                        "Load colors", size="sm", min_width=90, file_types=[".json"], type="binary"
+                        "Load colors",
+                        size="sm",
+                        min_width=90,
+                        file_types=[".json"],
+                        type="binary",
+                        elem_id="load",
                     )
         with gr.Column(scale=2, min_width=300):
             with gr.Tabs():
@@ -140,14 +154,29 @@ def _one_photo(workshop: Workshop) -> None:
                         elem_id="slider",
                     )
                 with gr.Tab("Click a place", elem_id="clicking"):
+                    said = gr.Markdown("Bring a photo, then click a place in it.", elem_id="said")
+                    style = gr.HTML(swatches_style([]), elem_id="swatches-style")
+                    with gr.Row(elem_id="swatches"):
+                        swatches = [
+                            gr.Button(
+                                f"Color {number + 1}", elem_id=f"swatch-{number}", min_width=44
+                            )
+                            for number in range(SWATCHES)
+                        ]
                     canvas = gr.Image(
                         label="Click a place whose color you know",
+                        show_label=False,
+                        alt_text="The photo as it is colored, with a ring at each color you gave",
                         interactive=False,
                         format="png",
                         buttons=[],
-                        height=640,
                         elem_id="canvas",
                     )
+                    with gr.Row(equal_height=True):
+                        any_color = gr.ColorPicker(
+                            label="Any other color", value="#3a6b35", min_width=120
+                        )
+                        use = gr.Button("Use this color", min_width=120, elem_id="use")
             download = gr.DownloadButton(
                 "Download at full size", variant="primary", interactive=False, elem_id="download"
             )
@@ -198,6 +227,7 @@ def _one_photo(workshop: Workshop) -> None:
 
 
 def _many_files(workshop: Workshop) -> None:
+    kept = gr.State(None, time_to_live=KEPT_SECONDS, delete_callback=forget_folder)
     gr.Markdown("Photos come back under their names, in a zip file.")
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
@@ -207,21 +237,112 @@ def _many_files(workshop: Workshop) -> None:
                 height=200,
                 elem_id="photos",
             )
-            strength, size, model = _settings(workshop)
-            start = gr.Button("Color them", variant="primary", elem_id="start")
+            look = _settings(workshop)
+            start, cancel = _start_and_cancel("Color them", "many")
         with gr.Column(scale=2, min_width=300):
-            report = gr.Markdown("", elem_id="report", min_height=60)
+            report = gr.HTML(NOT_BEGUN, elem_id="report", min_height=80)
             archive = gr.DownloadButton(
                 "Download the zip file", interactive=False, elem_id="archive"
             )
 
-    def run(
-        paths: list[str] | None,
-        strength: float,
-        size: str,
-        model: str,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio finds it by its default
-    ) -> Iterator[tuple[str, Update]]:
-        yield from colored_files(workshop, paths, progress, strength, size, model)
+    def run(paths: list[str] | None, old: Path | None, *look: Any) -> Generator[Step, None, None]:
+        yield from colored_files(workshop, paths, old, *look)
 
-    start.click(run, [photos, strength, size, model], [report, archive], concurrency_id="files")
+    _run_until_cancelled(run, [photos, kept, *look], start, cancel, [report, archive, kept])
+
+
+def _film(workshop: Workshop) -> None:
+    kept = gr.State(None, time_to_live=KEPT_SECONDS, delete_callback=forget_folder)
+    gr.Markdown(
+        "Size, sound and subtitles stay as they are. A minute of film takes several; a long film is"
+        " better colored by `colorpipe colorize`, which goes on after an interruption."
+    )
+    with gr.Row():
+        with gr.Column(scale=1, min_width=300):
+            film = upload(
+                label="Your film: drop or choose it",
+                file_types=sorted(WRITTEN_AS),
+                height=160,
+                elem_id="film",
+            )
+            look = _settings(workshop)
+            steady = gr.Slider(
+                0, 1, STEADY, step=0.05, label="Steadiness", info="0 colors each picture by itself"
+            )
+            start, cancel = _start_and_cancel("Color it", "film")
+        with gr.Column(scale=2, min_width=300):
+            report = gr.HTML(NOT_BEGUN, elem_id="film-report", min_height=80)
+            colored = gr.DownloadButton(
+                "Download the film", interactive=False, elem_id="colored-film"
+            )
+
+    def run(
+        path: str | None, steady: float, old: Path | None, *look: Any
+    ) -> Generator[Step, None, None]:
+        yield from colored_film(workshop, path, steady, old, *look)
+
+    _run_until_cancelled(run, [film, steady, kept, *look], start, cancel, [report, colored, kept])
+
+
+def _start_and_cancel(words: str, name: str) -> tuple[gr.Button, gr.Button]:
+    with gr.Row():
+        start = gr.Button(words, variant="primary", min_width=120, elem_id=f"{name}-start")
+        cancel = gr.Button("Cancel", interactive=False, min_width=90, elem_id=f"{name}-cancel")
+    return start, cancel
+
+
+@dataclass
+class _Asked:
+    """What somebody's buttons have asked for."""
+
+    to_stop: bool = False
+
+
+def _run_until_cancelled(
+    run: Callable[..., Generator[Step, None, None]],
+    inputs: Sequence[gr.Component],
+    start: gr.Button,
+    cancel: gr.Button,
+    shown: Sequence[gr.Component],
+) -> None:
+    """Start long work by one button and end it by the other; one at a time for all people."""
+    buttons = [start, cancel]
+    asked = gr.State(_Asked())
+
+    def begin(asked: _Asked) -> list[Update]:
+        asked.to_stop = False
+        return _may_start(False)
+
+    def steps(asked: _Asked, *chosen: Any) -> Iterator[list[Update]]:
+        try:
+            with contextlib.closing(run(*chosen)) as work:
+                for step in work:
+                    if asked.to_stop:
+                        break
+                    yield [*step, gr.skip(), gr.skip()]
+        except ColorpipeError as error:
+            yield [long_report(str(error)), no_download(), None, *_may_start(True)]
+            return
+        if asked.to_stop:
+            yield [long_report("Cancelled."), no_download(), None, *_may_start(True)]
+        else:
+            yield [gr.skip() for _ in shown] + _may_start(True)
+
+    def stop(asked: _Asked) -> Update:
+        asked.to_stop = True
+        return gr.Button(interactive=False)
+
+    start.click(begin, asked, buttons, queue=False, show_progress="hidden").then(
+        steps,
+        [asked, *inputs],
+        [*shown, *buttons],
+        concurrency_id="long",
+        concurrency_limit=1,
+        show_progress="minimal",
+        show_progress_on=shown[0],
+    )
+    cancel.click(stop, asked, cancel, queue=False, show_progress="hidden")
+
+
+def _may_start(may: bool) -> list[Update]:
+    return [gr.Button(interactive=may), gr.Button(interactive=not may)]

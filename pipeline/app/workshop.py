@@ -1,17 +1,19 @@
 """What the page does, without the page: previews at once, and whole files as the command line.
 
 Whatever somebody uploads is decoded in a process of its own, which may crash; previews are made
-from what that process has written.
+from what that process has written. Work that takes long has another process, so that nobody's photo
+waits for somebody's film; whoever gives the work up ends the process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -19,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.base import KILLED
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.imaging import color
 from pipeline.imaging.decode import Gray, open_photo, read_bytes
@@ -29,12 +32,18 @@ from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import READ, Job
 from pipeline.inference.references import Reference
 from pipeline.inference.streaming import Outcome, Settings
+from pipeline.video.color_video import film_outcomes
+from pipeline.video.kinds import READ as FILMS_READ
+from pipeline.video.kinds import WRITTEN_AS
+from pipeline.video.settings import FilmSettings, Progress
 
 PREVIEW = 1024
 """Longer side of a preview in pixels, at most."""
 MOST_FILES = 500
 MOST_BYTES = 2_000_000_000
 """Of many files together."""
+_LAST_WORDS = 2.0
+"""Seconds that long work has to stop by itself when the server ends."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,8 @@ class Desk:
 class Workshop:
     """The networks, and the process that reads and writes files; a context manager.
 
-    Any number of people may use it at once; files are colored one after the other.
+    Any number of people may use it at once. Single photos are colored one after the other, and
+    beside them one lot of many files or one film at a time.
 
     Args:
         models: what there is to choose from by name; the first one is the default.
@@ -122,7 +132,12 @@ class Workshop:
         self.models = models
         self.folder = Path(tempfile.mkdtemp(prefix="colorpipe-"))
         self._lock = threading.Lock()
-        """Held while files are colored, and by nobody who makes a preview."""
+        """Held while a photo is colored, and by nobody who makes a preview."""
+        self._long = threading.Lock()
+        """Held while many files or a film are colored."""
+        self._apart: IsolatedColorizer | None = None
+        """The process that does that."""
+        self._closed = False
         self._networks_lock = threading.Lock()
         self._networks: dict[str, Colorizer] = {}
         self._process: tuple[Look, IsolatedColorizer] | None = None
@@ -140,7 +155,11 @@ class Workshop:
         self.close()
 
     def close(self) -> None:
-        """End the process and delete every file."""
+        """End the processes and delete every file."""
+        self._closed = True
+        # Whoever goes on with long work stops; who has left it half done will not let go of it.
+        if not self._long.acquire(timeout=_LAST_WORDS) and self._apart is not None:
+            self._apart.__exit__()
         with self._lock:
             self._end_process()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -151,14 +170,10 @@ class Workshop:
         Raises:
             ColorpipeError: it cannot be colored; the sentence says why.
         """
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
-        try:
+        with self._folder() as folder:
             outcome = self._colored(source, folder, look, (), reference)
             result = outcome.outputs[0]
             rgb = open_photo(read_bytes(result)).pixels
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
         # Who has seen the result may want to change it soon.
         threading.Thread(target=self._network, args=(look,), daemon=True).start()
         small = _preview(rgb)
@@ -198,12 +213,14 @@ class Workshop:
         # It was read in the other process before, by which it is known not to crash this one.
         return self._network(look).reference(open_photo(read_bytes(source)).pixels)
 
-    def many(self, sources: Sequence[Path], look: Look) -> Iterator[tuple[int, Outcome] | Path]:
-        """Color files, and pack the results.
+    def many(
+        self, sources: Sequence[Path], look: Look
+    ) -> Generator[tuple[int, Outcome] | Path, None, None]:
+        """Color files, and pack the results; closing the iterator stops the work.
 
         Yields:
-            What became of each, with its number from 1, and in the end the path of a zip file,
-            unless nothing was colored.
+            What became of each, with its number from 1, and in the end the path of a zip file in a
+            folder of its own, unless nothing was colored.
 
         Raises:
             ColorpipeError: there are too many.
@@ -213,27 +230,83 @@ class Workshop:
                 f"At a time {MOST_FILES} files of {MOST_BYTES // 1_000_000_000} GB in all can be"
                 " colored here; choose fewer, or use `colorpipe colorize` on their folder."
             )
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
-        colored = folder / "colored"
-        jobs: list[Job | Failure] = []
-        taken: set[str] = set()
-        for source in sources:
-            name = _free_name(source.name, taken)
-            if source.suffix.lower() in SUFFIXES:
-                jobs.append(Job(name, source, colored / name))
-            else:
-                jobs.append(Failure(name, f"not named like a photo: {READ}"))
-        with self._lock:
-            outcomes = self._isolated(look).colorize_files(jobs, Settings("overwrite"))
-            yield from enumerate(outcomes, start=1)
-        paths = sorted(path for path in colored.rglob("*") if path.is_file())
-        if paths:
+        with self._folder() as folder:
+            colored = folder / "colored"
+            jobs: list[Job | Failure] = []
+            taken: set[str] = set()
+            for source in sources:
+                name = _free_name(source.name, taken)
+                if source.suffix.lower() in SUFFIXES:
+                    jobs.append(Job(name, source, colored / name))
+                else:
+                    jobs.append(Failure(name, f"not named like a photo: {READ}"))
+            with self._process_apart(look) as process:
+                outcomes = process.colorize_files(jobs, Settings("overwrite"), lambda: self._closed)
+                yield from enumerate(outcomes, start=1)
+            paths = sorted(path for path in colored.rglob("*") if path.is_file())
+            if not paths:
+                return
             target = folder / "colorized.zip"
             with zipfile.ZipFile(target, "w") as archive:  # photos are compressed already
                 for path in paths:
                     archive.write(path, path.relative_to(colored))
             shutil.rmtree(colored)
             yield target
+
+    def film(
+        self, source: Path, look: Look, steady: float
+    ) -> Generator[Progress | Outcome, None, None]:
+        """Color a film; closing the iterator stops the work.
+
+        Args:
+            source: the film.
+            look: how its frames are colored.
+            steady: see :class:`pipeline.video.settings.FilmSettings`.
+
+        Yields:
+            How far it is, and in the end the outcome, whose output lies in a folder of its own.
+
+        Raises:
+            ColorpipeError: it cannot be colored; the sentence says why.
+        """
+        written_as = WRITTEN_AS.get(source.suffix.lower())
+        if written_as is None:
+            raise ColorpipeError(
+                f"{source.name} is not named like a film; films end in {FILMS_READ}."
+            )
+        with self._folder() as folder:
+            job = Job(source.name, source, folder / f"{source.stem}{written_as}")
+            work = functools.partial(film_outcomes, job, FilmSettings(steady=steady), "overwrite")
+            outcome = Outcome(source.name, "failed", reason=KILLED)
+            with self._process_apart(look) as process:
+                for message in process.run(work, lambda: self._closed):
+                    if isinstance(message, Progress):
+                        yield message
+                    else:
+                        outcome = message
+            if outcome.status == "failed":
+                raise ColorpipeError(f"{source.name} could not be colored: {outcome.reason}.")
+            yield outcome
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """Give a new folder, which stays unless something goes wrong or the work is given up."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    @contextlib.contextmanager
+    def _process_apart(self, look: Look) -> Iterator[IsolatedColorizer]:
+        """Give a process to long work alone, and end it whatever comes."""
+        with self._long, IsolatedColorizer(self._loading(look)) as process:
+            self._apart = process
+            try:
+                yield process
+            finally:
+                self._apart = None
 
     def _colored(
         self,
@@ -267,11 +340,13 @@ class Workshop:
         if self._process is not None and self._process[0] == look:
             return self._process[1]
         self._end_process()
-        load = functools.partial(
+        self._process = (look, IsolatedColorizer(self._loading(look)))
+        return self._process[1]
+
+    def _loading(self, look: Look) -> Callable[[], Colorizer]:
+        return functools.partial(
             Colorizer.load, self.models[look.model], strength=look.strength, size=look.size
         )
-        self._process = (look, IsolatedColorizer(load))
-        return self._process[1]
 
     def _end_process(self) -> None:
         if self._process is not None:

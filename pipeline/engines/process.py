@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -76,12 +77,15 @@ class _Child:
 
 
 def _may_fork() -> bool:
-    """Whether a fork is safe here: on Linux, unless PyTorch has threads that would be waited for.
+    """Whether a fork is safe here: on Linux, while nothing else runs in this process.
 
-    A forked process starts in milliseconds, one that is spawned in a second.
+    A forked process starts in milliseconds, one that is spawned in a second. But it would wait for
+    PyTorch's threads, and keep open what a server's threads have opened: connections that are
+    closed here would stay half alive.
     """
     torch = sys.modules.get("torch")
-    return sys.platform == "linux" and (torch is None or torch.get_num_threads() == 1)
+    is_alone = threading.active_count() == 1 and (torch is None or torch.get_num_threads() == 1)
+    return sys.platform == "linux" and is_alone
 
 
 class HoldingProcess(Generic[S]):

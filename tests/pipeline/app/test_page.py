@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import films
 import gradio
 import numpy as np
 import pytest
@@ -27,15 +28,19 @@ import skimage.data
 import stand_ins
 from browser import CHROMIUM
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FileChooser, Page, expect, sync_playwright
 
 import pipeline
 from pipeline.app.page import upload
+from pipeline.imaging import color
+from pipeline.inference.colorizer import Colorizer
+from pipeline.models.pretrained import PRETRAINED
 from pipeline.params import ColorizeParams
+from pipeline.video.color_video import color_video
 from stages.colorize import colorize
 
 PROJECT = Path(pipeline.__file__).parents[1]
-SOON = 120_000
+SOON = 60_000
 """Milliseconds: on a busy machine everything takes long."""
 
 
@@ -69,7 +74,10 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         assert found, line
         yield Served(found[0], folder, process)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
     assert not list(folder.glob("colorpipe-*"))
 
 
@@ -117,6 +125,19 @@ def drop(page: Page, path: Path) -> None:
         [list(path.read_bytes()), path.name],
     )
     page.dispatch_event("#photo button", "drop", {"dataTransfer": dropped})
+
+
+def paste(page: Page, path: Path) -> None:
+    """Paste a file from the clipboard."""
+    page.evaluate(
+        """([bytes, name]) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([new Uint8Array(bytes)], name));
+            const paste = new ClipboardEvent('paste', {clipboardData, bubbles: true});
+            document.body.dispatchEvent(paste);
+        }""",
+        [list(path.read_bytes()), path.name],
+    )
 
 
 def shown(page: Page, selector: str) -> np.ndarray:
@@ -235,6 +256,104 @@ def test_a_click_and_a_color_change_the_place_alone(
     changed(page, before, lambda change: np.abs(change[336:342, 168:176]).mean() < 5)
 
 
+def test_colors_for_a_pasted_photo_are_loaded_and_moved(
+    page: Page, photo: Path, tmp_path: Path
+) -> None:
+    saved = tmp_path / "colors.json"
+    saved.write_text('{"hints": [{"x": 160, "y": 330, "color": "#b03020"}]}')
+    paste(page, photo)
+    page.wait_for_selector("#slider img")
+    page.get_by_role("tab", name="Click a place").click()
+    page.wait_for_selector("#canvas img")
+    before = shown(page, "#canvas img")
+    with page.expect_file_chooser() as chosen:
+        page.locator("#load").click()
+    chosen.value.set_files(saved)
+    so_far = page.locator("#listed input")
+    expect(so_far).to_have_value("#b03020 at 160, 330")
+    # Beside the ring.
+    changed(page, before, lambda change: change[336:342, 168:176, 0].mean() > 15)
+
+    click(page, 420, 60)
+    expect(page.locator("#said")).to_contain_text("Choose the color of 420, 60")
+    page.locator("#move").click()
+    expect(so_far).to_have_value("#b03020 at 420, 60")
+    # The first picture came from the file, and has been through JPEG.
+    changed(page, before, lambda change: np.abs(change[336:342, 168:176]).mean() < 5)
+    changed(page, before, lambda change: change[50:56, 428:436, 0].mean() > 5)
+
+
+def test_another_photo_gives_its_colors(
+    page: Page, photo: Path, model: Path, tmp_path: Path
+) -> None:
+    reference = tmp_path / "reference.png"
+    Image.fromarray(skimage.data.astronaut()).save(reference)
+    page.set_input_files("#photo input[type=file]", photo)
+    page.wait_for_selector("#slider img")
+    _, plain = downloaded(page, "#download")
+    page.get_by_role("button", name="Colors from another photo").click()
+    with page.expect_response(lambda answer: "/upload" in answer.url):
+        page.set_input_files("#reference input[type=file]", reference)
+    expect(page.locator("#reference")).to_contain_text("reference")
+    colorize(photo, tmp_path / "referred", model, ColorizeParams(), reference=reference)
+    expected = (tmp_path / "referred/portrait.jpg").read_bytes()
+    assert expected != plain
+    end = time.monotonic() + SOON / 1000
+    while downloaded(page, "#download") != ("portrait.jpg", expected):
+        assert time.monotonic() < end
+
+
+def test_the_keyboard_alone_does_it_all(page: Page, photo: Path) -> None:
+    def tab_to(selector: str, most: int = 60) -> None:
+        for _ in range(most):
+            if page.evaluate("selector => !!document.activeElement?.matches(selector)", selector):
+                return
+            page.keyboard.press("Tab")
+        pytest.fail(f"Tab does not lead to {selector}")
+
+    choosers: list[FileChooser] = []
+
+    def opens(chooser: FileChooser) -> None:
+        choosers.append(chooser)
+
+    page.on("filechooser", opens)
+    # The page is seen before its buttons do anything.
+    end = time.monotonic() + SOON / 1000
+    while not choosers:
+        assert time.monotonic() < end
+        tab_to("#photo button")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+    choosers[0].set_files(photo)
+    page.wait_for_selector("#slider img")
+
+    tab_to("#slider [role=slider]")
+    handle = page.locator("#slider [role=slider]")
+    before = handle.get_attribute("aria-valuenow")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(handle).not_to_have_attribute("aria-valuenow", str(before))
+    assert int(str(handle.get_attribute("aria-valuenow"))) == int(str(before)) + 10
+
+    page.get_by_role("tab", name="Before and after").focus()
+    page.keyboard.press("Shift+Tab")
+    page.get_by_role("tab", name="Click a place").press("Enter")
+    page.wait_for_selector("#canvas img")
+    tab_to("#canvas button")
+    for key in ("Shift+ArrowLeft", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    # From the middle 5 % to the left and 1 % up.
+    expect(page.locator("#said")).to_contain_text("Choose the color of 230, 250")
+    page.locator("#photo").focus()
+    tab_to("#swatch-1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#listed input")).to_have_value(re.compile("at 230, 250"))
+    expect(page.locator("#download")).to_be_enabled()
+    tab_to("#download")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "portrait.jpg"
+
+
 def test_hostile_uploads_are_refused_and_the_page_goes_on(
     page: Page, photo: Path, served: Served, tmp_path: Path
 ) -> None:
@@ -278,13 +397,63 @@ def test_many_files_come_as_a_zip(page: Page, tmp_path: Path) -> None:
     page.set_input_files("#photos input[type=file]", paths)
     # The upload is over when its files are listed.
     expect(page.locator("#photos")).to_contain_text("bad")
-    page.locator("#start").click()
+    page.locator("#many-start").click()
     expect(page.locator("#report")).to_contain_text("3 of 3 files are done")
     expect(page.locator("#report")).to_contain_text("bad.png")
     name, data = downloaded(page, "#archive")
     assert name == "colorized.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
         assert packed.namelist() == ["a.png", "b.jpg"]
+
+
+def test_a_film_is_colored_as_from_python(page: Page, tmp_path: Path) -> None:
+    face = color.luma(skimage.data.astronaut()[:256, 128:320])
+    film = films.write_film(
+        tmp_path / "film.mkv", size=face.shape, pictures=[face] * 4, times=range(0, 160, 40)
+    )
+    page.get_by_role("tab", name="Film").click()
+    page.set_input_files("#film input[type=file]", film)
+    expect(page.locator("#film")).to_contain_text("film")
+    page.get_by_label("Model").and_(page.locator(":visible")).click()
+    page.get_by_role("option", name=PRETRAINED).click()
+    page.locator("#film-start").click()
+    expect(page.locator("#film-report")).to_contain_text("The film is done")
+    name, data = downloaded(page, "#colored-film")
+    assert name == "film.mkv"
+    (tmp_path / "page.mkv").write_bytes(data)
+    color_video(film, tmp_path / "python.mkv", Colorizer.load(PRETRAINED))
+    frames = [films.frames_of(tmp_path / each) for each in ("page.mkv", "python.mkv")]
+    for one, other in zip(*frames, strict=True):
+        planes = list(zip(films.planes_of(one), films.planes_of(other), strict=True))
+        # The encoder does not always come to the same bytes.
+        assert all(np.abs(a.astype(int) - b).mean() < 0.5 for a, b in planes)
+        assert np.abs(planes[1][0].astype(int) - 128).max() > 5
+
+
+def test_a_film_that_is_cancelled_leaves_the_page_to_the_next(
+    page: Page, served: Served, tmp_path: Path
+) -> None:
+    long = films.write_film(tmp_path / "long.mkv", times=range(0, 3000 * 40, 40))
+    (tmp_path / "bad.mp4").write_text("no film")
+    page.get_by_role("tab", name="Film").click()
+    page.set_input_files("#film input[type=file]", long)
+    expect(page.locator("#film")).to_contain_text("long")
+    expect(page.locator("#film-cancel")).to_be_disabled()
+    page.locator("#film-start").click()
+    expect(page.locator("#film-report")).to_contain_text("pictures are done")
+    assert list(served.folder.rglob(".long*"))
+    page.locator("#film-cancel").click()
+    expect(page.locator("#film-report")).to_contain_text("Cancelled")
+    expect(page.locator("#film-start")).to_be_enabled()
+
+    page.locator("#film button[aria-label=Clear]").click()
+    page.set_input_files("#film input[type=file]", tmp_path / "bad.mp4")
+    expect(page.locator("#film")).to_contain_text("bad")
+    page.locator("#film-start").click()
+    expect(page.locator("#film-report")).to_contain_text("bad.mp4 could not be colored")
+    expect(page.locator("#film-start")).to_be_enabled()
+    # The parts of the first film went when its work was given up.
+    assert not list(served.folder.rglob(".long*"))
 
 
 def test_the_model_tab_has_the_card(page: Page) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import films
 import numpy as np
 import pytest
 import skimage.data
@@ -128,6 +129,53 @@ def test_many_files_come_as_a_zip_and_the_bad_ones_by_name(
     with zipfile.ZipFile(archive) as packed:
         assert packed.namelist() == ["photo-2.jpg", "photo.jpg"]
         assert packed.testzip() is None
+
+
+def test_work_that_is_given_up_leaves_nothing_behind(
+    workshop: Workshop, photo: Path, tmp_path: Path
+) -> None:
+    film = films.write_film(tmp_path / "film.mkv", times=range(0, 500 * 40, 40))
+    before = set(workshop.folder.iterdir())
+    for work in (workshop.film(film, LOOK, 0.7), workshop.many([photo] * 40, LOOK)):
+        next(work)
+        assert set(workshop.folder.iterdir()) != before
+        work.close()
+        assert set(workshop.folder.iterdir()) == before
+    # The next one gets its own results.
+    [(_, outcome), archive] = workshop.many([photo], LOOK)
+    assert (outcome.name, outcome.status) == ("photo.jpg", "colorized")
+    assert archive.is_file()
+
+
+def test_a_workshop_closes_in_the_middle_of_a_film(model: Path, tmp_path: Path) -> None:
+    film = films.write_film(tmp_path / "film.mkv", times=range(0, 500 * 40, 40))
+    with Workshop({"small": model}) as shop:
+        work = shop.film(film, LOOK, 0.7)
+        next(work)
+    assert not shop.folder.exists()
+    with pytest.raises(ColorpipeError, match=r"film\.mkv could not be colored"):
+        list(work)
+
+
+def test_a_film_becomes_the_film_that_its_kind_is_written_as(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    film = films.write_film(tmp_path / "film.avi", codec="mpeg4")
+    *steps, outcome = workshop.film(film, LOOK, 0.7)
+    assert steps[-1].frames == 12
+    assert (outcome.status, outcome.outputs[0].name) == ("colorized", "film.mkv")
+    assert len(films.frames_of(outcome.outputs[0])) == 12
+
+
+def test_what_is_no_film_is_refused_by_name(workshop: Workshop, tmp_path: Path) -> None:
+    before = set(workshop.folder.iterdir())
+    for name in ("bad.mp4", "photo.jpg"):
+        (tmp_path / name).write_text("no film")
+    with pytest.raises(ColorpipeError, match=r"bad\.mp4 could not be colored: "):
+        next(workshop.film(tmp_path / "bad.mp4", LOOK, 0.7))
+    with pytest.raises(ColorpipeError, match=r"photo\.jpg is not named like a film"):
+        next(workshop.film(tmp_path / "photo.jpg", LOOK, 0.7))
+    assert set(workshop.folder.iterdir()) == before
 
 
 def test_the_models_to_choose_from_begin_with_the_one_asked_for(
