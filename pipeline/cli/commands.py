@@ -84,15 +84,6 @@ def common_options(
 
 
 _PLACE = "PATH|URL"
-_LISTING = Annotated[
-    Path | None,
-    typer.Option(
-        "--listing",
-        help="For results behind a URL: a file for their names, sizes and ETags, for DVC to keep"
-        " track of.",
-        show_default=False,
-    ),
-]
 
 
 # Only a search reads the categories.
@@ -100,13 +91,12 @@ _LISTING = Annotated[
 def scrape(
     params: ScrapeParams,
     raw: Annotated[str, typer.Option(metavar=_PLACE, help="The folder for the photos.")] = str(RAW),
-    listing: _LISTING = None,
 ) -> Sequence[Failure]:
     """Find photos of each category and store their bytes as found."""
     from pipeline.locations.staging import Staging
     from stages.scrape import scrape as run
 
-    with Staging(listing) as staging:
+    with Staging() as staging:
         out = staging.published(raw, "--raw", near=[params.path])
         local = params.model_copy(update={"path": staging.fetched(params.path)})
         return staging.finish(run(out, local))
@@ -126,13 +116,12 @@ def clean(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be dropped, and write nothing.")
     ] = False,
-    listing: _LISTING = None,
 ) -> Sequence[Failure]:
     """Convert photos to upright sRGB; drop duplicates and what is no use for training."""
     from pipeline.locations.staging import Staging
     from stages.clean import clean as run
 
-    with Staging(listing) as staging:
+    with Staging() as staging:
         if dry_run:
             return staging.finish(run(staging.fetched(raw), Path(), report, params, dry_run=True))
         target = staging.published(out, "--clean", near=[raw])
@@ -146,13 +135,12 @@ def resize(
     out: Annotated[
         str, typer.Option("--resized", metavar=_PLACE, help="The folder for the squares.")
     ] = str(RESIZED),
-    listing: _LISTING = None,
 ) -> Sequence[Failure]:
     """Bring every photo to one square size."""
     from pipeline.locations.staging import Staging
     from stages.resize import resize as run
 
-    with Staging(listing) as staging:
+    with Staging() as staging:
         target = staging.published(out, "--resized", near=[clean])
         return staging.finish(run(staging.fetched(clean), target, params))
 
@@ -178,13 +166,12 @@ def split(
     lock: Annotated[
         Path, typer.Option(help="The file that keeps test photos the same when photos are added.")
     ] = SPLIT_LOCK,
-    listing: _LISTING = None,
 ) -> Sequence[Failure]:
     """Divide photos into training, validation and test, each with its gray copy."""
     from pipeline.locations.staging import Staging
     from stages.split import split as run
 
-    with Staging(listing) as staging:
+    with Staging() as staging:
         target = staging.published(out, "--split", near=[resized, manifest])
         origins = staging.fetched(manifest, optional=True)
         return staging.finish(
@@ -307,7 +294,6 @@ def colorize(
             show_default=False,
         ),
     ] = None,
-    listing: _LISTING = None,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -375,12 +361,9 @@ def colorize(
         raise ColorpipeError(f"--codec is '{codec}', but must be one of {', '.join(CODECS)}.")
     from stages.colorize import colorize as run
 
-    target = parse_location(out)
-    if listing is not None and isinstance(target, Path):
-        raise ColorpipeError(f"--listing is for results behind a URL, and {out} is none.")
-    failures = run(
+    return run(
         parse_location(source),
-        target,
+        parse_location(out),
         model,
         params,
         format=cast(Any, format),  # The stage names those it knows.
@@ -396,11 +379,6 @@ def colorize(
         ),
         reference=reference,
     )
-    if listing is not None and isinstance(target, Url):
-        from pipeline.locations.folders import save_listing
-
-        save_listing(target, listing)
-    return failures
 
 
 @app.command()
@@ -473,6 +451,24 @@ def page(
 
         with needs_extra("app", "The page"):
             serve(model, host, port, open_browser=open_browser)
+
+
+@app.command("list")
+def list_objects(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(metavar="URL", help="A folder of object storage.")],
+    table: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")],
+) -> None:
+    """Write a table of what lies behind a URL, which DVC can keep track of."""
+    with errors_as_sentences(debug=bool(context.obj)):
+        from pipeline.locations.folders import save_listing
+
+        location = parse_location(url)
+        if not isinstance(location, Url):
+            raise ColorpipeError(
+                f"{url} is no URL; DVC itself keeps track of folders on this computer."
+            )
+        save_listing(location, table)
 
 
 @app.command()

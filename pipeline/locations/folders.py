@@ -20,11 +20,13 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.csv_tables import read_table, write_table
 from pipeline.files.listing import files_below, is_hidden
+from pipeline.files.outputs import reason_of
 from pipeline.location import WEB, Url
 from pipeline.locations.storage import TRANSFERS, Entry, Storage, StorageError, transfer
 
 LISTING = ".listing.csv"
 UPLOADING = ".uploading.csv"
+_AGAIN = "run the stage that writes it again"
 
 
 def fetch_folder(url: Url, folder: Path) -> list[Failure]:
@@ -166,21 +168,35 @@ def save_listing(url: Url, path: Path) -> None:
     """Write the table of what lies at ``url``, but for hidden names, to ``path``.
 
     Raises:
-        ColorpipeError: it cannot be listed.
+        ColorpipeError: it cannot be listed, is being written, or ``path`` cannot be written.
     """
-    write_table(path, (entry for entry in Storage(url).entries() if _matters(entry.name)), Entry)
+    entries = (entry for entry in _finished(Storage(url)) if _matters(entry.name))
+    try:
+        write_table(path, entries, Entry)
+    except OSError as error:
+        raise ColorpipeError(f"{path} could not be written: {reason_of(error)}.") from error
+
+
+def _finished(storage: Storage) -> Iterator[Entry]:
+    for entry in storage.entries():
+        if entry.name == UPLOADING:
+            raise _unfinished(storage)
+        yield entry
+
+
+def _unfinished(storage: Storage) -> ColorpipeError:
+    return ColorpipeError(
+        f"{storage.url} is being written, or that was cut off; wait, or {_AGAIN}."
+    )
 
 
 def _require_whole(storage: Storage, entries: Mapping[str, Entry]) -> None:
-    again = "run the stage that writes it again"
     if UPLOADING in entries:
-        raise ColorpipeError(
-            f"{storage.url} is being written, or that was cut off; wait, or {again}."
-        )
+        raise _unfinished(storage)
     for listed in _read_listing(storage, LISTING, entries):
         if entries.get(listed.name) != listed:
             raise ColorpipeError(
-                f"{storage.url / listed.name} is not what {LISTING} beside it says; {again}, or"
+                f"{storage.url / listed.name} is not what {LISTING} beside it says; {_AGAIN}, or"
                 f" delete {LISTING} if somebody changed it on purpose."
             )
 

@@ -15,7 +15,6 @@ from pipeline.locations.folders import (
     fetch_file,
     fetch_folder,
     publish_folder,
-    save_listing,
 )
 
 
@@ -24,13 +23,9 @@ class Staging:
 
     Paths of this computer stay what they are. Errors that leave the block name URLs, not the local
     folders that stand for them. These lie where the system has its temporary files (``TMPDIR``).
-
-    Args:
-        listing: a local file for the table of what was published, which DVC can keep track of.
     """
 
-    def __init__(self, listing: Path | None = None) -> None:
-        self._listing = listing
+    def __init__(self) -> None:
         self._urls: dict[Path, Url] = {}
         self._results: list[tuple[Path, Url]] = []
         self._failures: list[Failure] = []
@@ -81,11 +76,6 @@ class Staging:
         """
         location = parse_location(place)
         if isinstance(location, Path):
-            if self._listing is not None:
-                raise ColorpipeError(
-                    "--listing is for results behind a URL; leave it out, since DVC itself keeps"
-                    f" track of a folder such as {location}."
-                )
             return location
         for other in map(parse_location, near):
             if location.holds(other) or (isinstance(other, Url) and other.holds(location)):
@@ -114,8 +104,6 @@ class Staging:
         unpublished: list[Failure] = []
         for path, url in self._results:
             unpublished += publish_folder(path, url)
-            if self._listing is not None and not unpublished:
-                save_listing(url, self._listing)
         return [*self._failures, *named, *unpublished]
 
     def _place_of(self, url: Url) -> Path:

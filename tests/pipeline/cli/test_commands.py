@@ -26,7 +26,7 @@ Run = Callable[..., int]
 Replace = Callable[..., Any]
 
 
-@pytest.mark.parametrize("name", [*STAGES, "app", "export", "recipes", "init", "doctor"])
+@pytest.mark.parametrize("name", [*STAGES, "app", "export", "list", "recipes", "init", "doctor"])
 def test_every_command_has_help(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(name, "--help") == DONE
     assert f"Usage: colorpipe {name}" in capsys.readouterr().out

@@ -99,8 +99,10 @@ def test_a_replacement_that_was_cut_off_is_refused_until_it_is_whole(
     if cut == UPLOADING:
         assert fetched(tmp_path / "back") == FIRST
     else:
-        with pytest.raises(ColorpipeError, match="is being written, or that was cut off"):
-            fetch_folder(OUT, tmp_path / "back")
+        for read in (fetch_folder, save_listing):
+            with pytest.raises(ColorpipeError, match="is being written, or that was cut off"):
+                read(OUT, tmp_path / "back")
+        assert not (tmp_path / "back").exists()
     # Nothing is lost before all that is new is there.
     if cut != "DELETE":
         assert storage.get("out/b/1.png") == FIRST["b/1.png"]

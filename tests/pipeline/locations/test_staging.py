@@ -58,9 +58,8 @@ def test_the_stages_give_the_same_bytes_from_and_to_storage(
 ) -> None:
     for place in ("here", "s3://photos"):
         for stage, options in CHAIN.items():
-            listing = ["--listing", f"{stage}.csv"] if "://" in place else []
             given = [option.format(place) for option in options]
-            assert run(stage, *given, *listing)[0] == DONE, (place, stage)
+            assert run(stage, *given)[0] == DONE, (place, stage)
         Path("split.lock").rename(f"lock-of-{place.partition(':')[0]}")
     assert Path("lock-of-here").read_bytes() == Path("lock-of-s3").read_bytes()
     for out in ("raw", "clean", "resized", "split"):
@@ -70,10 +69,10 @@ def test_the_stages_give_the_same_bytes_from_and_to_storage(
             if path.is_file()
         }
         found = storage.files(f"{out}/")
-        listing_of_storage = found.pop(LISTING)
+        listing = found.pop(LISTING)
         assert found == local, out
-        stage = {"raw": "scrape", "resized": "resize"}.get(out, out)
-        assert Path(f"{stage}.csv").read_bytes() == listing_of_storage
+        assert run("list", f"s3://photos/{out}", "listing.csv")[0] == DONE
+        assert Path("listing.csv").read_bytes() == listing
 
 
 def test_a_list_of_urls_may_lie_in_storage(
@@ -110,7 +109,6 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_is_done(
         (("--clean", "s3://name:hunter2@photos/in"), "user name or password"),
         (("--clean", "https://127.0.0.1:9/in"), "127.0.0.1:9/in could not be read"),
         (("--clean", "here/in", "--resized", "s3://photos/in"), "which is not in its .listing.csv"),
-        (("--clean", "here/in", "--listing", "out.csv"), "--listing is for results behind a URL"),
         (("--clean", "s3://photos/in/a"), "s3://photos/in/a has no photos in folders"),
         (("--clean", "here/in", "--resized", "ftp://host/out"), "begin with ftp:// cannot be"),
     ],
