@@ -218,6 +218,10 @@ def test_only_the_command_line_knows_typer() -> None:
     assert who("click") == set()
 
 
+def test_only_the_engines_know_ray() -> None:
+    assert who("ray") == {"pipeline/engines/ray_engine.py"}
+
+
 def test_only_dvc_yaml_knows_dvc() -> None:
     assert who("dvc") == set()
 

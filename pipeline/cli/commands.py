@@ -17,6 +17,7 @@ import typer
 from pipeline import __version__
 from pipeline.cli.exits import errors_as_sentences
 from pipeline.cli.stage_options import completion, stage_command
+from pipeline.engines.choice import ENGINES, open_engine
 from pipeline.errors import ColorpipeError, Failure, needs_extra
 from pipeline.imaging.kinds import WRITTEN
 from pipeline.location import Url, parse_location
@@ -41,6 +42,27 @@ WEIGHTS = (
     " pretrained weights if there is no such file."
 )
 _FILMS = "Films"
+_MACHINES = "Machines (not in params.yaml: the result is the same)"
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar=f"[{'|'.join(ENGINES)}]",
+        help="What the work is spread over: the cores of this machine, or a Ray cluster.",
+        autocompletion=completion(ENGINES),
+        rich_help_panel=_MACHINES,
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Where Ray is: auto for the cluster that this machine belongs to, ray://HOST:10001 for"
+        " another. The default is a Ray of this machine alone.",
+        show_default=False,
+        rich_help_panel=_MACHINES,
+    ),
+]
 
 app = typer.Typer(
     name="colorpipe",
@@ -116,16 +138,19 @@ def clean(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be dropped, and write nothing.")
     ] = False,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> Sequence[Failure]:
     """Convert photos to upright sRGB; drop duplicates and what is no use for training."""
     from pipeline.locations.staging import Staging
     from stages.clean import clean as run
 
-    with Staging() as staging:
+    with Staging() as staging, open_engine(engine, address) as where:
         if dry_run:
-            return staging.finish(run(staging.fetched(raw), Path(), report, params, dry_run=True))
+            photos = staging.fetched(raw)
+            return staging.finish(run(photos, Path(), report, params, dry_run=True, engine=where))
         target = staging.published(out, "--clean", near=[raw])
-        return staging.finish(run(staging.fetched(raw), target, report, params))
+        return staging.finish(run(staging.fetched(raw), target, report, params, engine=where))
 
 
 @stage_command(app, ResizeParams)
@@ -135,14 +160,16 @@ def resize(
     out: Annotated[
         str, typer.Option("--resized", metavar=_PLACE, help="The folder for the squares.")
     ] = str(RESIZED),
+    engine: Engine = "local",
+    address: Address = None,
 ) -> Sequence[Failure]:
     """Bring every photo to one square size."""
     from pipeline.locations.staging import Staging
     from stages.resize import resize as run
 
-    with Staging() as staging:
+    with Staging() as staging, open_engine(engine, address) as where:
         target = staging.published(out, "--resized", near=[clean])
-        return staging.finish(run(staging.fetched(clean), target, params))
+        return staging.finish(run(staging.fetched(clean), target, params, engine=where))
 
 
 @stage_command(app, SplitParams)
@@ -166,16 +193,19 @@ def split(
     lock: Annotated[
         Path, typer.Option(help="The file that keeps test photos the same when photos are added.")
     ] = SPLIT_LOCK,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> Sequence[Failure]:
     """Divide photos into training, validation and test, each with its gray copy."""
     from pipeline.locations.staging import Staging
     from stages.split import split as run
 
-    with Staging() as staging:
+    with Staging() as staging, open_engine(engine, address) as where:
         target = staging.published(out, "--split", near=[resized, manifest])
         origins = staging.fetched(manifest, optional=True)
+        photos = staging.fetched(resized)
         return staging.finish(
-            run(staging.fetched(resized), target, params, manifest=origins, lock=lock)
+            run(photos, target, params, manifest=origins, lock=lock, engine=where)
         )
 
 
@@ -274,8 +304,7 @@ def colorize(
         bool,
         typer.Option(
             "--label",
-            help="Write into XMP and EXIF, or a film's comment, that the colors are a guess, and by"
-            " which model.",
+            help="Write into XMP and EXIF that the colors are a guess, and by which model.",
         ),
     ] = False,
     hint: Annotated[
@@ -351,14 +380,8 @@ def colorize(
             rich_help_panel=_FILMS,
         ),
     ] = None,
-    deinterlace: Annotated[
-        bool,
-        typer.Option(
-            "--deinterlace",
-            help="Remove the comb of frames that show two moments, as television had them.",
-            rich_help_panel=_FILMS,
-        ),
-    ] = False,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> Sequence[Failure]:
     """Colorize photos and films; size, tones, sound and metadata stay as they are.
 
@@ -370,24 +393,26 @@ def colorize(
         raise ColorpipeError(f"--codec is '{codec}', but must be one of {', '.join(CODECS)}.")
     from stages.colorize import colorize as run
 
-    return run(
-        parse_location(source),
-        parse_location(out),
-        model,
-        params,
-        format=cast(Any, format),  # The stage names those it knows.
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        report=report,
-        keep_names=keep_names,
-        label=label,
-        films=FilmSettings(Encoding(codec, crf, preset), steady, start, duration, deinterlace),
-        hints=(
-            *(read_hints(hints) if hints is not None else ()),
-            *(parse_hint(text) for text in hint or ()),
-        ),
-        reference=reference,
-    )
+    with open_engine(engine, address) as where:
+        return run(
+            parse_location(source),
+            parse_location(out),
+            model,
+            params,
+            format=cast(Any, format),  # The stage names those it knows.
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+            report=report,
+            keep_names=keep_names,
+            label=label,
+            films=FilmSettings(Encoding(codec, crf, preset), steady, start, duration),
+            hints=(
+                *(read_hints(hints) if hints is not None else ()),
+                *(parse_hint(text) for text in hint or ()),
+            ),
+            reference=reference,
+            engine=where,
+        )
 
 
 @app.command()

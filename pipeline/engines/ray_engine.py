@@ -1,0 +1,504 @@
+"""A Ray cluster: workers on its cores or GPUs, which are handed batches of inputs.
+
+Each worker is an actor: it makes what it holds once. A batch is half a second of work, so that
+small photos do not pay for a message each, and few batches are under way, so that neither the
+driver nor a machine has to keep much. A worker may be lost with its machine: what it had is done
+again elsewhere, each input alone. An input whose worker dies then, while the machine lives on, is
+given up.
+
+Ray is imported late, and its extra may be missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import platform
+import re
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any, Generic
+
+import cv2
+
+from pipeline.engines.base import KEPT_MEMORY, R, S, Stream, T, Work, never
+from pipeline.engines.process import HoldingProcess
+from pipeline.errors import ColorpipeError, needs_extra
+from pipeline.files.cores import cores
+from pipeline.files.memory import keep_freed_memory
+
+BATCH = 256
+"""Inputs in a batch, at most."""
+BATCH_SECONDS = 0.5
+"""Work in a batch, about: a hundred times what it costs to hand it out."""
+QUEUED = 2
+"""Batches that a worker has at a time: it need not wait for the next one."""
+AHEAD = 32
+"""Batches for each worker that are handed out or not fetched yet, which bounds the driver's memory
+and how far a slow one can hold the others up."""
+
+CPUS = 1
+"""Cores of a worker."""
+GPU_SHARE = 0.25
+"""Of a GPU, for each worker that uses one: a core that decodes and encodes photos keeps no more of
+it busy."""
+
+PATIENCE = 10.0
+"""Seconds between two looks at whether the cluster has grown."""
+STARTS = 3
+"""Workers in a row that may die while they start."""
+CONNECTING = 5.0
+"""Seconds until an address is taken to have nothing that listens."""
+STORE = 1 << 27
+"""Bytes of a local Ray's object store: only names and outcomes go through it."""
+
+
+@contextlib.contextmanager
+def connected(address: str | None) -> Iterator[RayEngine]:
+    """Connect to the Ray cluster at ``address``, or start one of this machine's cores.
+
+    Args:
+        address: ``auto`` is the cluster that this machine belongs to, ``ray://host:10001`` one that
+            it does not, ``host:6379`` that of a head node. None is what the environment's
+            ``RAY_ADDRESS`` says, or else a Ray of this machine alone, which ends with the block.
+
+    Raises:
+        ColorpipeError: the extra ``ray`` is not installed, or there is no Ray, or another version.
+    """
+    with needs_extra("ray", "--engine ray"):
+        import ray
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    # Ray would tell its makers about each cluster.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == "local":
+        options |= {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": STORE}
+    else:
+        _require_listening(address)
+        # What runs there is this code, whatever is installed.
+        options["runtime_env"] = {"py_modules": _own_packages()}
+    try:
+        try:
+            ray.init(address, **options)
+        except ConnectionAbortedError:
+            # At a ray:// address the first server for a client may fail to start, and the next not.
+            ray.init(address, **options)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _not_connected(address, str(error), ray.__version__) from error
+    try:
+        with RayWorkers(ray, _nothing, {"num_cpus": CPUS}) as workers:
+            yield RayEngine(ray, workers)
+    finally:
+        ray.shutdown()
+
+
+def _require_listening(address: str) -> None:
+    if "@" in address:
+        raise ColorpipeError(
+            "--address has a name or a password in it, which Ray does not take; give the host and"
+            " the port alone."
+        )
+    found = re.fullmatch(r"(?:ray://)?(\[.+\]|[^:/]+):(\d+)", address)
+    if found is None:
+        if address != "auto":
+            raise ColorpipeError(
+                f"--address is '{address}', but must be auto, ray://HOST:PORT or HOST:PORT."
+            )
+        return
+    try:
+        socket.create_connection((found[1].strip("[]"), int(found[2])), CONNECTING).close()
+    except (OSError, OverflowError) as error:
+        raise _no_ray(address) from error
+
+
+def _no_ray(address: str) -> ColorpipeError:
+    where = "on this machine" if address == "auto" else f"at {address}"
+    return ColorpipeError(
+        f"There is no Ray {where}; start it with `ray start --head`, name another --address, or"
+        " leave it out for a Ray of this machine alone."
+    )
+
+
+def _not_connected(address: str, said: str, version: str) -> ColorpipeError:
+    if "ersion" not in said:
+        return _no_ray(address)
+    theirs = re.search(r"Ray: (\S+)\s+Python: (\S+)", said)
+    what = f"Ray {theirs[1]} with Python {theirs[2]}" if theirs else "another Ray or Python"
+    return ColorpipeError(
+        f"The cluster at {address} has {what}, and this is Ray {version} with Python"
+        f" {platform.python_version()}; both must be the same on all machines."
+    )
+
+
+def _own_packages() -> list[str]:
+    pipeline = Path(__file__).parents[1]
+    return [str(pipeline), str(pipeline.with_name("stages"))]
+
+
+class RayEngine:
+    """A cluster that this process is connected to; see :class:`pipeline.engines.base.Engine`."""
+
+    is_remote = True
+
+    def __init__(self, ray: Any, workers: RayWorkers[None]) -> None:
+        self._ray, self._workers = ray, workers
+
+    def map_in_order(
+        self,
+        function: Callable[[T], R],
+        inputs: Iterable[T],
+        failed: Callable[[T], R] | None = None,
+    ) -> Iterator[R]:
+        """See :meth:`pipeline.engines.base.Engine.map_in_order`."""
+        each = functools.partial(_each, function)
+        return self._workers.spread(each, iter(inputs), failed, None)
+
+    def holding(self, load: Callable[[], S], device: str = "cpu") -> RayWorkers[S]:
+        """See :meth:`pipeline.engines.base.Engine.holding`."""
+        # The others would keep the cores that these need.
+        self._workers.end(self._workers.slots)
+        needs: dict[str, float] = {"num_cpus": CPUS}
+        has_gpus = self._ray.cluster_resources().get("GPU", 0) >= GPU_SHARE
+        if device == "cuda" and not has_gpus:
+            raise ColorpipeError("No machine of the cluster has a GPU; use --device auto or cpu.")
+        if device in {"auto", "cuda"} and has_gpus:
+            needs["num_gpus"] = GPU_SHARE
+        return RayWorkers(self._ray, load, needs)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _each(function: Callable[[T], R], held: None, inputs: Iterable[T]) -> Iterator[R]:
+    del held
+    return map(function, inputs)
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """An exception, as a worker hands it over."""
+
+    error: Exception
+
+
+class _Actor:
+    """A worker, in a process of the cluster."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self._held: Any = None
+
+    def start(self, folder: str) -> str | _Raised:
+        """Make what is held; return the machine's name in the cluster."""
+        import ray
+
+        try:
+            _enter(folder)
+            cv2.setNumThreads(CPUS)
+            keep_freed_memory(KEPT_MEMORY)
+            self._held = self._load()
+        except Exception as error:  # noqa: BLE001 - it is the driver's to handle
+            return _Raised(error)
+        return str(ray.get_runtime_context().get_node_id())
+
+    def apply(
+        self, folder: str, function: Stream[Any, T, R], batch: Sequence[T]
+    ) -> tuple[list[R], float] | _Raised:
+        """Return the results, and the seconds that each took on average."""
+        started = time.perf_counter()
+        try:
+            _enter(folder)
+            results = list(function(self._held, batch))
+        except Exception as error:  # noqa: BLE001 - it is the driver's to handle
+            return _Raised(error)
+        return results, max(time.perf_counter() - started, 1e-9) / len(batch)
+
+
+def _enter(folder: str) -> None:
+    """Go to the driver's folder, so that relative paths mean there what they mean here."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise ColorpipeError(
+            f"The cluster's machine {platform.node()} has no folder {folder}; all its machines must"
+            " see the same files under the same paths."
+        ) from error
+
+
+@dataclass
+class _Batch:
+    """Inputs that were handed to a worker."""
+
+    numbers: range
+    items: list[Any]
+    result: Any
+    is_alone: bool
+    """Whether it is one that was under way with a worker that was lost."""
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A worker, as the driver knows it."""
+
+    actor: Any
+    starting: Any
+    """What it says when it has started; None from then on."""
+    node: str = ""
+    batches: deque[_Batch] = field(default_factory=deque)
+
+    @property
+    def awaited(self) -> Any:
+        """What it will say next; None while it has nothing to do."""
+        if self.starting is not None:
+            return self.starting
+        return self.batches[0].result if self.batches else None
+
+
+class RayWorkers(Generic[S]):
+    """Actors of a cluster, as many as it has room for; see :class:`pipeline.engines.base.Workers`.
+
+    Args:
+        ray: the module, connected.
+        load: makes what each holds.
+        needs: the cores and the share of a GPU that each takes.
+    """
+
+    def __init__(self, ray: Any, load: Callable[[], S], needs: dict[str, float]) -> None:
+        self.cores: int | None = CPUS
+        self.slots: list[_Slot] = []
+        self.ray, self._load = ray, load
+        self._room = {"CPU": needs["num_cpus"], "GPU": needs.get("num_gpus", 0)}
+        self._class = ray.remote(_Actor).options(**needs, max_restarts=0)
+        self._failed_starts = 0
+        self._here: HoldingProcess[S] | None = None
+
+    def __enter__(self) -> RayWorkers[S]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end(self.slots)
+        if self._here is not None:
+            self._here.__exit__()
+
+    def map_in_order(
+        self,
+        function: Stream[S, T, R],
+        inputs: Sequence[T],
+        *,
+        failed: Callable[[T], R],
+        again: Callable[[T], T] | None = None,
+        stopped: Callable[[], bool] = never,
+    ) -> Iterator[R]:
+        """See :meth:`pipeline.engines.base.Workers.map_in_order`."""
+        return self.spread(function, takewhile(lambda _: not stopped(), inputs), failed, again)
+
+    def spread(
+        self,
+        function: Stream[S, T, R],
+        inputs: Iterator[T],
+        failed: Callable[[T], R] | None,
+        again: Callable[[T], T] | None,
+    ) -> Iterator[R]:
+        """Do the same with inputs that may be endless."""
+        return _Run(self, function, inputs, failed, again).results()
+
+    def run(self, work: Work[S, R], stopped: Callable[[], bool] = never) -> Iterator[R]:
+        """See :meth:`pipeline.engines.base.Workers.run`."""
+        if self._here is None:
+            self._here = HoldingProcess(self._load)
+        return self._here.run(work, stopped)
+
+    def room(self) -> int:
+        """Return how many workers the cluster has room for, if nobody else uses it."""
+        there = self.ray.cluster_resources()
+        return min(int(there.get(kind, 0) / each) for kind, each in self._room.items() if each)
+
+    def grow(self, number: int) -> None:
+        """Start workers up to ``number``; those that the cluster has no room for wait."""
+        while len(self.slots) < number:
+            actor = self._class.remote(self._load)
+            self.slots.append(_Slot(actor, actor.start.remote(str(Path.cwd()))))
+
+    def end(self, slots: Iterable[_Slot]) -> None:
+        """End workers, whatever they have under way."""
+        for slot in [*slots]:
+            self.ray.kill(slot.actor)
+            self.slots.remove(slot)
+
+    def started(self, slot: _Slot, said: Any) -> None:
+        """Take note that a worker has started.
+
+        Raises:
+            Exception: what making what it holds has raised.
+        """
+        if isinstance(said, _Raised):
+            raise said.error
+        self._failed_starts = 0
+        slot.node, slot.starting = said, None
+
+    def replace(self, slot: _Slot) -> bool:
+        """Start another worker for one that was lost; return whether its machine lives on.
+
+        Raises:
+            ColorpipeError: too many have died while they started.
+        """
+        self._failed_starts += slot.starting is not None
+        if self._failed_starts >= STARTS:
+            raise ColorpipeError(
+                "The cluster's workers were killed while they started; most likely memory ran out:"
+                " give each more of it, or start Ray with fewer cores."
+            )
+        number = len(self.slots)
+        self.slots.remove(slot)
+        self.grow(number)
+        return any(node["NodeID"] == slot.node and node["Alive"] for node in self.ray.nodes())
+
+
+class _Run(Generic[S, T, R]):
+    """Inputs on their way through workers."""
+
+    def __init__(
+        self,
+        workers: RayWorkers[S],
+        function: Stream[S, T, R],
+        inputs: Iterator[T],
+        failed: Callable[[T], R] | None,
+        again: Callable[[T], T] | None,
+    ) -> None:
+        self._ray, self._workers = workers.ray, workers
+        self._folder = str(Path.cwd())
+        self._function, self._inputs = function, inputs
+        self._failed, self._again = failed, again
+        self._suspects: deque[tuple[int, T]] = deque()
+        """Inputs that were under way with a worker that was lost."""
+        self._results: dict[int, R | _Raised] = {}
+        self._yielded = self._taken = 0
+        self._length = 1
+        self._all_taken = False
+
+    def results(self) -> Iterator[R]:
+        """Yield the results in the order of the inputs."""
+        room = self._workers.room()
+        if not room:
+            raise ColorpipeError("The cluster has no cores for this; start Ray with some.")
+        first = list(islice(self._inputs, room))
+        if not first:
+            return
+        self._workers.grow(len(first))
+        # As many as there are workers: the first batch of each is a single input.
+        self._inputs = _chained(first, self._inputs)
+        try:
+            while self._hand_out():
+                self._collect()
+                while self._yielded in self._results:
+                    result = self._results.pop(self._yielded)
+                    if isinstance(result, _Raised):
+                        raise result.error
+                    yield result
+                    self._yielded += 1
+        finally:
+            # Nobody asks any more for what they have, if they still have something.
+            self._workers.end(slot for slot in self._workers.slots if slot.batches)
+
+    def _hand_out(self) -> bool:
+        """Give workers what they have room for; return whether there is more to come."""
+        for slot in self._workers.slots:
+            while slot.starting is None and len(slot.batches) < QUEUED:
+                batch = self._next_batch(slot)
+                if batch is None:
+                    break
+                slot.batches.append(batch)
+        under_way = any(slot.batches for slot in self._workers.slots)
+        return under_way or bool(self._suspects) or not self._all_taken
+
+    def _next_batch(self, slot: _Slot) -> _Batch | None:
+        if self._suspects:
+            # With nothing beside it, so that it is known what ends the worker.
+            return None if slot.batches else self._sent(slot, *self._suspects.popleft())
+        most = AHEAD * len(self._workers.slots) * self._length
+        if self._taken - self._yielded >= most or any(batch.is_alone for batch in slot.batches):
+            return None
+        items = list(islice(self._inputs, self._length))
+        if not items:
+            self._all_taken = True
+            return None
+        numbers = range(self._taken, self._taken + len(items))
+        self._taken += len(items)
+        return _Batch(
+            numbers, items, slot.actor.apply.remote(self._folder, self._function, items), False
+        )
+
+    def _sent(self, slot: _Slot, number: int, item: T) -> _Batch:
+        changed = item if self._again is None else self._again(item)
+        result = slot.actor.apply.remote(self._folder, self._function, [changed])
+        return _Batch(range(number, number + 1), [item], result, is_alone=True)
+
+    def _collect(self) -> None:
+        """Wait until a worker has something, and take what all of them have."""
+        errors = self._ray.exceptions
+        awaited = {slot.awaited: slot for slot in self._workers.slots if slot.awaited is not None}
+        ready, _ = self._ray.wait([*awaited], timeout=PATIENCE)
+        if not ready:
+            self._wait_longer()
+            return
+        ready, _ = self._ray.wait([*awaited], num_returns=len(awaited), timeout=0)
+        for reference in ready:
+            slot = awaited[reference]
+            try:
+                said = self._ray.get(reference)
+            except (errors.RayTaskError, errors.RuntimeEnvSetupError) as error:
+                said = str(getattr(error, "cause", error)).partition("\n")[0]
+                raise ColorpipeError(f"A worker of the cluster cannot start: {said}.") from error
+            except errors.RayError:
+                self._lose(slot)
+                continue
+            if slot.starting is not None:
+                self._workers.started(slot, said)
+            else:
+                self._take(slot.batches.popleft(), said)
+
+    def _wait_longer(self) -> None:
+        if all(slot.starting is not None for slot in self._workers.slots):
+            print("Waiting for a free core of the cluster.", file=sys.stderr)
+        self._workers.grow(self._workers.room())
+
+    def _take(self, batch: _Batch, said: Any) -> None:
+        if isinstance(said, _Raised):
+            self._results[batch.numbers[0]] = said
+            return
+        results, seconds = said
+        self._results.update(zip(batch.numbers, results, strict=True))
+        if not batch.is_alone:
+            self._length = min(max(1, round(BATCH_SECONDS / seconds)), BATCH)
+
+    def _lose(self, slot: _Slot) -> None:
+        """Have done again what a worker had that was lost, or give it up."""
+        machine_lives = self._workers.replace(slot)
+        for batch in slot.batches:
+            if batch.is_alone and machine_lives:
+                self._results[batch.numbers[0]] = self._given_up(batch.items[0])
+            else:
+                self._suspects.extend(zip(batch.numbers, batch.items, strict=True))
+
+    def _given_up(self, item: T) -> R | _Raised:
+        if self._failed is not None:
+            return self._failed(item)
+        return _Raised(
+            ColorpipeError(
+                "A worker process was killed, and another one on the same input; either the input"
+                " crashes a decoder, or memory ran out: close other programs and run this again."
+            )
+        )
+
+
+def _chained(first: list[T], others: Iterator[T]) -> Iterator[T]:
+    yield from first
+    yield from others
