@@ -73,7 +73,8 @@ def colorize(
             ends in ``.html``, a page with a gallery.
         format: what to write, whatever the photos are; None keeps each photo's format.
         keep_names: whether a name whose extension lies about the photo's content stays.
-        label: whether to write into XMP and EXIF that the colors are a guess, and whose.
+        label: whether to write into XMP and EXIF, or a film's comment, that the colors are a guess,
+            and whose.
         films: how films are colorized and encoded; None is by the defaults.
         hints: places of the one photo ``source`` with their colors, instead of those in the file
             ``photo.jpg.hints.json`` beside it, which is found for every photo.
@@ -231,6 +232,8 @@ def _colorized_film(
     films: FilmSettings,
     stopped: Callable[[], bool],
 ) -> Outcome:
+    if settings.label is not None:
+        films = replace(films, label=settings.label.comment)
     work = functools.partial(film_outcomes, job, films, settings.existing)
     outcome = Outcome(job.name, "failed", reason=KILLED)
     done = 0

@@ -304,7 +304,8 @@ def colorize(
         bool,
         typer.Option(
             "--label",
-            help="Write into XMP and EXIF that the colors are a guess, and by which model.",
+            help="Write into XMP and EXIF, or a film's comment, that the colors are a guess, and by"
+            " which model.",
         ),
     ] = False,
     hint: Annotated[
@@ -380,6 +381,14 @@ def colorize(
             rich_help_panel=_FILMS,
         ),
     ] = None,
+    deinterlace: Annotated[
+        bool,
+        typer.Option(
+            "--deinterlace",
+            help="Remove the comb of frames that show two moments, as television had them.",
+            rich_help_panel=_FILMS,
+        ),
+    ] = False,
     engine: Engine = "local",
     address: Address = None,
 ) -> Sequence[Failure]:
@@ -405,7 +414,7 @@ def colorize(
             report=report,
             keep_names=keep_names,
             label=label,
-            films=FilmSettings(Encoding(codec, crf, preset), steady, start, duration),
+            films=FilmSettings(Encoding(codec, crf, preset), steady, start, duration, deinterlace),
             hints=(
                 *(read_hints(hints) if hints is not None else ()),
                 *(parse_hint(text) for text in hint or ()),

@@ -14,6 +14,7 @@ import av.logging
 from pipeline.errors import StoppedError
 from pipeline.files.outputs import new_file
 from pipeline.inference.colorizer import Colorizer
+from pipeline.video.deinterlacing import deinterlaced
 from pipeline.video.encoding import Encoder, bits_note, plan
 from pipeline.video.errors import FilmError
 from pipeline.video.frames import FrameColorist
@@ -45,7 +46,7 @@ def color_film(
     av.logging.set_level(None)
     suffix = target.suffix.lower()
     with Film(source) as film:
-        first = next(film.frames(), None)
+        first = next(_frames(film, settings), None)
         if first is None:
             raise FilmError("not one of its frames can be decoded")
         window = _window(film, settings)
@@ -87,6 +88,7 @@ def color_film(
                     suffix,
                     rotation=rotation,
                     window=window,
+                    label=settings.label,
                 )
             )
         cache.remove()
@@ -114,6 +116,7 @@ class _Work:
     ) -> None:
         self.frames = 0
         self._film = film
+        self._settings = settings
         self._encoder = encoder
         self._window = window
         self._cache = cache
@@ -159,7 +162,9 @@ class _Work:
         return float(shown * self._film.time_base - self._film.start)
 
     def _wanted(self) -> Iterator[av.VideoFrame]:
-        for frame in self._film.frames(self._after):
+        for frame in _frames(self._film, self._settings):
+            if self._after is not None and (frame.pts or 0) <= self._after:
+                continue
             if self._window is not None:
                 start, end = self._window
                 time = (frame.pts or 0) * self._film.time_base
@@ -172,6 +177,10 @@ class _Work:
                 yield frame.reformat(self._encoder.width, self._encoder.height)
             else:
                 yield frame
+
+
+def _frames(film: Film, settings: FilmSettings) -> Iterator[av.VideoFrame]:
+    return deinterlaced(film.frames()) if settings.deinterlace else film.frames()
 
 
 def _window(film: Film, settings: FilmSettings) -> Window | None:

@@ -32,6 +32,7 @@ def color_video(
     preset: str | None = None,
     start: float = 0.0,
     duration: float | None = None,
+    deinterlace: bool = False,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
@@ -52,6 +53,8 @@ def color_video(
         preset: what the codec calls its trade of time against size.
         start: seconds from the film's beginning that are left out.
         duration: seconds that are colored; None is to the end.
+        deinterlace: whether frames of two moments, as television had them, become frames of one;
+            their luma then differs from the film's.
         overwrite: whether a file that is at ``target`` gives way.
         progress: called after each frame.
 
@@ -63,7 +66,7 @@ def color_video(
         ValueError: ``steady``, ``start`` or ``duration`` is outside its range.
     """
     source, target = Path(source), Path(target)
-    settings = FilmSettings(Encoding(codec, crf, preset), steady, start, duration)
+    settings = FilmSettings(Encoding(codec, crf, preset), steady, start, duration, deinterlace)
     if target.suffix.lower() not in WRITTEN_AS.values():
         raise ColorpipeError(f"{target} is not named like a film; name one that ends in {WRITTEN}.")
     if target.exists() and source.exists() and target.samefile(source):

@@ -24,6 +24,8 @@ Window = tuple[Fraction, Fraction | None]
 _OF_THE_FILE = {"encoder", "major_brand", "minor_version", "compatible_brands"}
 _OF_THE_STREAM = {"encoder", "duration", "number_of_frames", "number_of_bytes", "bps"}
 """Tags, in lower case, that describe how the old file was written: they would be wrong."""
+_UNLABELED = {"mpeg", "mpegts"}
+"""Containers, by FFmpeg's names, that hold no comment."""
 
 
 def join(
@@ -35,6 +37,7 @@ def join(
     *,
     rotation: int = 0,
     window: Window | None = None,
+    label: str = "",
 ) -> str:
     """Write the film ``target`` of new pictures and of what else ``film`` has.
 
@@ -46,6 +49,7 @@ def join(
         suffix: the extension that the new film is to have, which chooses its container.
         rotation: degrees, counterclockwise, by which players turn the pictures.
         window: the part that is to be written; its beginning becomes the new film's.
+        label: what to add to the film's comment.
 
     Returns:
         What the container does not hold of the old film, as a phrase; "" if it holds everything.
@@ -62,6 +66,11 @@ def join(
             stream.set_display_rotation(rotation)
         copies, lost = _add_copies(container, film)
         container.metadata.update(_kept(film.container.metadata, _OF_THE_FILE))
+        if label and container.format.name in _UNLABELED:
+            lost.append(f"without the label, which {container.format.long_name} does not hold")
+        elif label:
+            comment = _comment_of(film)
+            container.metadata["comment"] = f"{comment}; {label}" if comment else label
         shift = window[0] if window else Fraction(0)
         if (chapters := film.container.chapters()) and not window:
             container.set_chapters(chapters)
@@ -164,6 +173,11 @@ def _describe(copy: Stream, stream: Stream) -> None:
     copy.metadata.update(_kept(stream.metadata, _OF_THE_STREAM))
     if not isinstance(copy, AttachmentStream):
         copy.disposition = Disposition(stream.disposition)
+
+
+def _comment_of(film: Film) -> str:
+    tags = {key.lower(): value for key, value in film.container.metadata.items()}
+    return tags.get("comment", "")
 
 
 def _kept(tags: dict[str, str], but: set[str]) -> dict[str, str]:

@@ -115,14 +115,11 @@ class Film:
         whole = self.container.duration
         return None if whole is None else Fraction(whole, 1_000_000)
 
-    def frames(self, after: int | None = None) -> Iterator[av.VideoFrame]:
+    def frames(self) -> Iterator[av.VideoFrame]:
         """Yield the frames in the order in which they are shown, each with its time stamp.
 
         Time stamps rise from frame to frame; one that is missing is made up from the rate. What
         cannot be decoded is passed over and noted in :attr:`gaps`.
-
-        Args:
-            after: the time stamp of the last frame that is not wanted.
         """
         stamps = _Stamps(self.stream)
         last: int | None = None
@@ -143,8 +140,6 @@ class Film:
             if frame.is_corrupt and first_lost is None:
                 first_lost = shown * self.time_base
             last = shown
-            if after is not None and shown <= after:
-                continue
             frame.pts, frame.time_base = shown, self.time_base
             yield frame
         end = self.start if last is None else (last + step) * self.time_base

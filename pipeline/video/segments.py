@@ -12,6 +12,7 @@ import io
 import json
 import os
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,8 +31,9 @@ FRAMES = 500
 
 _PACKET = struct.Struct(">qqqBI")
 """Times of showing and of decoding, duration, whether it is a key frame, bytes that follow."""
-_TRAILER = struct.Struct(">I")
-_MAGIC = b"colorpipe film 1\n"
+_TRAILER = struct.Struct(">II")
+"""Bytes of what is known of the part, just before, and the checksum of all that is before."""
+_MAGIC = b"colorpipe film 2\n"
 _KEY = "key.json"
 _PARTS, _UNFINISHED = "*.part", ".writing-*"
 _EVERYTHING = (_PARTS, _UNFINISHED, _KEY)
@@ -92,7 +94,10 @@ class SegmentCache:
                 temporary.write_text(self._key, encoding="utf-8")
 
     def whole(self) -> list[Segment]:
-        """Return the parts that are whole, from the film's beginning on without a gap."""
+        """Return the parts that are whole, from the film's beginning on without a gap.
+
+        One that is damaged counts as missing: it and those after it are made again.
+        """
         found: list[Segment] = []
         while (segment := _read_trailer(self._path(len(found)))) is not None:
             found.append(segment)
@@ -135,7 +140,8 @@ class SegmentWriter:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        stream.write(_MAGIC)
+        self._checksum = 0
+        self._write(_MAGIC)
 
     def write(self, packets: Iterable[av.Packet[av.VideoStream]]) -> None:
         """Add packets in the order in which they were encoded."""
@@ -144,7 +150,7 @@ class SegmentWriter:
             shown = packet.pts if packet.pts is not None else 0
             decoded = packet.dts if packet.dts is not None else shown
             head = (shown, decoded, packet.duration or 0, packet.is_keyframe, len(data))
-            self._stream.write(_PACKET.pack(*head) + data)
+            self._write(_PACKET.pack(*head) + data)
 
     def finish(self, segment: Segment) -> None:
         """Write what is known of the part."""
@@ -163,7 +169,12 @@ class SegmentWriter:
         np.savez(buffer, allow_pickle=False, **arrays)
         data = buffer.getvalue()
         # No packet is empty: bytes of length zero end them.
-        self._stream.write(_PACKET.pack(0, 0, 0, 0, 0) + data + _TRAILER.pack(len(data)))
+        self._write(_PACKET.pack(0, 0, 0, 0, 0) + data)
+        self._stream.write(_TRAILER.pack(len(data), self._checksum))
+
+    def _write(self, data: bytes) -> None:
+        self._checksum = zlib.crc32(data, self._checksum)
+        self._stream.write(data)
 
 
 def _read_packets(stream: BinaryIO) -> Iterator[av.Packet[av.VideoStream]]:
@@ -179,22 +190,23 @@ def _read_packets(stream: BinaryIO) -> Iterator[av.Packet[av.VideoStream]]:
 
 
 def _read_trailer(path: Path) -> Segment | None:
-    """Read what is known of a part; None if it is not there."""
+    """Read what is known of a part; None if it is not there, or damaged."""
     if not path.is_file():
         return None
-    with path.open("rb") as stream:
-        if stream.read(len(_MAGIC)) != _MAGIC:
-            return None
-        end = stream.seek(-_TRAILER.size, os.SEEK_END)
-        (length,) = _TRAILER.unpack(stream.read())
-        stream.seek(end - length)
-        with np.load(io.BytesIO(stream.read(length)), allow_pickle=False) as arrays:
-            frames, last = (int(value) for value in arrays["known"])
-            state = None
-            if "gray" in arrays:
-                state = ColorState(
-                    arrays["gray"], arrays["differences"], arrays["evidence"], int(arrays["since"])
-                )
+    content = memoryview(path.read_bytes())
+    if len(content) < len(_MAGIC) + _TRAILER.size:
+        return None
+    content, trailer = content[: -_TRAILER.size], content[-_TRAILER.size :]
+    length, checksum = _TRAILER.unpack(trailer)
+    if content[: len(_MAGIC)] != _MAGIC or zlib.crc32(content) != checksum:
+        return None
+    with np.load(io.BytesIO(content[len(content) - length :]), allow_pickle=False) as arrays:
+        frames, last = (int(value) for value in arrays["known"])
+        state = None
+        if "gray" in arrays:
+            state = ColorState(
+                arrays["gray"], arrays["differences"], arrays["evidence"], int(arrays["since"])
+            )
     return Segment(frames, last, state)
 
 

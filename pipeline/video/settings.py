@@ -40,6 +40,10 @@ class FilmSettings:
     """Seconds from the film's beginning that are left out."""
     duration: float | None = None
     """Seconds that are colorized; None is to the end."""
+    deinterlace: bool = False
+    """Whether frames of two moments become frames of one."""
+    label: str = ""
+    """What to add to the film's comment."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import av
 import browser
 import films
 import numpy as np
@@ -627,8 +628,12 @@ def test_a_single_film_goes_into_a_folder_or_to_a_file(model: Path, tmp_path: Pa
     assert colorize(film, tmp_path / "named.mp4", model, PARAMS) == []
     assert films.times_of(tmp_path / "named.mp4") == films.times_of(tmp_path / "out" / "walk.mkv")
     again = FilmSettings(duration=0.1)
-    assert colorize(film, tmp_path / "named.mp4", model, PARAMS, overwrite=True, films=again) == []
-    assert len(films.times_of(tmp_path / "named.mp4")) == 3
+    named = tmp_path / "named.mp4"
+    assert colorize(film, named, model, PARAMS, overwrite=True, films=again, label=True) == []
+    assert len(films.times_of(named)) == 3
+    with av.open(str(named)) as made:
+        assert "the colors are a guess" in made.metadata["comment"]
+        assert hashlib.sha256(model.read_bytes()).hexdigest() in made.metadata["comment"]
 
 
 @pytest.mark.parametrize(

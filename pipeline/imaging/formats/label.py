@@ -23,10 +23,21 @@ class Label:
 
     def put_on(self, metadata: Metadata) -> Metadata:
         """Add the label to XMP (IPTC's digital source type, software, version) and EXIF."""
-        version = f"{self.version}, model sha256 {self.model}"
-        text = f"{self.software} {version}: the colors are a guess"
         return replace(
             metadata,
-            xmp=xmp.labeled(metadata.xmp, self.software, version),
-            exif=exif.with_text(metadata.exif, exif.PROCESSING_SOFTWARE, text),
+            xmp=xmp.labeled(metadata.xmp, self.software, self._version),
+            exif=exif.with_text(metadata.exif, exif.PROCESSING_SOFTWARE, self._sentence),
         )
+
+    @property
+    def comment(self) -> str:
+        """The label in words, with IPTC's digital source type, for what holds only text."""
+        return f"{self._sentence} ({xmp.GUESSED})"
+
+    @property
+    def _version(self) -> str:
+        return f"{self.version}, model sha256 {self.model}"
+
+    @property
+    def _sentence(self) -> str:
+        return f"{self.software} {self._version}: the colors are a guess"

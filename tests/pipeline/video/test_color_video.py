@@ -14,8 +14,9 @@ from predictors import Rainbow
 
 from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
+from pipeline.video.color_film import color_film
 from pipeline.video.color_video import color_video, colored_frames
-from pipeline.video.settings import Progress
+from pipeline.video.settings import FilmSettings, Progress, Result
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,28 @@ def test_sound_and_tags_are_copied(suffix: str, colorizer: Colorizer, tmp_path: 
     with av.open(str(target)) as film:
         if suffix != ".ts":
             assert film.metadata["title"] == "A walk"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".avi", ".webm"])
+def test_a_label_joins_the_films_comment(suffix: str, colorizer: Colorizer, tmp_path: Path) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", tags={"comment": "Grandfather, 1931"})
+    target = tmp_path / f"color{suffix}"
+    settings = FilmSettings(label="the colors are a guess")
+    *_, result = color_film(colorizer, source, target, settings)
+    assert isinstance(result, Result)
+    assert result.note == ""
+    with av.open(str(target)) as film:
+        tags = {key.lower(): value for key, value in film.metadata.items()}
+    assert tags["comment"] == "Grandfather, 1931; the colors are a guess"
+
+
+def test_a_container_without_comments_is_named(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = films.write_film(tmp_path / "gray.mkv")
+    *_, result = color_film(
+        colorizer, source, tmp_path / "color.ts", FilmSettings(label="the colors are a guess")
+    )
+    assert isinstance(result, Result)
+    assert "without the label, which MPEG-TS" in result.note
 
 
 def test_chapters_subtitles_and_attachments_are_copied(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import films
@@ -32,15 +33,18 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def color(
-    source: Path, target: Path, stopped: Callable[[], bool] = lambda: False
+    source: Path,
+    target: Path,
+    stopped: Callable[[], bool] = lambda: False,
+    settings: FilmSettings = SETTINGS,
 ) -> tuple[list[Progress], Result]:
-    steps = list(color_film(Colorizer(Rainbow()), source, target, SETTINGS, stopped))
+    steps = list(color_film(Colorizer(Rainbow()), source, target, settings, stopped))
     progress = [step for step in steps if isinstance(step, Progress)]
     (result,) = (step for step in steps if isinstance(step, Result))
     return progress, result
 
 
-def content(path: Path) -> list[tuple[float, bytes]]:
+def packets(path: Path) -> list[tuple[float, bytes]]:
     return films.packets_of(path, "video")
 
 
@@ -72,7 +76,7 @@ def test_a_film_that_was_stopped_is_continued(after: int, source: Path, tmp_path
     progress, result = color(source, tmp_path / "color.mkv")
     assert progress[0].frames == after // 10 * 10 + 1
     assert result.frames == 37
-    assert content(tmp_path / "color.mkv") == content(tmp_path / "whole.mkv")
+    assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
     assert left_behind(tmp_path) == {"color.mkv"}
 
 
@@ -91,10 +95,29 @@ def test_a_film_that_was_killed_is_continued(source: Path, tmp_path: Path) -> No
         process.join()
     _, result = color(source, tmp_path / "color.mkv")
     assert result.frames == 37
-    assert content(tmp_path / "color.mkv") == content(tmp_path / "whole.mkv")
+    assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
     assert left_behind(tmp_path) <= {"color.mkv"} | {
         path.name for path in tmp_path.glob(".writing-*")
     }
+
+
+def test_a_deinterlaced_film_that_was_stopped_has_the_same_frames(
+    source: Path, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, deinterlace=True)
+    color(source, tmp_path / "whole.mkv", settings=settings)
+    count = 0
+
+    def stopped() -> bool:
+        nonlocal count
+        count += 1
+        return count > 15
+
+    with pytest.raises(StoppedError):
+        color(source, tmp_path / "color.mkv", stopped, settings)
+    progress, result = color(source, tmp_path / "color.mkv", settings=settings)
+    assert (progress[0].frames, result.frames) == (11, 37)
+    assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
 
 
 def test_parts_join_to_rising_times(source: Path, tmp_path: Path) -> None:
@@ -119,6 +142,28 @@ def test_parts_of_other_settings_are_not_used(source: Path, tmp_path: Path) -> N
     steps = list(color_film(Colorizer(Rainbow()), source, tmp_path / "color.mkv", other))
     assert isinstance(steps[0], Progress)
     assert steps[0].frames == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_a_damaged_part_is_made_again(damage: str, source: Path, tmp_path: Path) -> None:
+    color(source, tmp_path / "whole.mkv")
+    count = 0
+
+    def stopped() -> bool:
+        nonlocal count
+        count += 1
+        return count > 25
+
+    with pytest.raises(StoppedError):
+        color(source, tmp_path / "color.mkv", stopped)
+    part = tmp_path / ".color.mkv.parts/000001.part"
+    content = bytearray(part.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 1
+    part.write_bytes(content[: {"cut": -1, "empty": 0}.get(damage)])
+    progress, _ = color(source, tmp_path / "color.mkv")
+    assert progress[0].frames == 11
+    assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
 
 
 def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
