@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 
 BUCKET = "photos"
 ENVIRONMENT = {
@@ -58,15 +59,26 @@ def object_storage() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
+    endpoint = f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch, clients_of(endpoint):
         for key, value in ENVIRONMENT.items():
             patch.setenv(key, value)
-        endpoint = f"http://{host}:{port}"
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
         try:
             yield endpoint
         finally:
             server.stop()
+
+
+@contextlib.contextmanager
+def clients_of(endpoint: str) -> Iterator[None]:
+    """Let the environment name an endpoint, and forget the clients that know another one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", endpoint)
+        S3FileSystem.clear_instance_cache()
+        try:
+            yield
+        finally:
+            S3FileSystem.clear_instance_cache()
 
 
 @contextlib.contextmanager
@@ -116,8 +128,7 @@ def door(endpoint: str, status: Callable[[str, str], int]) -> Iterator[str]:
     thread.start()
     address = f"http://127.0.0.1:{server.server_port}"
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ENDPOINT_URL", address)
+        with clients_of(address):
             yield address
     finally:
         server.shutdown()

@@ -187,8 +187,9 @@ class StoragePlaces:
         """Put URLs in the place of the local files that stand for them."""
         for kind, place in (("in", self._from), ("out", self._to)):
             if isinstance(place, Url):
-                local = rf"{re.escape(str(self._work))}/(\d+/)?{kind}/{re.escape(place.name)}"
-                text = re.sub(local, lambda _, place=place: str(place), text)  # type: ignore[misc]
+                work, end = (re.escape(part) for part in (str(self._work), place.name))
+                local = rf"{work}[/\\](\d+[/\\])?{kind}[/\\]{end}"
+                text = re.sub(local, str(place).replace("\\", r"\\"), text)
         return text
 
     def output(self, path: Path) -> str:

@@ -137,7 +137,7 @@ class Storage:
         while True:
             page = self._files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
             for found in page.get("Contents", ()):
-                yield Entry(found["Key"][len(prefix) :], found["Size"], found["ETag"].strip('"'))
+                yield Entry(found["Key"][len(prefix) :], found["Size"], _etag(found))
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -180,11 +180,10 @@ def _file_system(scheme: str) -> Any:
         )
     import fsspec
 
-    # An instance from fsspec's cache would keep an endpoint that the environment no longer names.
-    options: dict[str, Any] = {"skip_instance_cache": True}
+    # fsspec makes one client of a kind, which all share.
     if scheme in WEB:
-        return fsspec.filesystem(scheme, get_client=_patient_client, **options)
-    return fsspec.filesystem(scheme, use_listings_cache=False, **options)
+        return fsspec.filesystem(scheme, get_client=_patient_client)
+    return fsspec.filesystem(scheme, use_listings_cache=False)
 
 
 async def _patient_client(**options: Any) -> Any:

@@ -11,18 +11,21 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import films
 import numpy as np
 import object_storage
 import pytest
 import skimage.data
 import stand_ins
-from object_storage import BUCKET, door
+from object_storage import BUCKET, clients_of, door
 from PIL import Image
 
 from pipeline.errors import ColorpipeError
 from pipeline.inference import places
 from pipeline.location import Location, parse_location
 from pipeline.params import ColorizeParams
+from pipeline.video.settings import Encoding, FilmSettings
 from stages.colorize import colorize
 
 PARAMS = ColorizeParams(device="cpu", size=64)
@@ -171,6 +174,20 @@ def test_a_name_that_two_photos_would_get_is_given_once(
     assert storage.names("out/") == ["out/a.png", "out/b.png", "out/z-1.png"]
 
 
+def test_a_film_beside_a_photo_is_uploaded_too(
+    storage: object_storage.Storage, model: Path, tmp_path: Path
+) -> None:
+    film = films.write_film(tmp_path / "film.mkv", times=range(0, 3 * 40, 40))
+    storage.put("in/film.mkv", film.read_bytes())
+    storage.put("in/photo.png", encoded())
+    settings = FilmSettings(Encoding(codec="ffv1"))
+    assert colorize(url("in"), url("out"), model, PARAMS, films=settings) == []
+    assert storage.names("out/") == ["out/film.mkv", "out/photo.png"]
+    film.write_bytes(storage.get("out/film.mkv"))
+    with av.open(str(film)) as container:
+        assert len(list(container.decode(video=0))) == 3
+
+
 def test_hostile_names_reach_no_other_folder(
     storage: object_storage.Storage, model: Path, tmp_path: Path
 ) -> None:
@@ -241,10 +258,10 @@ def test_a_killed_run_goes_on_where_it_was(
     command = [sys.executable, "-m", "pipeline", "colorize", "s3://photos/in", "s3://photos/out"]
     command += ["--model", str(model), "--size", "64", "--device", "cpu"]
     with door(storage.endpoint, status):
-        run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         assert holding.wait(60)
         run.send_signal(signal.SIGKILL)
-        run.communicate()
+        run.wait()
         released.set()
         assert len(storage.names("out/")) == 2
     assert colorize(url("in"), url("out"), model, PARAMS, skip_existing=True) == []
@@ -277,13 +294,15 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
 
 
 def test_no_permission_and_no_endpoint_are_said(
-    storage: object_storage.Storage, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    storage: object_storage.Storage, photos: Path, model: Path
 ) -> None:
     with (
         door(storage.endpoint, lambda *_: 403),
         pytest.raises(ColorpipeError, match="s3://photos/in could not be read: there is no perm"),
     ):
         colorize(url("in"), photos / "out", model, PARAMS)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(ColorpipeError, match="could not be read: Could not connect"):
+    with (
+        clients_of("http://127.0.0.1:9"),
+        pytest.raises(ColorpipeError, match="could not be read: Could not connect"),
+    ):
         colorize(url("in"), photos / "out", model, PARAMS)
