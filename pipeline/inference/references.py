@@ -3,6 +3,10 @@
 The places of both photos are compared by what the network's encoder sees there. Where the reference
 has something alike, its color is known to the photo with a confidence; where it has not, nothing
 is. (He et al. 2018, "Deep exemplar-based colorization", compare features of a classifier, too.)
+
+Two photos of the same kind of thing, a rose and a rose, look alike to the encoder, and their colors
+differ: colors from such a photo do harm. Where both show the same things, places side by side match
+places side by side. So single matches count for nothing, and few of them neither.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from pipeline.imaging.color import Float
 
 SHARPNESS = 0.03
 """A match whose similarity is less by it than the best one has 1/e of its weight."""
-UNLIKE, ALIKE = 0.45, 0.7
+UNLIKE, ALIKE = 0.45, 0.6
 """Similarities of the best match, -1 to 1, up to which it is worth nothing, from which it is worth
 all that it can be."""
 MOST = 0.8
@@ -27,6 +31,12 @@ LEAST = 0.15
 BORDER = 2
 """Places along the border that are left out: there the encoder sees beyond the picture, and all
 borders look alike."""
+ASIDE = 2
+"""Places by which the matches of two neighbors are apart at most, if they belong together."""
+TOGETHER = 3
+"""Of its four neighbors those that a match has to belong together with."""
+SAME = 0.35
+"""Share of such matches in a photo from which on the reference is taken to show the same things."""
 MIXED = 25.0
 """Spread of a* and b* among the matches at which confidence is 1/e: they do not agree."""
 
@@ -39,12 +49,14 @@ class Reference:
     """(n, channels), of length 1."""
     ab: Float
     """(n, 2)."""
+    places: NDArray[np.intp]
+    """(n, 2), row and column."""
 
     @classmethod
     def of(cls, features: Float, ab: Float) -> Reference:
         """Take what is seen (h, w, channels) and its colors (h, w, 2), but for the border."""
         inner = _inner(features.shape[:2])
-        return cls(features[inner], ab[inner])
+        return cls(features[inner], ab[inner], np.argwhere(inner))
 
 
 def _inner(shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -62,19 +74,24 @@ def matched(features: Float, reference: Reference, shape: tuple[int, int]) -> Fl
         shape: height and width of the result.
 
     Returns:
-        (*shape, 3): a*, b* and the confidence in them, 0 where nothing matches; None where nothing
-        at all does.
+        (*shape, 3): a*, b* and the confidence in them, 0 where nothing matches; None where too
+        little does.
     """
     height, width, channels = features.shape
     similarity = features.reshape(-1, channels) @ reference.features.T
     best = similarity.max(axis=1)
+    places = reference.places[similarity.argmax(axis=1)].reshape(height, width, 2)
+    inner = _inner((height, width)).ravel()
+    kept = inner & _together(places).ravel()
+    if np.count_nonzero(kept & (best > UNLIKE)) < SAME * np.count_nonzero(inner):
+        return None
     weight = np.exp((similarity - best[:, None]) / np.float32(SHARPNESS))
     weight /= weight.sum(axis=1, keepdims=True)
     ab = weight @ reference.ab
     spread = weight @ np.square(reference.ab).sum(axis=1) - np.square(ab).sum(axis=1)
     alike = np.clip((best - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
     confidence = MOST * alike * np.exp(-np.maximum(spread, 0) / MIXED**2)
-    confidence *= _inner((height, width)).ravel() & (confidence >= LEAST)
+    confidence *= kept & (confidence >= LEAST)
     if not confidence.any():
         return None
     # Weighed before it is enlarged: a place that nothing is known of has no color to mix in.
@@ -85,6 +102,18 @@ def matched(features: Float, reference: Reference, shape: tuple[int, int]) -> Fl
     )
     fine[..., :2] /= np.maximum(fine[..., 2:], np.float32(1e-4))
     return fine
+
+
+def _together(places: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Say which of the matches (h, w, 2) belong together with enough of their neighbors."""
+    count = np.zeros(places.shape[:2], np.intp)
+    down = np.abs(np.diff(places, axis=0)).max(axis=-1) <= ASIDE
+    across = np.abs(np.diff(places, axis=1)).max(axis=-1) <= ASIDE
+    count[1:] += down
+    count[:-1] += down
+    count[:, 1:] += across
+    count[:, :-1] += across
+    return np.asarray(count >= TOGETHER)
 
 
 def blended(plain: Float, softened: Float, known: Float) -> Float:

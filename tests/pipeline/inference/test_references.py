@@ -36,6 +36,18 @@ def test_where_nothing_matches_nothing_changes(colorizer: Colorizer) -> None:
     assert np.array_equal(colorizer(GRAY, reference=noise), colorizer(GRAY))
 
 
+def test_single_matches_count_for_nothing() -> None:
+    shape = (12, 12)
+    features = np.eye(144, dtype=np.float32).reshape(*shape, 144)
+    ab = np.full((*shape, 2), (30, 10), np.float32)
+    mirrored = Reference.of(features[:, ::-1], ab)
+    assert matched(features, mirrored, (24, 24)) is not None
+    # The same places, but nobody beside those that were beside them.
+    scattered = np.random.default_rng(0).permutation(features.reshape(144, 144))
+    elsewhere = Reference.of(scattered.reshape(*shape, 144), ab)
+    assert matched(features, elsewhere, (24, 24)) is None
+
+
 def test_other_networks_refuse_one() -> None:
     with pytest.raises(ColorpipeError, match="needs a network of the recipe colorpipe"):
         Colorizer(Rainbow())(GRAY, reference=PHOTO)
