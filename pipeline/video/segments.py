@@ -34,6 +34,8 @@ _PACKET = struct.Struct(">qqqBI")
 _TRAILER = struct.Struct(">II")
 """Bytes of what is known of the part, just before, and the checksum of all that is before."""
 _MAGIC = b"colorpipe film 2\n"
+_BLOCK = 1 << 20
+"""Bytes of a part that are in memory at once while it is checked: parts may have gigabytes."""
 _KEY = "key.json"
 _PARTS, _UNFINISHED = "*.part", ".writing-*"
 _EVERYTHING = (_PARTS, _UNFINISHED, _KEY)
@@ -193,14 +195,22 @@ def _read_trailer(path: Path) -> Segment | None:
     """Read what is known of a part; None if it is not there, or damaged."""
     if not path.is_file():
         return None
-    content = memoryview(path.read_bytes())
-    if len(content) < len(_MAGIC) + _TRAILER.size:
+    left = path.stat().st_size - _TRAILER.size
+    if left < len(_MAGIC):
         return None
-    content, trailer = content[: -_TRAILER.size], content[-_TRAILER.size :]
-    length, checksum = _TRAILER.unpack(trailer)
-    if content[: len(_MAGIC)] != _MAGIC or zlib.crc32(content) != checksum:
-        return None
-    with np.load(io.BytesIO(content[len(content) - length :]), allow_pickle=False) as arrays:
+    with path.open("rb") as stream:
+        magic, checksum = stream.read(len(_MAGIC)), zlib.crc32(_MAGIC)
+        left -= len(magic)
+        while left > 0 and (block := stream.read(min(left, _BLOCK))):
+            checksum = zlib.crc32(block, checksum)
+            left -= len(block)
+        end = stream.tell()
+        length, expected = _TRAILER.unpack(stream.read(_TRAILER.size))
+        if magic != _MAGIC or checksum != expected:
+            return None
+        stream.seek(end - length)
+        known = io.BytesIO(stream.read(length))
+    with np.load(known, allow_pickle=False) as arrays:
         frames, last = (int(value) for value in arrays["known"])
         state = None
         if "gray" in arrays:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import av
 import films
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.video import color_film as work
 from pipeline.video.color_film import color_film
 from pipeline.video.errors import FilmError
-from pipeline.video.segments import SegmentCache
+from pipeline.video.segments import Segment, SegmentCache
 from pipeline.video.settings import Encoding, FilmSettings, Progress, Result
 
 SETTINGS = FilmSettings(Encoding(codec="ffv1"))
@@ -189,3 +192,17 @@ def test_a_full_disk_leaves_no_half_film(
     monkeypatch.setattr(work, "FRAMES", 10)
     progress, result = color(source, tmp_path / "color.mkv")
     assert (progress, result.frames) == ([], 37)
+
+
+def test_a_part_is_checked_without_loading_it(tmp_path: Path) -> None:
+    packet: Any = av.Packet(1 << 25)
+    with SegmentCache(tmp_path / "film.mkv", {}) as cache:
+        with cache.add(0) as writer:
+            writer.write([packet])
+            writer.finish(Segment(1, 0, None))
+        tracemalloc.start()
+        try:
+            assert cache.whole() == [Segment(1, 0, None)]
+            assert tracemalloc.get_traced_memory()[1] < 1 << 23
+        finally:
+            tracemalloc.stop()
