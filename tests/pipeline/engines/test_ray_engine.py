@@ -37,7 +37,7 @@ from stages.colorize import colorize
 from stages.resize import resize
 from stages.split import split
 
-PATIENCE = 60
+PATIENCE = 240
 """Seconds after which what a test waits for is taken not to come."""
 NODE = {"num_cpus": 1, "object_store_memory": 1 << 27, "include_dashboard": False}
 
