@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from PIL import Image
 
 from comparison.rows import STRIP, read_strip
@@ -66,6 +67,9 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[Mapping[str, float]]])
             xs, ys = ([epoch[name] for epoch in points] for name in (over, "ciede2000"))
             axis.plot(xs, ys, marker="o", markersize=4, color=color, label=run)
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:,.0f}")
+        axis.xaxis.set_minor_formatter("")
         axis.set_xlabel(over)
         axis.grid(alpha=0.3)
     panels[0].set_ylabel("CIEDE2000 of the validation photos")

@@ -160,7 +160,7 @@ def test_the_chain_reads_any_page_of_a_document(page: int) -> None:
 
 @pytest.mark.parametrize("left", [0.3, 0.9])
 def test_a_document_cut_off_fails_whole(left: float, tmp_path: object) -> None:
-    file = saved(COLOR, "TIFF", save_all=True, append_images=[GRAY, COLOR])
+    file = saved(COLOR, "TIFF", save_all=True, append_images=[GRAY.copy(), COLOR.copy()])
     outcome = colorized_into(tmp_path, file[: int(len(file) * left)], "scan.tif")
     assert outcome.status == "failed"
     assert "damaged" in outcome.reason
