@@ -208,13 +208,23 @@ class StoragePlaces:
         if jobs is None:
             return None
         with ThreadPoolExecutor(TRANSFERS) as pool:
-            return [done for _, done in transfer(self._prepare, jobs, pool)]  # type: ignore[misc]
+            return [
+                Failure(self._called(job), f"could not be read ({done})")
+                if isinstance(done, StorageError | OSError)
+                else done
+                for job, done in transfer(self._prepare, jobs, pool)
+            ]
 
     def _prepare(self, job: Job | Failure) -> Job | Failure:
-        """Read a photo, unless its result is there; mark where results are."""
+        """Read a photo, unless its result is there; mark where results are.
+
+        Raises:
+            StorageError: it cannot be read.
+            OSError: the local file that stands for it cannot be written.
+        """
         if isinstance(job, Failure):
-            return Failure(self._photo(job.what), job.reason)
-        named = dataclasses.replace(job, name=self._photo(job.name))
+            return Failure(self._called(job), job.reason)
+        named = dataclasses.replace(job, name=self._called(job))
         if self._existing != "overwrite":
             if isinstance(self._to, Url) and len(self._there) and not self._is_marked(job.target):
                 self._mark_results(job.target)
@@ -225,14 +235,12 @@ class StoragePlaces:
         sidecars = [job.hints] if isinstance(job.hints, Path) else []
         for path in (job.source, *sidecars):
             name = "" if self._is_file else _relative(path, job)
-            try:
-                self._read.read(name, path)
-            except (StorageError, OSError) as error:
-                return Failure(named.name, f"could not be read ({error})")
+            self._read.read(name, path)
         return named
 
-    def _photo(self, name: str) -> str:
+    def _called(self, job: Job | Failure) -> str:
         """Return what a photo is called in a report."""
+        name = job.name if isinstance(job, Job) else job.what
         if isinstance(self._from, Path):
             return name
         return str(self._from if self._is_file else self._from / name)
@@ -270,12 +278,28 @@ class StoragePlaces:
         if not isinstance(self._to, Url) or outcome.status not in {"colorized", "damaged"}:
             return outcome
         try:
+            if (path := self._in_the_way(outcome)) is not None:
+                reason = f"{self.output(path)} is there already; use --overwrite"
+                return Outcome(outcome.name, "failed", reason=reason)
             for path in outcome.outputs:
                 self._write.write(path, self._object(path))
         except StorageError as error:
             reason = f"the result could not be uploaded ({error})"
             return Outcome(outcome.name, "failed", reason=reason)
         return outcome
+
+    def _in_the_way(self, outcome: Outcome) -> Path | None:
+        """Return the result of a single photo that an object is in the place of.
+
+        The names of its pages are known now that they are written. What a folder's photos may be
+        written to was listed.
+        """
+        assert isinstance(self._to, Url)
+        if self._existing == "overwrite" or not self.source.is_file():
+            return None
+        place = self._to.parent
+        taken = (path for path in outcome.outputs if Storage(place / self._object(path)).is_file())
+        return next(taken, None)
 
     def _finished(self, future: Future[Outcome]) -> Iterator[Outcome]:
         outcome = future.result()

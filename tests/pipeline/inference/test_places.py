@@ -154,6 +154,20 @@ def test_one_object_can_be_named_and_read_from_the_web(
     assert (hinted[40, 50, 0] - hinted[40, 50, 2]) > 40 + (plain[40, 50, 0] - plain[40, 50, 2])
 
 
+def test_pages_of_a_named_photo_take_no_objects_place(
+    storage: object_storage.Storage, model: Path, tmp_path: Path
+) -> None:
+    scan = tmp_path / "scan.tif"
+    GRAY.copy().save(scan, save_all=True, append_images=[GRAY.rotate(180)])
+    storage.put("one/photo-2.png", b"mine")
+    (failure,) = colorize(scan, url("one/photo.png"), model, PARAMS)
+    assert "one/photo-2.png is there already" in str(failure)
+    assert storage.names("one/") == ["one/photo-2.png"]
+    assert storage.get("one/photo-2.png") == b"mine"
+    assert colorize(scan, url("one/photo.png"), model, PARAMS, overwrite=True) == []
+    assert storage.names("one/") == ["one/photo-1.png", "one/photo-2.png"]
+
+
 def test_a_name_that_two_photos_would_get_is_given_once(
     storage: object_storage.Storage, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
