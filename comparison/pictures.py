@@ -25,7 +25,7 @@ from pipeline.imaging.color import rgb_to_lab
 from pipeline.imaging.contact_sheet import contact_sheet
 from pipeline.imaging.decode import RGB, ImageError
 
-_CELL = 128
+_CELL = 96
 
 
 def read_curve(folder: Path, costs: Mapping[str, Any]) -> list[dict[str, float]]:
@@ -60,12 +60,12 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[Mapping[str, float]]])
     """Draw CIEDE2000 of the validation photos over seconds and over images, as PNG."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    colors = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    colors = colormaps["tab20"]
     for axis, over in zip(panels, ("seconds", "images"), strict=True):
-        for color, (run, curve) in zip(colors, curves.items(), strict=False):
+        for number, (run, curve) in enumerate(curves.items()):
             points = [epoch for epoch in curve if "ciede2000" in epoch]
             xs, ys = ([epoch[name] for epoch in points] for name in (over, "ciede2000"))
-            axis.plot(xs, ys, marker="o", markersize=4, color=color, label=run)
+            axis.plot(xs, ys, marker="o", markersize=4, color=colors(number), label=run)
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter("{x:,.0f}")

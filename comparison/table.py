@@ -265,7 +265,7 @@ def write_table(
         draw_curves(temporary, {row.run: row.curve for row in table.rows if row.curve})
     with new_file(out / SHEET) as temporary:
         sheet = make_sheet(comparison, split, rows)
-        sheet.save(temporary, quality=85)
+        sheet.save(temporary, quality=80)
 
 
 def _distances(metrics: Mapping[str, Any], result: str) -> dict[str, float]:

@@ -99,15 +99,14 @@ def meaning_of(recipe: str) -> str:
     for path in modules:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list):
-                node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                node.body = [line for line in node.body if not _is_docstring(line)]
         digest.update(f"{path.name} {ast.dump(tree)}".encode())
     return digest.hexdigest()[:16]
 
 
-def _is_text(statement: ast.AST) -> bool:
-    """Whether a statement is a string by itself: a docstring."""
+def _is_docstring(statement: ast.stmt) -> bool:
+    """Whether a statement is a constant by itself, which does nothing."""
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 

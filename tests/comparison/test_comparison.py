@@ -183,8 +183,8 @@ def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: P
     assert "| heartbeat minus unet |" in text
     # Gray, three runs, the weights as they are and the ground truth; two photos.
     sheet = Image.open(project / "sheet.jpg")
-    assert sheet.width > 6 * 128
-    assert sheet.height > 2 * 128
+    assert sheet.width > 6 * 96
+    assert sheet.height > 2 * 96
     assert Image.open(project / "curves.png").width > 1000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import time
 import tracemalloc
@@ -47,6 +48,12 @@ def color(
     return progress, result
 
 
+def after_frames(number: int) -> Callable[[], bool]:
+    """What says, asked before each frame, to stop after so many."""
+    asked = itertools.count()
+    return lambda: next(asked) >= number
+
+
 def packets(path: Path) -> list[tuple[float, bytes]]:
     return films.packets_of(path, "video")
 
@@ -66,15 +73,8 @@ def test_other_files_in_the_folder_of_parts_stay(source: Path, tmp_path: Path) -
 @pytest.mark.parametrize("after", [1, 9, 10, 25, 36])
 def test_a_film_that_was_stopped_is_continued(after: int, source: Path, tmp_path: Path) -> None:
     color(source, tmp_path / "whole.mkv")
-    count = 0
-
-    def stopped() -> bool:
-        nonlocal count
-        count += 1
-        return count > after
-
     with pytest.raises(StoppedError, match=r"gray\.mkv at 0:00:0"):
-        color(source, tmp_path / "color.mkv", stopped)
+        color(source, tmp_path / "color.mkv", after_frames(after))
     assert left_behind(tmp_path) == ({".color.mkv.parts"} if after >= 10 else set())
     progress, result = color(source, tmp_path / "color.mkv")
     assert progress[0].frames == after // 10 * 10 + 1
@@ -109,15 +109,8 @@ def test_a_deinterlaced_film_that_was_stopped_has_the_same_frames(
 ) -> None:
     settings = replace(SETTINGS, deinterlace=True)
     color(source, tmp_path / "whole.mkv", settings=settings)
-    count = 0
-
-    def stopped() -> bool:
-        nonlocal count
-        count += 1
-        return count > 15
-
     with pytest.raises(StoppedError):
-        color(source, tmp_path / "color.mkv", stopped, settings)
+        color(source, tmp_path / "color.mkv", after_frames(15), settings)
     progress, result = color(source, tmp_path / "color.mkv", settings=settings)
     assert (progress[0].frames, result.frames) == (11, 37)
     assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
@@ -132,15 +125,8 @@ def test_parts_join_to_rising_times(source: Path, tmp_path: Path) -> None:
 
 
 def test_parts_of_other_settings_are_not_used(source: Path, tmp_path: Path) -> None:
-    count = 0
-
-    def stopped() -> bool:
-        nonlocal count
-        count += 1
-        return count > 15
-
     with pytest.raises(StoppedError):
-        color(source, tmp_path / "color.mkv", stopped)
+        color(source, tmp_path / "color.mkv", after_frames(15))
     other = FilmSettings(steady=0.3)
     steps = list(color_film(Colorizer(Rainbow()), source, tmp_path / "color.mkv", other))
     assert isinstance(steps[0], Progress)
@@ -150,15 +136,8 @@ def test_parts_of_other_settings_are_not_used(source: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
 def test_a_damaged_part_is_made_again(damage: str, source: Path, tmp_path: Path) -> None:
     color(source, tmp_path / "whole.mkv")
-    count = 0
-
-    def stopped() -> bool:
-        nonlocal count
-        count += 1
-        return count > 25
-
     with pytest.raises(StoppedError):
-        color(source, tmp_path / "color.mkv", stopped)
+        color(source, tmp_path / "color.mkv", after_frames(25))
     part = tmp_path / ".color.mkv.parts/000001.part"
     content = bytearray(part.read_bytes())
     if damage == "flipped":
