@@ -239,8 +239,9 @@ class Colorizer:
         network = self._hinted
         if network is None:
             raise ColorpipeError(
-                f"A reference photo needs a network of the recipe colorpipe in PyTorch; this one is"
-                f" of the recipe {self.predictor.recipe}, or computed otherwise."
+                "A reference photo needs a network that takes hints, as those of the recipe"
+                f" colorpipe do. This one is of the recipe {self.predictor.recipe}, or an ONNX file"
+                " of an earlier version, which `colorpipe export --onnx` writes anew."
             )
         rgb = _colors_of(image)
         gray = shrink(luma(rgb), self.working_shape(rgb.shape[:2]))

@@ -18,9 +18,10 @@ from torch import nn
 
 from pipeline.errors import ColorpipeError, needs_extra
 from pipeline.files.outputs import new_file
-from pipeline.models.onnx_predictor import DIGEST, INPUT, KEY, OUTPUT, digest_of
-from pipeline.models.torch_predictor import fold_batch_norm
-from pipeline.models.weights import load_generator
+from pipeline.models.onnx_predictor import AB, DIGEST, HINTS, KEY, LUMA, SEEN, digest_of
+from pipeline.models.torch_predictor import Describing, fold_batch_norm
+from pipeline.models.weights import Generator, load_generator
+from pipeline.networks.lite_unet import HINT_CHANNELS, LiteUNet
 from pipeline.recipes.shared.base import Recipe
 
 _SIZE = 128
@@ -39,11 +40,32 @@ class _Prediction(nn.Module):
         return self.recipe.predict_ab(self.generator, luma)
 
 
+class _HintedPrediction(nn.Module):
+    """The same with hints, and what the encoder sees, by which photos are matched to a reference.
+
+    Whoever asks for one of the two alone computes no more than that.
+    """
+
+    def __init__(self, recipe: Recipe, generator: LiteUNet) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.generator = generator
+        self.describing = Describing(generator)
+
+    def forward(self, luma: torch.Tensor, hints: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        ab = self.recipe.predict_ab(self.generator, luma, hints)
+        return ab, self.describing(luma * 2 - 1)
+
+
 def export_onnx(model: Path, out: Path) -> None:
     """Write the generator in ``model`` as the ONNX file ``out``, whole or not at all.
 
     Its input ``luma`` is float32 (N, 1, H, W), 0 to 1, with H and W multiples of what its metadata
     say; its output ``ab`` is float32 (N, 2, H, W), CIE a* and b*. N, H and W are free.
+
+    A recipe that takes hints has another input, ``hints``, float32 (N, 3, H/2, W/2): a*, b* and the
+    confidence in them, 0 to 1, all 0 where nothing is known; and another output, ``seen``, float32
+    (N, channels, H/8, W/8): what the encoder sees, of length 1.
 
     Raises:
         ColorpipeError: ``model`` is missing or was not written by this project, the extra is not
@@ -55,20 +77,20 @@ def export_onnx(model: Path, out: Path) -> None:
     generator = load_generator(model)
     digest = digest_of(model)
     fold_batch_norm(generator.module)
-    network = _Prediction(generator.recipe, generator.module).eval()
+    network, inputs, outputs = _traced(generator)
     free = torch.export.Dim.DYNAMIC
     with new_file(out) as temporary:
         try:
             with _quietly():
                 torch.onnx.export(
-                    network,
-                    (torch.rand(2, 1, _SIZE, _SIZE + generator.recipe.multiple),),
+                    network.eval(),
+                    tuple(inputs.values()),
                     temporary,
                     dynamo=True,
                     external_data=False,
-                    input_names=[INPUT],
-                    output_names=[OUTPUT],
-                    dynamic_shapes={INPUT: {0: free, 2: free, 3: free}},
+                    input_names=list(inputs),
+                    output_names=outputs,
+                    dynamic_shapes={name: {0: free, 2: free, 3: free} for name in inputs},
                 )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             reason = str(error).splitlines()[0]
@@ -84,6 +106,16 @@ def export_onnx(model: Path, out: Path) -> None:
         }
         onnx.helper.set_model_props(described, {KEY: json.dumps(header, sort_keys=True)})
         onnx.save(described, temporary)
+
+
+def _traced(generator: Generator) -> tuple[nn.Module, dict[str, torch.Tensor], list[str]]:
+    """Return what is exported, inputs to trace it with by their names, and its outputs' names."""
+    height, width = _SIZE, _SIZE + generator.recipe.multiple
+    inputs = {LUMA: torch.rand(2, 1, height, width)}
+    if not (generator.recipe.takes_hints and isinstance(generator.module, LiteUNet)):
+        return _Prediction(generator.recipe, generator.module), inputs, [AB]
+    inputs[HINTS] = torch.rand(2, HINT_CHANNELS, height // 2, width // 2)
+    return _HintedPrediction(generator.recipe, generator.module), inputs, [AB, SEEN]
 
 
 @contextlib.contextmanager

@@ -24,7 +24,10 @@ KEY = "colorpipe"
 """The key of the file's metadata with what is needed to use it, as JSON."""
 DIGEST = "weights_sha256"
 """The key in that JSON of the digest of the weights that were exported; older files have none."""
-INPUT, OUTPUT = "luma", "ab"
+LUMA, HINTS = "luma", "hints"
+"""Names of the inputs; only a network that takes hints has the second."""
+AB, SEEN = "ab", "seen"
+"""Names of the outputs, alike."""
 
 
 def digest_of(weights: Path) -> str:
@@ -61,6 +64,7 @@ class OnnxPredictor:
             raise ColorpipeError(
                 f"{path} is an ONNX file, but not one that `colorpipe export` wrote."
             ) from error
+        self.takes_hints = HINTS in {each.name for each in self._session.get_inputs()}
         weights = weights_of(path)
         if digest is not None and weights is not None and digest != digest_of(weights):
             raise ColorpipeError(
@@ -91,8 +95,42 @@ class OnnxPredictor:
         finally:
             self._session = before
 
-    def predict(self, grays: NDArray[np.uint8]) -> Float:
-        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w), multiples of ``multiple``."""
-        luma = grays[:, None].astype(np.float32) / np.float32(255)
-        (ab,) = self._session.run([OUTPUT], {INPUT: luma})
-        return np.ascontiguousarray(np.asarray(ab, np.float32).transpose(0, 2, 3, 1))
+    def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
+        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w), multiples of ``multiple``.
+
+        ``hints`` (N, h/2, w/2, 3), for a network that takes them, are a*, b* and the confidence in
+        them, 0 to 1, where chroma is known.
+
+        Raises:
+            ValueError: there are hints and the network takes none.
+        """
+        if hints is not None and not self.takes_hints:
+            raise ValueError(f"This model of the recipe {self.recipe} takes no hints.")
+        return self._run(AB, grays, hints)
+
+    def describe(self, grays: NDArray[np.uint8]) -> Float:
+        """Return what the encoder sees in ``grays`` (N, h, w), multiples of ``multiple``.
+
+        Returns:
+            (N, h/8, w/8, channels), of length 1: alike where things are.
+
+        Raises:
+            ValueError: the network takes no hints.
+        """
+        if not self.takes_hints:
+            raise ValueError(
+                f"This model of the recipe {self.recipe} has no encoder that describes."
+            )
+        return self._run(SEEN, grays)
+
+    def _run(self, output: str, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
+        inputs = {LUMA: grays[:, None].astype(np.float32) / np.float32(255)}
+        if self.takes_hints:
+            count, height, width = grays.shape
+            if hints is None:
+                hints = np.zeros((count, height // 2, width // 2, 3), np.float32)
+            inputs[HINTS] = np.ascontiguousarray(hints.transpose(0, 3, 1, 2), np.float32)
+        options = onnxruntime.RunOptions()
+        options.only_execute_path_to_fetches = True
+        (result,) = self._session.run([output], inputs, options)
+        return np.ascontiguousarray(np.asarray(result, np.float32).transpose(0, 2, 3, 1))

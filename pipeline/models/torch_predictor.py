@@ -34,7 +34,7 @@ class TorchPredictor:
         self._module = _Cast(generator.module, choose_dtype(self._device)).to(self._device).eval()
         self.takes_hints = generator.recipe.takes_hints
         module = generator.module
-        self._describing = _Describing(module) if isinstance(module, LiteUNet) else None
+        self._describing = Describing(module) if isinstance(module, LiteUNet) else None
         self._predict_ab: Callable[..., torch.Tensor] = generator.recipe.predict_ab
         self.batch = 4 if self._device.type == "cpu" else 32
 
@@ -113,7 +113,7 @@ class _Cast(nn.Module):
         return result.float()
 
 
-class _Describing(nn.Module):
+class Describing(nn.Module):
     """What the encoder of ``network`` sees at 1/8, 1/16 and 1/32 of the size, at 1/8 together."""
 
     def __init__(self, network: LiteUNet) -> None:

@@ -49,7 +49,7 @@ def test_single_matches_count_for_nothing() -> None:
 
 
 def test_other_networks_refuse_one() -> None:
-    with pytest.raises(ColorpipeError, match="needs a network of the recipe colorpipe"):
+    with pytest.raises(ColorpipeError, match="needs a network that takes hints"):
         Colorizer(Rainbow())(GRAY, reference=PHOTO)
 
 

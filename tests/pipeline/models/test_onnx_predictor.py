@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import skimage.data
 import stand_ins
@@ -20,8 +19,9 @@ from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.device import DeviceName
 from pipeline.models.export import export_onnx
+from pipeline.models.onnx_predictor import OnnxPredictor
 from pipeline.models.pretrained import pretrained_weights
-from pipeline.models.weights import load_generator
+from pipeline.models.torch_predictor import TorchPredictor
 
 GRAY = skimage.data.camera()
 
@@ -51,17 +51,42 @@ def test_results_are_within_a_level_of_torchs(model: Path) -> None:
         assert difference.max() <= 1
 
 
-def test_the_network_takes_any_number_of_any_size(pretrained: Path) -> None:
-    import torch
+def test_pictures_and_hints_of_any_number_and_size_give_what_they_give_in_torch(
+    pretrained: Path,
+) -> None:
+    onnx = OnnxPredictor(pretrained)
+    torch = TorchPredictor.load(pretrained_weights(), "cpu")
+    assert onnx.takes_hints
+    for shape in ((1, 96, 128), (3, 160, 64)):
+        random = np.random.default_rng(0)
+        grays = random.integers(0, 256, shape, np.uint8)
+        count, height, width = shape
+        hints = random.random((count, height // 2, width // 2, 3), np.float32) * (60, 60, 1)
+        hints = np.where(random.random(hints.shape[:3])[..., None] < 0.1, hints, 0)
+        hints = hints.astype(np.float32)
+        plain = onnx.predict(grays)
+        assert np.allclose(plain, torch.predict(grays), atol=0.01)
+        hinted = onnx.predict(grays, hints)
+        assert np.allclose(hinted, torch.predict(grays, hints), atol=0.01)
+        assert np.abs(hinted - plain).mean() > 1
+        assert np.allclose(onnx.describe(grays), torch.describe(grays), atol=1e-3)
 
-    session = onnxruntime.InferenceSession(pretrained, providers=["CPUExecutionProvider"])
-    plain = load_generator(pretrained_weights())
-    for shape in ((1, 1, 96, 128), (3, 1, 160, 64)):
-        luma = np.random.default_rng(0).random(shape, np.float32)
-        (ab,) = session.run(None, {"luma": luma})
-        with torch.inference_mode():
-            expected = plain.recipe.predict_ab(plain.module, torch.from_numpy(luma)).numpy()
-        assert np.allclose(ab, expected, atol=0.01)
+
+def test_a_reference_gives_its_colors_as_in_torch(pretrained: Path) -> None:
+    onnx, torch = Colorizer.load(pretrained), Colorizer.load(pretrained_weights(), "cpu")
+    gray = skimage.data.astronaut().mean(2).astype(np.uint8)
+    results = [each(gray, reference=skimage.data.astronaut()) for each in (onnx, torch)]
+    assert np.abs(results[0].astype(int) - results[1]).max() <= 1
+    assert np.abs(results[0].astype(int) - onnx(gray)).mean() > 1
+
+
+def test_a_model_without_hints_says_so(model: Path) -> None:
+    onnx = OnnxPredictor(model.with_suffix(".onnx"))
+    gray = np.zeros((1, 64, 64), np.uint8)
+    with pytest.raises(ValueError, match="takes no hints"):
+        onnx.predict(gray, np.zeros((1, 32, 32, 3), np.float32))
+    with pytest.raises(ValueError, match="no encoder that describes"):
+        onnx.describe(gray)
 
 
 def test_torch_is_not_imported(model: Path, tmp_path: Path) -> None:
