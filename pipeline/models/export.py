@@ -10,7 +10,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -48,12 +48,12 @@ class _HintedPrediction(nn.Module):
 
     def __init__(self, recipe: Recipe, generator: LiteUNet) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.predict_ab: Callable[..., torch.Tensor] = recipe.predict_ab
         self.generator = generator
         self.describing = Describing(generator)
 
     def forward(self, luma: torch.Tensor, hints: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        ab = self.recipe.predict_ab(self.generator, luma, hints)
+        ab = self.predict_ab(self.generator, luma, hints)
         return ab, self.describing(luma * 2 - 1)
 
 
