@@ -84,6 +84,31 @@ def write_film(
     return path
 
 
+ENCRYPTED = {
+    "encryption_scheme": "cenc-aes-ctr",
+    "encryption_key": "01" * 16,
+    "encryption_kid": "02" * 16,
+}
+"""Options of MP4 that encrypt what is copied."""
+
+
+def copy(
+    source: Path, target: Path, options: dict[str, str] | None = None, *, all_keys: bool = False
+) -> Path:
+    """Copy the pictures of a film into a container that is written by ``options``.
+
+    ``all_keys`` says of each that it is a key frame, as broken films do.
+    """
+    with av.open(str(source)) as film, av.open(str(target), "w", container_options=options) as out:
+        stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
+        for packet in film.demux():
+            if packet.size:
+                packet.stream = stream
+                packet.is_keyframe |= all_keys
+                out.mux(packet)
+    return target
+
+
 def frames_of(path: Path) -> list[av.VideoFrame]:
     """All frames of a film."""
     with av.open(str(path)) as container:

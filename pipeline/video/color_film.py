@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
@@ -12,14 +13,13 @@ import av
 import av.logging
 
 from pipeline.errors import StoppedError
-from pipeline.files.outputs import new_file
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.deinterlacing import deinterlaced
 from pipeline.video.encoding import Encoder, bits_note, plan
 from pipeline.video.errors import FilmError
 from pipeline.video.frames import FrameColorist
 from pipeline.video.joining import Window, join
-from pipeline.video.planes import Layout, layout_of, mark_colors
+from pipeline.video.planes import Layout, in_planes, layout_of, mark_colors, plane_of
 from pipeline.video.reading import Film
 from pipeline.video.segments import FRAMES, Segment, SegmentCache, in_order
 from pipeline.video.settings import FilmSettings, Progress, Result, clock
@@ -48,7 +48,7 @@ def color_film(
     with Film(source) as film:
         first = next(_frames(film, settings), None)
         if first is None:
-            raise FilmError("not one of its frames can be decoded")
+            raise FilmError("not one of its frames can be decoded: it is damaged or encrypted")
         window = _window(film, settings)
         encoder = plan(
             settings.encoding,
@@ -78,7 +78,7 @@ def color_film(
             yield from work.run()
             if not work.frames:
                 raise FilmError("it has no frames from --start on")
-        with Film(source) as other, new_file(target) as temporary:
+        with Film(source) as other, cache.join() as temporary:
             notes.append(
                 join(
                     other,
@@ -122,8 +122,7 @@ class _Work:
         self._cache = cache
         self._stopped = stopped
         self._whole = cache.whole()
-        last = self._whole[-1] if self._whole else None
-        self._after = None if last is None else last.last
+        self._last = last = self._whole[-1] if self._whole else None
         self._colorist = FrameColorist(
             colorizer, encoder.pixels, rotation, settings.steady, last.state if last else None
         )
@@ -141,33 +140,33 @@ class _Work:
         while frame is not None:
             with self._cache.add(number) as writer:
                 context = self._encoder.open()
-                count, last = 0, frame.pts or 0
+                count, last = 0, _time_of(frame)
                 while frame is not None and count < FRAMES:
                     if self._stopped():
                         raise StoppedError(
                             f"Stopped in {self._film.path.name} at {clock(self._seconds(last))};"
                             " the same command with --skip-existing continues it."
                         )
-                    last = frame.pts or 0
-                    writer.write(context.encode(self._colorist.color(frame)))
+                    last = _time_of(frame)
+                    colored = self._colorist.color(frame)
+                    writer.write(context.encode(colored))
                     count += 1
                     self.frames += 1
                     yield Progress(self.frames, self._total, self._seconds(last))
                     frame = next(frames, None)
                 writer.write(context.encode(None))
-                writer.finish(Segment(count, last, self._colorist.state))
+                luma = None if self._film.is_damaged else _luma_sum(colored)
+                writer.finish(Segment(count, last, self._colorist.state, luma))
             number += 1
 
     def _seconds(self, shown: int) -> float:
         return float(shown * self._film.time_base - self._film.start)
 
     def _wanted(self) -> Iterator[av.VideoFrame]:
-        for frame in _frames(self._film, self._settings):
-            if self._after is not None and (frame.pts or 0) <= self._after:
-                continue
+        for frame in self._remaining():
             if self._window is not None:
                 start, end = self._window
-                time = (frame.pts or 0) * self._film.time_base
+                time = _time_of(frame) * self._film.time_base
                 if time < start:
                     continue
                 if end is not None and time >= end:
@@ -177,6 +176,53 @@ class _Work:
                 yield frame.reformat(self._encoder.width, self._encoder.height)
             else:
                 yield frame
+
+    def _remaining(self) -> Iterator[av.VideoFrame]:
+        """Yield the frames after the last part, or else at least all those of the window.
+
+        Decoding begins at the key frame before them, unless the film comes out another way from
+        there: the part's last frame has to be the same again, bit by bit, and a window's beginning
+        has to be there. A film that is damaged is read once more, to say all that is.
+        """
+        film, last = self._film, self._last
+        start = None if self._window is None else int(self._window[0] / film.time_base)
+        if last is not None:
+            start = None if last.luma is None else last.last
+        if start is not None and film.seek(start):
+            frames = _frames(film, self._settings)
+            first = next(frames, None)
+            while last is not None and first is not None and _time_of(first) < start:
+                first = next(frames, None)
+            if first is not None and self._is_as_before(first, start):
+                # What could not be decoded belongs to frames before the key frame.
+                film.gaps.clear()
+                if last is None:
+                    yield first
+                yield from frames
+                return
+            film.rewind()
+        for frame in _frames(film, self._settings):
+            if last is None or _time_of(frame) > last.last:
+                yield frame
+
+    def _is_as_before(self, frame: av.VideoFrame, start: int) -> bool:
+        """Whether ``frame`` is the last part's last one, or else not after the beginning."""
+        if frame.is_corrupt:
+            return False
+        if self._last is None:
+            return _time_of(frame) <= start
+        luma = _luma_sum(in_planes(frame, self._encoder.pixels))
+        return (_time_of(frame), luma) == (start, self._last.luma)
+
+
+def _time_of(frame: av.VideoFrame) -> int:
+    """Return when a frame is shown, in the film's ticks: all that a film yields have that."""
+    return frame.pts or 0
+
+
+def _luma_sum(frame: av.VideoFrame) -> int:
+    """Return the checksum of a frame's luma."""
+    return zlib.crc32(plane_of(frame, 0).tobytes())
 
 
 def _frames(film: Film, settings: FilmSettings) -> Iterator[av.VideoFrame]:

@@ -19,6 +19,11 @@ from pipeline.video.errors import FilmError
 
 _RATE = Fraction(25)
 """Frames per second of a film that does not say how many."""
+_SEEKABLE = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2")
+"""Containers, by FFmpeg's names, with a time for each picture and an index of key frames."""
+_REORDERED = Fraction(1)
+"""Seconds that cover how far key frames are decoded before they are shown, which some indexes go
+by: H.264 and HEVC let 16 frames change places."""
 _MISSING_END = Fraction(1)
 """Seconds by which a film may end before the time that its header says."""
 
@@ -41,9 +46,12 @@ class Film:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stack = ExitStack()
+        self._open()
+
+    def _open(self) -> None:
         with _opening():
             self.container: InputContainer = self._stack.enter_context(
-                av.open(str(path), "r", metadata_errors="replace")
+                av.open(str(self.path), "r", metadata_errors="replace")
             )
         try:
             self.stream = self._find_pictures()
@@ -59,6 +67,28 @@ class Film:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def rewind(self) -> None:
+        """Open the film anew, at its beginning."""
+        self._stack.close()
+        self._open()
+
+    def seek(self, shown: int) -> bool:
+        """Go to a key frame that is shown at ``shown``, in ticks, or a little before.
+
+        What comes from there is for the caller to check: a container may be wrong, and some codecs
+        need pictures from before what it calls a key frame.
+
+        Returns:
+            Whether the film is there; otherwise it is to be opened anew.
+        """
+        if self.container.format.name not in _SEEKABLE:
+            return False
+        try:
+            self.container.seek(shown - round(_REORDERED / self.time_base), stream=self.stream)
+        except (av.error.FFmpegError, OSError):
+            return False
+        return True
 
     def _find_pictures(self) -> VideoStream:
         films = [
@@ -79,6 +109,11 @@ class Film:
             raise FilmError("its pictures are damaged or encrypted: not even their size is known")
         stream.thread_type = "AUTO"
         return stream
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether something could not be read so far."""
+        return self._broken or bool(self.gaps)
 
     @property
     def time_base(self) -> Fraction:
@@ -120,6 +155,9 @@ class Film:
 
         Time stamps rise from frame to frame; one that is missing is made up from the rate. What
         cannot be decoded is passed over and noted in :attr:`gaps`.
+
+        Raises:
+            FilmError: the film is encrypted from its beginning on.
         """
         stamps = _Stamps(self.stream)
         last: int | None = None
@@ -150,6 +188,7 @@ class Film:
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Decode packet by packet; one that cannot be decoded sets ``_broken``."""
         packets = self.container.demux(self.stream)
+        began = False
         while True:
             try:
                 packet = next(packets)
@@ -158,6 +197,13 @@ class Film:
             except (av.error.FFmpegError, OSError):
                 self._broken = True
                 return
+            # Encrypted by ISO/IEC 23001-7. Decoders make garbage of it, not errors.
+            if packet.has_sidedata("encryption_info"):
+                if not began:
+                    raise FilmError("its pictures are encrypted; take a copy without protection")
+                self._broken = True
+                continue
+            began = True
             try:
                 yield from packet.decode()
             except av.error.EOFError:

@@ -33,12 +33,14 @@ _PACKET = struct.Struct(">qqqBI")
 """Times of showing and of decoding, duration, whether it is a key frame, bytes that follow."""
 _TRAILER = struct.Struct(">II")
 """Bytes of what is known of the part, just before, and the checksum of all that is before."""
-_MAGIC = b"colorpipe film 2\n"
+_MAGIC = b"colorpipe film 3\n"
 _BLOCK = 1 << 20
 """Bytes of a part that are in memory at once while it is checked: parts may have gigabytes."""
 _KEY = "key.json"
-_PARTS, _UNFINISHED = "*.part", ".writing-*"
-_EVERYTHING = (_PARTS, _UNFINISHED, _KEY)
+_PARTS = "*.part"
+_UNFINISHED = (".writing-*", "joined.*")
+"""What a process that was killed leaves: never continued, and as large as the film."""
+_EVERYTHING = (_PARTS, *_UNFINISHED, _KEY)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Segment:
     """Time stamp of the last frame, in the film's ticks."""
     state: ColorState | None
     """What the colors after it depend on."""
+    luma: int | None = None
+    """The checksum of the last frame's luma; None where the film could not be read up to there."""
 
 
 class SegmentCache:
@@ -66,6 +70,7 @@ class SegmentCache:
 
     def __init__(self, target: Path, key: dict[str, object]) -> None:
         self.folder = target.parent / f".{target.name}.parts"
+        self._target = target
         self._key = json.dumps(key, sort_keys=True)
         self._stack = contextlib.ExitStack()
 
@@ -90,7 +95,7 @@ class SegmentCache:
     def _throw_away_others(self) -> None:
         key = self.folder / _KEY
         own = key.is_file() and key.read_text(encoding="utf-8") == self._key
-        self._delete(*([_UNFINISHED] if own else _EVERYTHING))
+        self._delete(*(_UNFINISHED if own else _EVERYTHING))
         if not own:
             with new_file(key) as temporary:
                 temporary.write_text(self._key, encoding="utf-8")
@@ -120,6 +125,17 @@ class SegmentCache:
             yield SegmentWriter(stream)
             stream.flush()
             os.fsync(stream.fileno())
+
+    @contextlib.contextmanager
+    def join(self) -> Iterator[Path]:
+        """Give where to write the film, which takes its place when the block ends without error.
+
+        It is written among the parts: what a kill leaves of it is found and deleted there.
+        """
+        joined = self.folder / f"joined{self._target.suffix}"
+        with new_file(joined) as temporary:
+            yield temporary
+        joined.replace(self._target)
 
     def remove(self) -> None:
         """Delete all parts: the film is whole."""
@@ -159,6 +175,8 @@ class SegmentWriter:
         arrays: dict[str, np.ndarray[Any, Any]] = {
             "known": np.array([segment.frames, segment.last], np.int64)
         }
+        if segment.luma is not None:
+            arrays["luma"] = np.array(segment.luma)
         if segment.state is not None:
             state = segment.state
             arrays |= {
@@ -217,7 +235,8 @@ def _read_trailer(path: Path) -> Segment | None:
             state = ColorState(
                 arrays["gray"], arrays["differences"], arrays["evidence"], int(arrays["since"])
             )
-    return Segment(frames, last, state)
+        luma = int(arrays["luma"]) if "luma" in arrays else None
+    return Segment(frames, last, state, luma)
 
 
 def in_order(

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import films
 import pytest
+import stand_ins
 
 import pipeline
 from pipeline.errors import ColorpipeError, Failure, StoppedError
@@ -30,6 +32,18 @@ def test_each_failed_input_is_named_and_the_exit_code_is_1(
     assert capsys.readouterr().err == (
         "colorpipe: a.jpg: damaged\ncolorpipe: b.png: not an image\n"
     )
+
+
+def test_a_bad_film_fails_alone(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = stand_ins.generator(tmp_path / "generator.safetensors")
+    for name in ("a.mkv", "c.mkv"):
+        films.write_film(tmp_path / "in" / name, codec="libx264", times=range(0, 240, 40))
+    films.copy(tmp_path / "in" / "a.mkv", tmp_path / "in" / "b.mp4", films.ENCRYPTED)
+    assert run("colorize", "in", "out", "--model", str(model)) == SOME_FAILED
+    assert "colorpipe: b.mp4: its pictures are encrypted" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mkv", "c.mkv"]
 
 
 def test_no_failure_is_exit_code_0(

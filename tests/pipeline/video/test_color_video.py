@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import films
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 from predictors import Rainbow
+from skimage.metrics import peak_signal_noise_ratio
 
 from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
@@ -54,6 +57,30 @@ def test_luma_stays_and_chroma_has_the_films_size(
         assert np.array_equal(luma, films.planes_of(old)[0])
         middle = 1 << (new.format.components[0].bits - 1)
         assert all(np.abs(plane.astype(int) - middle).max() > middle / 16 for plane in chroma)
+
+
+@pytest.mark.parametrize("crf", [4, 20])
+def test_luma_is_encoded_as_well_as_by_transcoding_alone(
+    crf: int, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    photo = skimage.data.camera().astype(np.uint16)
+    pictures = [photo[100 + n : 196 + n, 60 + 2 * n : 204 + 2 * n] for n in range(24)]
+    film: dict[str, Any] = {"size": (96, 144), "pictures": pictures, "times": range(0, 960, 40)}
+    source = films.write_film(tmp_path / "gray.mkv", **film)
+    films.write_film(tmp_path / "plain.mp4", codec="libx264", crf=str(crf), **film)
+    color_video(source, tmp_path / "color.mp4", colorizer, codec="libx264", crf=crf)
+    plain, colored = (
+        np.mean(
+            [
+                peak_signal_noise_ratio(picture, films.planes_of(frame)[0], data_range=255)
+                for picture, frame in zip(
+                    pictures, films.frames_of(tmp_path / f"{name}.mp4"), strict=True
+                )
+            ]
+        )
+        for name in ("plain", "color")
+    )
+    assert colored > plain - 0.1
 
 
 def test_a_film_of_rgb_gets_luma_and_is_of_full_range(colorizer: Colorizer, tmp_path: Path) -> None:
@@ -259,11 +286,18 @@ def _sound(path: Path) -> None:
         film.mux(stream.encode(None))
 
 
+def _encrypted(path: Path) -> None:
+    source = films.write_film(path.with_name("open.mkv"), codec="libx264")
+    films.copy(source, path, films.ENCRYPTED)
+    source.unlink()
+
+
 BAD = {
     "photo": (_photo, "a photo under the name of a film"),
     "sound": (_sound, "it has no moving pictures, only audio"),
     "empty": (lambda path: path.write_bytes(b""), "not a film that FFmpeg can read"),
     "words": (lambda path: path.write_text("no film " * 99), "not a film that FFmpeg can read"),
+    "encrypted": (_encrypted, "its pictures are encrypted"),
     "missing": (lambda path: None, "the file is not there"),
 }
 
@@ -305,7 +339,8 @@ def test_what_could_be_read_of_a_broken_film_is_written(
         movflags="faststart",
         g="10",
     )
-    content = bytearray(_with_index_first(whole, tmp_path / "first.mp4").read_bytes())
+    first = films.copy(whole, tmp_path / "first.mp4", {"movflags": "faststart"})
+    content = bytearray(first.read_bytes())
     if at == "end":
         del content[len(content) * 6 // 10 :]
     else:
@@ -317,19 +352,6 @@ def test_what_could_be_read_of_a_broken_film_is_written(
     assert "could not be read from 0:00:0" in result.damage
     assert 20 < result.frames <= 100
     assert len(films.frames_of(tmp_path / "color.mp4")) == result.frames
-
-
-def _with_index_first(source: Path, target: Path) -> Path:
-    with (
-        av.open(str(source)) as film,
-        av.open(str(target), "w", container_options={"movflags": "faststart"}) as out,
-    ):
-        stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
-        for packet in film.demux():
-            if packet.size:
-                packet.stream = stream
-                out.mux(packet)
-    return target
 
 
 def test_without_pyav_the_extra_is_named(

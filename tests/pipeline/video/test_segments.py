@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
+import signal
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import av
 import films
 import numpy as np
 import pytest
+import skimage.data
 from predictors import Rainbow
 
 from pipeline.errors import StoppedError
@@ -22,7 +25,8 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.video import color_film as work
 from pipeline.video.color_film import color_film
 from pipeline.video.errors import FilmError
-from pipeline.video.segments import Segment, SegmentCache
+from pipeline.video.reading import Film
+from pipeline.video.segments import Segment, SegmentCache, in_order
 from pipeline.video.settings import Encoding, FilmSettings, Progress, Result
 
 SETTINGS = FilmSettings(Encoding(codec="ffv1"))
@@ -99,9 +103,154 @@ def test_a_film_that_was_killed_is_continued(source: Path, tmp_path: Path) -> No
     _, result = color(source, tmp_path / "color.mkv")
     assert result.frames == 37
     assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
-    assert left_behind(tmp_path) <= {"color.mkv"} | {
-        path.name for path in tmp_path.glob(".writing-*")
-    }
+    assert left_behind(tmp_path) == {"color.mkv"}
+
+
+def test_ten_kills_leave_the_film_as_it_is_without(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    color(source, tmp_path / "whole.mkv")
+    # Frames colored and packets joined until the kill. Parts end at frames 10, 20 and 30.
+    for number in (0, 4, 10, 3, 12, 9, 10, 6, 12, 36):
+        killed = _KilledAfter(number)
+        process = multiprocessing.get_context("fork").Process(
+            target=color, args=(source, tmp_path / "color.mkv", killed)
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(work, "in_order", killed.in_order)
+            process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+        assert not (tmp_path / "color.mkv").exists()
+    progress, result = color(source, tmp_path / "color.mkv")
+    assert (progress, result.frames) == ([], 37)
+    assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
+    assert left_behind(tmp_path) == {"color.mkv"}
+
+
+class _KilledAfter:
+    """Kills its process after so many frames and packets."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+
+    def __call__(self) -> bool:
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+        return False
+
+    def in_order(self, *arguments: Any) -> Iterator[Any]:
+        """Count the packets that are joined, and frames no more."""
+        for packet in in_order(*arguments):
+            self()
+            yield packet
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[av.VideoFrame]:
+    """All frames that are decoded from then on."""
+    frames = []
+    decode = Film._decoded
+
+    def noted(film: Film) -> Iterator[av.VideoFrame]:
+        for frame in decode(film):
+            frames.append(frame)
+            yield frame
+
+    monkeypatch.setattr(Film, "_decoded", noted)
+    return frames
+
+
+GROUPS = {
+    "closed": "keyint=8:scenecut=0:bframes=3",
+    "open": "keyint=8:scenecut=0:bframes=3:open-gop=1",
+    "refreshed": "keyint=8:scenecut=0:intra-refresh=1",
+}
+"""How x264 lets a decoder begin every eighth frame; "refreshed" has a stripe of each in its own."""
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts", ".avi"])
+def test_a_film_is_continued_from_a_key_frame_where_that_is_the_same(
+    suffix: str,
+    groups: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    decoded: list[av.VideoFrame],
+) -> None:
+    monkeypatch.setattr(work, "FRAMES", 10)
+    photo = skimage.data.camera().astype(np.uint16)
+    source = films.write_film(
+        tmp_path / f"gray{suffix}",
+        codec="libx264",
+        times=range(0, 80 * 40, 40),
+        pictures=[photo[n : n + 64, 2 * n : 2 * n + 96] for n in range(80)],
+        **{"x264-params": GROUPS[groups]},
+    )
+    color(source, tmp_path / "whole.mkv")
+    with pytest.raises(StoppedError):
+        color(source, tmp_path / "color.mkv", after_frames(65))
+    decoded.clear()
+    progress, _ = color(source, tmp_path / "color.mkv")
+    assert progress[0].frames == 61
+    assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
+    # One is for a look at the film, 20 are left, and a key frame is less than 8 and a second away.
+    if suffix in {".mkv", ".mp4"} and groups != "refreshed":
+        assert len(decoded) <= 1 + 20 + 8 + 25
+
+
+def test_a_film_whose_key_frames_are_none_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "FRAMES", 10)
+    true = films.write_film(
+        tmp_path / "true.mkv", codec="mpeg4", times=range(0, 80 * 40, 40), g="80"
+    )
+    source = films.copy(true, tmp_path / "gray.mkv", all_keys=True)
+    color(source, tmp_path / "whole.mkv")
+    with pytest.raises(StoppedError):
+        color(source, tmp_path / "color.mkv", after_frames(65))
+    color(source, tmp_path / "color.mkv")
+    assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
+
+
+def test_a_tried_part_is_decoded_from_a_key_frame(
+    tmp_path: Path, decoded: list[av.VideoFrame]
+) -> None:
+    source = films.write_film(
+        tmp_path / "gray.mkv",
+        codec="libx264",
+        times=range(0, 100 * 40, 40),
+        **{"x264-params": GROUPS["open"]},
+    )
+    settings = replace(SETTINGS, start=3, duration=0.2)
+    decoded.clear()
+    color(source, tmp_path / "color.mkv", settings=settings)
+    assert len(decoded) <= 1 + 5 + 8 + 25
+    lumas = [films.planes_of(frame)[0] for frame in films.frames_of(tmp_path / "color.mkv")]
+    before = [films.planes_of(frame)[0] for frame in films.frames_of(source)]
+    assert np.array_equal(lumas, before[75:80])
+
+
+def test_damage_before_the_last_part_is_still_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "FRAMES", 10)
+    source = films.write_film(
+        tmp_path / "gray.mkv", codec="libx264", times=range(0, 60 * 40, 40), g="8"
+    )
+    content = bytearray(source.read_bytes())
+    start = len(content) * 3 // 10
+    content[start : start + 60] = b"\xff" * 60
+    source.write_bytes(content)
+    _, whole = color(source, tmp_path / "whole.mkv")
+    assert "could not be read from 0:00:0" in whole.damage
+    with pytest.raises(StoppedError):
+        color(source, tmp_path / "color.mkv", after_frames(35))
+    _, result = color(source, tmp_path / "color.mkv")
+    assert result == whole
+    assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
 
 
 def test_a_deinterlaced_film_that_was_stopped_has_the_same_frames(
