@@ -1,4 +1,9 @@
-"""The manifest: a row a photo, which follows it from its origin to the split."""
+"""The manifest: a row for each file that was found, with where it came from.
+
+A document of several pages is one file, so it has one row: the report of `colorpipe clean` has a
+row for each page, with its number, and `colorpipe split` finds the document's row by the names of
+its pages.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ REJECTED = "rejected.csv"
 
 @dataclass(frozen=True)
 class RawPhoto:
-    """One photo as it was found; its bytes lie at ``<category>/<name>``."""
+    """One photo or document as it was found; its bytes lie at ``<category>/<name>``."""
 
     name: str
     """Content hash with the extension of the content."""

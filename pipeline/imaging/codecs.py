@@ -145,8 +145,8 @@ def _open_jxl(data: bytes) -> Opened:
                 pixels = np.rint(np.clip(pixels.astype(np.float32), 0, 1) * 65_535)
                 pixels = pixels.astype(np.uint16)
             samples = checked(pixels)
-            if head.tones == "linear":
-                samples = _from_linear(samples)
+            if head.tones in {"linear", "gamma"}:
+                samples = _with_tones_of_srgb(samples, head.gamma)
             return Decoded(samples, bits=head.bits, frames=frames)
 
     notes = (
@@ -157,10 +157,10 @@ def _open_jxl(data: bytes) -> Opened:
     return Opened(head.size, 1, head.bits, decode, note)
 
 
-def _from_linear(samples: Samples) -> Samples:
-    """Encode samples of light as sRGB does; alpha stays."""
+def _with_tones_of_srgb(samples: Samples, gamma: float) -> Samples:
+    """Encode as sRGB does what is light to the power of ``gamma``; alpha stays."""
     white = np.iinfo(samples.dtype).max
-    light = np.arange(white + 1, dtype=np.float32) / np.float32(white)
+    light = (np.arange(white + 1, dtype=np.float32) / np.float32(white)) ** np.float32(1 / gamma)
     levels = cast(Samples, np.rint(srgb_encoded(light) * white).astype(samples.dtype))
     result: Samples = levels[samples]
     if samples.ndim == 3 and samples.shape[2] in {2, 4}:

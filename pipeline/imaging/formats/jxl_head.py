@@ -30,7 +30,7 @@ class _Bits:
         return self.take(lengths[self.take(2)])
 
 
-Tones = Literal["sRGB", "linear", "other"]
+Tones = Literal["sRGB", "linear", "gamma", "other"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Head:
     is_animated: bool = False
     tones: Tones = "sRGB"
     """How light becomes samples, as far as it is known."""
+    gamma: float = 1.0
+    """Of linear tones and of ``gamma``: a sample is light to the power of it, both 0 to 1."""
     tones_at: int | None = None
     """The bit of the codestream at which the four bits are that say so, if there are some."""
 
@@ -72,10 +74,10 @@ def read(codestream: bytes) -> Head:
         if is_animated:
             _skip_animation(bits)
     depth = _depth(bits)
-    tones, place = _tones(bits)
+    tones, gamma, place = _tones(bits)
     # Behind the signature of two bytes.
     at = None if place is None else 16 + place
-    return Head(size, 16 if depth > 8 else 8, is_animated, tones, at)
+    return Head(size, 16 if depth > 8 else 8, is_animated, tones, gamma, at)
 
 
 def with_tones_of_srgb(codestream: bytes) -> bytes:
@@ -111,24 +113,37 @@ def _depth(bits: _Bits) -> int:
     return bits.take(6) + 1 if choice == 3 else (8, 10, 12)[choice]
 
 
-def _tones(bits: _Bits) -> tuple[Tones, int | None]:
-    """Read on to the color encoding; what is too long to be read counts as sRGB."""
+def _tones(bits: _Bits) -> tuple[Tones, float, int | None]:
+    """Read on to the color encoding: its tones, their gamma, and the bit where they are named.
+
+    Colors other than sRGB's are passed over: gray has the same tones in all of them. Further
+    channels than alpha, which are rare and long to read, count as sRGB.
+    """
     bits.take(1)  # whether 16 bits are enough to compute with
     channels = bits.take(2)
     if channels > 1 or (channels and not _is_alpha(bits)):
-        return "sRGB", None
+        return "sRGB", 1.0, None
     is_xyb = bits.take(1)
     if bits.take(1):  # all defaults
-        return "sRGB", None
+        return "sRGB", 1.0, None
     if bits.take(1):  # an ICC profile, compressed; XYB is then decoded to sRGB
-        return "sRGB" if is_xyb else "other", None
+        return "sRGB" if is_xyb else "other", 1.0, None
     space = _enumerated(bits)
-    is_known = space <= _GRAY and _enumerated(bits) != _CUSTOM
-    if not is_known or (space != _GRAY and _enumerated(bits) == _CUSTOM):
-        return "sRGB", None
-    has_gamma = bits.take(1)
-    transfer = 0 if has_gamma else _enumerated(bits)
-    return _TONES.get(transfer, "other"), bits.place - 4
+    if space > _GRAY:
+        return "sRGB", 1.0, None
+    if _enumerated(bits) == _CUSTOM:
+        _skip_points(bits, 1)
+    if space != _GRAY and _enumerated(bits) == _CUSTOM:
+        _skip_points(bits, 3)
+    if bits.take(1):
+        return "gamma", (bits.take(24) or _GAMMA_UNIT) / _GAMMA_UNIT, None
+    return _TONES.get(_enumerated(bits), "other"), 1.0, bits.place - 4
+
+
+def _skip_points(bits: _Bits, count: int) -> None:
+    """Skip a white point or primaries that are written out, each as x and y."""
+    for _ in range(2 * count):
+        bits.choose(19, 19, 20, 21)
 
 
 def _is_alpha(bits: _Bits) -> bool:
@@ -147,6 +162,8 @@ def _is_alpha(bits: _Bits) -> bool:
 _GRAY = 1
 _CUSTOM = 2
 """A white point or primaries that are written out."""
+_GAMMA_UNIT = 10_000_000
+"""What a gamma of 1 is written as."""
 _UNKNOWN, _LINEAR, _SRGB = 2, 8, 13
 """Transfer functions."""
 _TONES: dict[int, Tones] = {_UNKNOWN: "sRGB", _LINEAR: "linear", _SRGB: "sRGB"}

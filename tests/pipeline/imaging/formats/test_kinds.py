@@ -318,7 +318,7 @@ D65, P3 = (1, 2), ((2, 2), (9, 4))
         (((0, 1), (0, 1), (0, 2), D65, *P3, (0, 1), (2, 2), (6, 4)), "linear"),
         (((0, 1), (0, 1), (0, 2), D65, *P3, (0, 1), (2, 2), (14, 4)), "other"),
         # Gray, white, a gamma.
-        (((0, 1), (0, 1), (1, 2), D65, (1, 1)), "other"),
+        (((0, 1), (0, 1), (1, 2), D65, (1, 1), (4_545_455, 24)), "gamma"),
     ],
 )
 def test_a_jpeg_xl_with_other_tones_than_srgb_is_noticed(
@@ -339,6 +339,54 @@ def test_linear_light_in_a_jpeg_xl_becomes_tones() -> None:
     assert photo.alpha is not None
     assert (photo.alpha == 13_933).all()
     assert np.abs(open_photo(imagecodecs.jpegxl_encode(light[..., :3])).pixels - 127.2).max() < 2
+
+
+def adobe_jxl(samples: np.ndarray) -> bytes:
+    """A JPEG XL whose head says that its samples are Adobe RGB, or gray of the same gamma.
+
+    In the place of linear light, as libjxl writes it: an image's head ends with the tones, the
+    rendering intent (2 bits), no extensions (2) and the usual transform (1); a frame begins with a
+    byte.
+    """
+    file = boxes.jxl_codestream(imagecodecs.jpegxl_encode(samples, lossless=True))
+    at = jxl_head.read(file).tones_at
+    assert at is not None
+    whole = "".join(f"{byte:08b}"[::-1] for byte in file)
+    before, after, end = whole[: at - 3], whole[at + 4 : at + 9], (at + 9 + 7) // 8
+    if samples.ndim == 3:
+        # Adobe RGB (1998), 4.3.1.1: x and y of red, green and blue; 2 of these bits were sRGB's.
+        before = before[:-2] + bits_of((2, 2), (0, 4))
+        for hundredths in (64, 33, 21, 71, 15, 6):
+            number = 2 * hundredths * 10_000
+            choice = min(number >> 19, 2)
+            before += bits_of((choice, 2), (number - (choice << 19), 20 if choice == 2 else 19))
+    # 1 / 2.19921875.
+    head = before + bits_of((1, 1), (4_547_069, 24)) + after
+    head += "0" * (-len(head) % 8)
+    octets = [head[start : start + 8] for start in range(0, len(head), 8)]
+    return bytes(int(octet[::-1], 2) for octet in octets) + file[end:]
+
+
+def bits_of(*fields: tuple[int, int]) -> str:
+    """Numbers and their lengths as bits, the lowest first."""
+    return "".join(f"{value:0{length}b}"[::-1] for value, length in fields)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gamma_in_a_jpeg_xl_becomes_the_tones_that_other_programs_show(channels: int) -> None:
+    ramp = np.tile(np.linspace(0, 65_535, 64).round().astype(np.uint16), (32, 1))
+    samples = ramp if channels == 1 else np.dstack([ramp] * 3)
+    file = adobe_jxl(samples)
+    assert np.array_equal(imagecodecs.jpegxl_decode(file), samples)
+    opened_file = photo_file.open_file(file)
+    assert opened_file.note == ""
+    gray = opened_file.read_page(0).photo.gray
+    light = (ramp / 65_535) ** 2.19921875
+    # IEC 61966-2-1.
+    shown = np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light)
+    assert np.abs(gray - shown * 65_535).max() < 2
+    assert np.abs(gray.astype(int) - ramp).max() > 500
+    assert np.array_equal(color.luma(imagecodecs.jpegxl_decode(colorized(file))), gray)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
