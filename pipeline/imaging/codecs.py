@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pipeline.imaging.color import Samples, srgb_encoded
+from pipeline.imaging.color import Samples, srgb_encoded, to_16_bits
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import boxes, jxl_head
 from pipeline.imaging.formats.directories import (
@@ -191,13 +191,6 @@ def _open_dng(data: bytes) -> Opened:
     return Opened(size, 1, 16, decode)
 
 
-def scaled_to_16_bits(pixels: Samples, bits: int) -> Samples:
-    """Scale samples of ``bits`` bits to 16."""
-    white = (1 << bits) - 1
-    wide = np.minimum(pixels, white).astype(np.uint32)
-    return ((wide * 65_535 + white // 2) // white).astype(np.uint16)
-
-
 def decode_unusual_tiff(file: bytes, place: int, max_pixels: int) -> Decoded | None:
     """Decode a page of a TIFF, if it is one that Pillow may not know.
 
@@ -264,7 +257,7 @@ def decode_tiff_page(file: bytes, place: int) -> Samples:
         pixels = (pixels * (255 // ((1 << bits) - 1))).astype(np.uint8)
     samples = checked(pixels)
     if 8 < bits < 16:
-        samples = scaled_to_16_bits(samples, bits)
+        samples = to_16_bits(samples, (1 << bits) - 1)
     return np.invert(samples) if colors == "MINISWHITE" else samples
 
 

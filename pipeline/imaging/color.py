@@ -41,6 +41,7 @@ _EPSILON, _SLOPE, _OFFSET = 216 / 24389, 841 / 108, 4 / 29
 # CIEDE2000's S_C (Sharma et al. 2005, eq. 20).
 _CHROMA_SLOPE = 0.045
 _MOST_COMPRESSED = 42.0
+"""What :func:`tensor_compress_chroma` makes of a chroma of 125."""
 # CIE 15: L* = 116 f(Y) - 16, a* = 500 (f(X) - f(Y)), b* = 200 (f(Y) - f(Z)).
 _LAB_OF_F = np.array([[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float32)
 
@@ -80,6 +81,15 @@ def to_8_bits(samples: Samples) -> NDArray[np.uint8]:
     if samples.dtype == np.uint8:
         return samples.astype(np.uint8, copy=False)
     return np.asarray(cv2.convertScaleAbs(samples, alpha=1 / 257), np.uint8)
+
+
+def to_16_bits(samples: Samples, white: int) -> NDArray[np.uint16]:
+    """Scale samples of which ``white``, 1 to 65535, stands for white to 16 bits, rounded.
+
+    Larger samples, which files of fewer bits than their type has may hold, count as white.
+    """
+    wide = np.minimum(samples, white).astype(np.uint32)
+    return ((wide * 65_535 + white // 2) // white).astype(np.uint16)
 
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> Float:
@@ -170,9 +180,9 @@ def differences_over(gray: NDArray[np.uint8], ab: Float) -> Float:
 def differences_at(gray: NDArray[np.uint8], ab: Float) -> Float:
     """Return R - Y and B - Y (N, 2) of the sRGB colors with ``ab`` (N, 2) whose luma is ``gray``.
 
-    Other than in :func:`differences_over` the lightness is not the neutral gray's, but the one that
-    gives the luma: of a color that has the luma already its own differences come back. Where sRGB
-    has no such color, chroma is reduced until it has, to 1/128.
+    Unlike in :func:`differences_over` the lightness is not the neutral gray's, but the one that
+    gives the luma: a color that has this luma already keeps its differences. Where sRGB has no such
+    color, chroma is reduced until it has one, to 1/128.
     """
     luma_wanted = gray.astype(np.float32) / np.float32(255)
     ab = ab.astype(np.float32, copy=False)

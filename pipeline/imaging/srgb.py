@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.imaging.color import to_16_bits
 from pipeline.imaging.icc import lab_to_srgb, through_profile
 
 
@@ -51,9 +52,7 @@ def gray_16(image: Image.Image) -> NDArray[np.uint16]:
     tags = getattr(image, "tag_v2", {})
     (bits, *_), white_is_zero = tags.get(BITS_PER_SAMPLE, (16,)), tags.get(PHOTOMETRIC, 1) == 0
     if 0 < bits < 16:
-        white = (1 << bits) - 1
-        wide = np.minimum(samples, white).astype(np.uint32)
-        samples = ((wide * 65535 + white // 2) // white).astype(np.uint16)
+        samples = to_16_bits(samples, (1 << bits) - 1)
     return np.invert(samples) if white_is_zero else samples
 
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from pipeline.imaging.codecs import checked, needs_formats, scaled_to_16_bits
+from pipeline.imaging.codecs import checked, needs_formats
+from pipeline.imaging.color import to_16_bits
 from pipeline.imaging.errors import decoding
 from pipeline.imaging.formats import pillow_file
 from pipeline.imaging.formats.exif import HEAD
@@ -36,7 +37,7 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
         with needs_formats("AVIF with more than 8 bits"):
             import imagecodecs
         with decoding():
-            pixels = scaled_to_16_bits(checked(imagecodecs.avif_decode(file)), bits)
+            pixels = to_16_bits(checked(imagecodecs.avif_decode(file)), (1 << bits) - 1)
         photo = page.photo
         if pixels.shape[:2] != photo.gray.shape:
             return page

@@ -40,29 +40,24 @@ def write(
     if len(modes) > 1:
         images = [image.convert("RGBA") for image in images]
     metadata = first or Metadata()
-    stream = io.BytesIO()
+    options: dict[str, object] = {}
     if format_ == "WEBP":
-        images[0].save(
-            stream,
-            "WEBP",
-            save_all=True,
-            append_images=images[1:],
-            duration=times,
-            loop=file.loops,
-            lossless=True,
-            quality=20,
-            exact=True,
-            exif=HEAD + metadata.exif if metadata.exif else b"",
-            xmp=metadata.xmp or b"",
-        )
-    else:
-        images[0].save(
-            stream,
-            "PNG",
-            save_all=True,
-            append_images=images[1:],
-            duration=times,
-            loop=file.loops,
-        )
+        options = {
+            "lossless": True,
+            "quality": 20,
+            "exact": True,
+            "exif": HEAD + metadata.exif if metadata.exif else b"",
+            "xmp": metadata.xmp or b"",
+        }
+    stream = io.BytesIO()
+    images[0].save(
+        stream,
+        format_,
+        save_all=True,
+        append_images=images[1:],
+        duration=times,
+        loop=file.loops,
+        **options,
+    )
     data = stream.getvalue()
     return chunked(data, metadata, own) if chunked else data

@@ -34,6 +34,10 @@ JFIF, EXIF_OR_XMP, ICC, PHOTOSHOP, ADOBE = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 ICC_HEAD = b"ICC_PROFILE\0"
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_REST_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
+_DIGEST = 32
+"""Letters of the MD5 behind :data:`XMP_REST_HEAD`; then the length of the whole rest and the place
+of this piece in it follow, 4 bytes each (XMP part 3, 1.1.3.1)."""
+_REST_START = len(XMP_REST_HEAD) + _DIGEST + 8
 # The multi-picture index, whose pictures lie behind the first at offsets that no longer hold, and
 # the parameters of a gain map (ISO 21496-1), which is one of these pictures.
 _OF_FURTHER_PICTURES = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
@@ -103,7 +107,7 @@ def icc_of(segments: Iterable[Segment]) -> bytes | None:
 
 def icc_segments(icc: bytes) -> list[Segment]:
     """Cut an ICC profile into segments."""
-    room = _LARGEST - 14
+    room = _LARGEST - len(ICC_HEAD) - 2
     parts = [icc[start : start + room] for start in range(0, len(icc), room)]
     return [
         Segment(ICC, ICC_HEAD + bytes([number, len(parts)]) + part)
@@ -232,10 +236,9 @@ def _xmp_of(segments: Iterable[Segment]) -> bytes | None:
     for segment in segments:
         if segment.data.startswith(XMP_HEAD) and packet is None:
             packet = segment.data[len(XMP_HEAD) :]
-        elif segment.data.startswith(XMP_REST_HEAD) and len(segment.data) > 75:
-            # A digest of 32 letters, the length of all, and where this piece belongs.
-            (place,) = struct.unpack_from(">I", segment.data, 71)
-            rest[place] = segment.data[75:]
+        elif segment.data.startswith(XMP_REST_HEAD) and len(segment.data) > _REST_START:
+            (place,) = struct.unpack_from(">I", segment.data, _REST_START - 4)
+            rest[place] = segment.data[_REST_START:]
     if packet is None or not rest:
         return packet
     return xmp.joined(packet, b"".join(rest[place] for place in sorted(rest)))
@@ -272,9 +275,10 @@ def head_for(metadata: Metadata, own: Own | None) -> list[Segment]:
 
 def xmp_segments(packet: bytes) -> list[Segment]:
     """Cut an XMP packet into segments."""
-    main, digest, rest = xmp.split(packet, _LARGEST - len(XMP_HEAD))
-    room = _LARGEST - len(XMP_REST_HEAD) - 40
-    segments = [Segment(EXIF_OR_XMP, XMP_HEAD + main)] if len(main) <= _LARGEST - 29 else []
+    most = _LARGEST - len(XMP_HEAD)
+    main, digest, rest = xmp.split(packet, most)
+    room = _LARGEST - _REST_START
+    segments = [Segment(EXIF_OR_XMP, XMP_HEAD + main)] if len(main) <= most else []
     return segments + [
         Segment(
             EXIF_OR_XMP,

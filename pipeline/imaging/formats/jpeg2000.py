@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from pipeline.imaging.codecs import checked, needs_formats, scaled_to_16_bits
+from pipeline.imaging.codecs import checked, needs_formats
+from pipeline.imaging.color import to_16_bits
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import boxes, exif, pillow_file, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
@@ -61,7 +62,7 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
                 import imagecodecs
             with decoding():
                 pixels = checked(imagecodecs.jpeg2k_decode(file))
-            photo = of_array(scaled_to_16_bits(pixels, bits), 1, icc)
+            photo = of_array(to_16_bits(pixels, (1 << bits) - 1), 1, icc)
         else:
             photo = replace(opened.read_page(number).photo, orientation=1)
         return Page(photo, metadata, own)

@@ -5,23 +5,19 @@ They hold neither profile nor, but for TGA, orientation: photos come upright and
 
 from __future__ import annotations
 
-import functools
 import io
 from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
 
-from pipeline.imaging.color import Samples
+from pipeline.imaging.color import Samples, to_16_bits
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import pillow_file
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
 from pipeline.imaging.gray_photo import displayed, of_array, render
 from pipeline.imaging.kinds import BY_NAME
 from pipeline.imaging.orientation import turned_upright
-
-open_file = functools.partial(pillow_file.open_file)
-"""Open a BMP, TGA or PCX file."""
 
 
 def open_pnm(file: bytes, max_pixels: int) -> PhotoFile:
@@ -43,9 +39,7 @@ def open_pnm(file: bytes, max_pixels: int) -> PhotoFile:
             with decoding():
                 channels = 3 if kind == 6 else 1
                 samples = np.frombuffer(file, ">u2", width * height * channels, start)
-                scaled = (samples.astype(np.uint32) * 65_535 + most // 2) // most
-                pixels = np.minimum(scaled, 65_535).astype(np.uint16)
-                photo = of_array(pixels.reshape(height, width, channels))
+                photo = of_array(to_16_bits(samples, most).reshape(height, width, channels))
         else:
             photo = opened.read_page(number).photo
         return Page(photo, Metadata(comment=comments or None))

@@ -82,9 +82,10 @@ HARMLESS_BYTES = 8
 def zeroed(data: bytes) -> str:
     """Say whether the picture's data were overwritten with zeros; return nothing if they were not.
 
-    A disk or a copy that failed leaves zeros, and one of twenty times they happen to be a picture's
-    code. In a scan's data a zero bit after the other is the first code of each Huffman table (T.81,
-    annex C) again and again: a picture's only where that code ends a block, as of a blank wall.
+    A disk or a copy that failed leaves zeros, which libjpeg takes for a picture, without a warning,
+    in one case of twenty. Zero bits are the first code of each Huffman table (T.81, annex C) over
+    and over: a sound picture has many in a row only where that code ends a block, as on a blank
+    wall.
     """
     end = data.rfind(b"\xff\xd9")
     at = data.find(_ZEROS, max(data.find(b"\xff\xda"), 0))

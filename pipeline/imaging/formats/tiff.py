@@ -18,7 +18,7 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from pipeline.imaging.codecs import decode_tiff_page, tiff_encoder
+from pipeline.imaging.codecs import check_size, decode_tiff_page, tiff_encoder
 from pipeline.imaging.color import Samples
 from pipeline.imaging.decode import open_image, wide_samples
 from pipeline.imaging.errors import ImageError, decoding
@@ -108,9 +108,7 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     places = picture_places(file)
     sizes = [_size_of(directories[place], layout) for place in places]
     size = max(sizes, key=lambda one: one[0] * one[1])
-    if size[0] * size[1] > max_pixels:
-        raise ImageError(f"{size[0]}x{size[1]} is more than {max_pixels} pixels")
-
+    check_size(size, max_pixels)
     reader = _Reader(file, directories, layout, max_pixels)
 
     def read_page(number: int) -> Page:

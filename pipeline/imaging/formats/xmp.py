@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterable
 from xml.etree import ElementTree
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -63,7 +62,7 @@ def labeled(packet: bytes | None, software: str, version: str) -> bytes:
     if tree is None:
         tree = ElementTree.Element(f"{{{_META}}}xmpmeta")
         ElementTree.SubElement(tree, f"{{{RDF}}}RDF")
-    rdf = tree if tree.tag == f"{{{RDF}}}RDF" else tree.find(f".//{{{RDF}}}RDF")
+    rdf = _rdf_of(tree)
     if rdf is None:
         rdf = ElementTree.SubElement(tree, f"{{{RDF}}}RDF")
     ElementTree.register_namespace("Iptc4xmpExt", _IPTC_EXT)
@@ -76,9 +75,7 @@ def labeled(packet: bytes | None, software: str, version: str) -> bytes:
     for description in rdf.findall(f"{{{RDF}}}Description"):
         about = description.get(f"{{{RDF}}}about", about)
         for name in new:
-            description.attrib.pop(name, None)
-            for child in description.findall(name):
-                description.remove(child)
+            _remove(description, name)
     label = ElementTree.SubElement(rdf, f"{{{RDF}}}Description", {f"{{{RDF}}}about": about})
     for name, value in new.items():
         ElementTree.SubElement(label, name).text = value
@@ -111,22 +108,27 @@ def joined(packet: bytes, rest: bytes) -> bytes:
     main, more = _parsed(packet), _parsed(rest)
     if main is None or more is None:
         return packet
-    rdf = main if main.tag == f"{{{RDF}}}RDF" else main.find(f".//{{{RDF}}}RDF")
+    rdf, rest_rdf = _rdf_of(main), _rdf_of(more)
     if rdf is None:
         return packet
     for description in rdf.findall(f"{{{RDF}}}Description"):
-        description.attrib.pop(_EXTENDED, None)
-        for child in description.findall(_EXTENDED):
-            description.remove(child)
+        _remove(description, _EXTENDED)
         if not len(description) and not set(description.attrib) - {f"{{{RDF}}}about"}:
             rdf.remove(description)
-    rdf.extend(_descriptions(more))
+    rdf.extend([] if rest_rdf is None else rest_rdf.findall(f"{{{RDF}}}Description"))
     return _packet(main)
 
 
-def _descriptions(tree: ElementTree.Element) -> Iterable[ElementTree.Element]:
-    rdf = tree if tree.tag == f"{{{RDF}}}RDF" else tree.find(f".//{{{RDF}}}RDF")
-    return [] if rdf is None else rdf.findall(f"{{{RDF}}}Description")
+def _rdf_of(tree: ElementTree.Element) -> ElementTree.Element | None:
+    """Return the element that holds the descriptions; None where there is none."""
+    return tree if tree.tag == f"{{{RDF}}}RDF" else tree.find(f".//{{{RDF}}}RDF")
+
+
+def _remove(description: ElementTree.Element, name: str) -> None:
+    """Remove a property, which XMP has as an attribute or as an element."""
+    description.attrib.pop(name, None)
+    for child in description.findall(name):
+        description.remove(child)
 
 
 def _parsed(packet: bytes) -> ElementTree.Element | None:
