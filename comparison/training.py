@@ -17,8 +17,8 @@ from comparison.settings import Comparison
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.tables import write_metrics
 from pipeline.files.memory import keep_freed_memory
-from pipeline.models.device import DeviceName, choose_device, choose_dtype
-from pipeline.params import TrainParams, override
+from pipeline.models.device import choose_device, choose_dtype
+from pipeline.params import DeviceName, TrainParams, override
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.distributed import Processes
 from pipeline.training.photo_set import PhotoSet, read_photos

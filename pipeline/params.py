@@ -11,7 +11,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -279,6 +279,14 @@ RecipeName = Literal[
 """What can be trained. Each name is that of a module in :mod:`pipeline.recipes`. It is listed here
 so that ``--help`` need not import torch."""
 PresetName = Literal["from-scratch", "fine-tune"]
+DeviceName = Literal["auto", "cuda", "mps", "cpu"]
+PrecisionName = Literal["auto", "bfloat16", "float32"]
+RuntimeName = Literal["auto", "torch", "onnx"]
+Device = Annotated[
+    DeviceName,
+    Field(description="Where to compute. auto prefers CUDA, then MPS, then the CPU."),
+]
+"""A key that several sections have."""
 MetricName = Literal[
     "balanced",
     "ciede2000",
@@ -332,10 +340,8 @@ class TrainParams(Section):
     samples: int = Field(
         6, ge=0, le=64, description="Validation photos on the contact sheet of every epoch."
     )
-    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
-        "auto", description="Where to compute. auto prefers CUDA, then MPS, then the CPU."
-    )
-    precision: Literal["auto", "bfloat16", "float32"] = Field(
+    device: Device = "auto"
+    precision: PrecisionName = Field(
         "auto", description="Type of the arithmetic. auto takes bfloat16 where it is faster."
     )
     compile: bool = Field(
@@ -361,9 +367,7 @@ class EvaluateParams(Section):
         description="The Inception network for FID and KID: the path of inception-2015-12-05.pt,"
         " 'download' to fetch it (91 MB, once), or 'none' to skip both metrics.",
     )
-    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
-        "auto", description="Where to compute. auto prefers CUDA, then MPS, then the CPU."
-    )
+    device: Device = "auto"
 
 
 class ColorizeParams(Section):
@@ -383,10 +387,8 @@ class ColorizeParams(Section):
         description="Test-time augmentation: average over the photo and its mirror image, in twice"
         " the time.",
     )
-    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
-        "auto", description="Where to compute. auto prefers CUDA, then MPS, then the CPU."
-    )
-    runtime: Literal["auto", "torch", "onnx"] = Field(
+    device: Device = "auto"
+    runtime: RuntimeName = Field(
         "auto",
         description="What runs the network: torch, or onnx for ONNX Runtime and the file that"
         " `colorpipe export --onnx` wrote beside the model. auto goes by the model's extension.",

@@ -31,8 +31,8 @@ from pipeline.inference import hints as hinting
 from pipeline.inference.colored_image import ColoredImage
 from pipeline.inference.hints import Hint
 from pipeline.inference.references import Reference, blended, matched
-from pipeline.models.device import DeviceName
-from pipeline.models.resolve import Runtime, find_model
+from pipeline.models.resolve import find_model
+from pipeline.params import DeviceName, RuntimeName
 
 I = TypeVar("I", Image.Image, Samples)  # noqa: E741
 
@@ -129,7 +129,7 @@ class Colorizer:
         size: int | None = None,
         tta: bool = False,
         upsampling: Method = "guided",
-        runtime: Runtime = "auto",
+        runtime: RuntimeName = "auto",
     ) -> Colorizer:
         """Load a generator that `colorpipe train` or `colorpipe export` wrote.
 

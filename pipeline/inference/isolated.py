@@ -16,7 +16,7 @@ from pipeline.files.names import without_number
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import Job
 from pipeline.inference.streaming import Outcome, Settings, colorize_files
-from pipeline.models.device import DeviceName
+from pipeline.params import DeviceName
 
 Jobs = Sequence[Job | Failure]
 

@@ -1,6 +1,6 @@
 """Where and how tensors are computed: device, precision, seeds.
 
-Importing this module costs nothing; torch is imported by the functions.
+Importing this module does not import torch: its functions do.
 """
 
 from __future__ import annotations
@@ -8,16 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ColorpipeError
+from pipeline.params import DeviceName, PrecisionName
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-DeviceName = Literal["auto", "cuda", "mps", "cpu"]
-PrecisionName = Literal["auto", "bfloat16", "float32"]
 
 
 def choose_device(name: DeviceName = "auto") -> torch.device:

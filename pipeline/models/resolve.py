@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pipeline.errors import ColorpipeError
 from pipeline.models.pretrained import PRETRAINED, RECIPE, pretrained_weights
+from pipeline.params import RuntimeName
 from pipeline.recipes import RECIPES
 
 MODELS = Path("models")
 TRAINED = "generator.safetensors"
 """What `colorpipe train` writes, in the folder of models."""
 
-Runtime = Literal["auto", "torch", "onnx"]
 
-
-def find_model(model: Path | None, runtime: Runtime = "auto", folder: Path = MODELS) -> Path:
+def find_model(model: Path | None, runtime: RuntimeName = "auto", folder: Path = MODELS) -> Path:
     """Return the file that ``model`` means.
 
     Args:
@@ -85,7 +83,7 @@ def describe_model(weights: Path, recipe: str) -> str:
     return f"{kind}{weights} (recipe {recipe})"
 
 
-def _weights(model: Path | None, runtime: Runtime, folder: Path) -> Path:
+def _weights(model: Path | None, runtime: RuntimeName, folder: Path) -> Path:
     if model is None:
         return _trained(runtime, folder) or pretrained_weights()
     if model.is_file() or model.suffix:
@@ -95,7 +93,7 @@ def _weights(model: Path | None, runtime: Runtime, folder: Path) -> Path:
     return _of_recipe(str(model), folder) if str(model) in RECIPES else model
 
 
-def _trained(runtime: Runtime, folder: Path) -> Path | None:
+def _trained(runtime: RuntimeName, folder: Path) -> Path | None:
     """What was trained in this project; where photos are only colorized, its export is enough."""
     weights = folder / TRAINED
     if weights.exists():

@@ -14,9 +14,10 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.imaging.color import Float
-from pipeline.models.device import DeviceName, choose_device, choose_dtype
+from pipeline.models.device import choose_device, choose_dtype
 from pipeline.models.weights import Generator, load_generator
 from pipeline.networks.lite_unet import LiteUNet
+from pipeline.params import DeviceName
 
 
 class TorchPredictor:

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from pipeline.errors import ColorpipeError
-from pipeline.models.device import DeviceName, choose_device
+from pipeline.models.device import choose_device
+from pipeline.params import DeviceName
 
 
 class Processes:

@@ -17,11 +17,11 @@ from PIL import Image
 
 from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
-from pipeline.models.device import DeviceName
 from pipeline.models.export import export_onnx
 from pipeline.models.onnx_predictor import OnnxPredictor
 from pipeline.models.pretrained import pretrained_weights
 from pipeline.models.torch_predictor import TorchPredictor
+from pipeline.params import DeviceName
 
 GRAY = skimage.data.camera()
 
