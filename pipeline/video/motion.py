@@ -2,7 +2,8 @@
 
 Dense inverse search (Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search",
 arXiv:1603.03590) finds it both ways. Where the way there and the way back do not meet, something
-was covered or uncovered, or the search is wrong: nothing can be carried over there.
+was covered or uncovered, or the search is wrong: nothing can be carried over there. Except where
+the picture at a place is as before: in plain walls and roads a search follows grain.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _MISS = 1.0
 """Pixels by which there and back may miss each other before trust falls to 1/e."""
 _CHANGE = 12.0
 """Levels of 255 by which gray may change along the way before trust falls to 1/e."""
+_STILL_CHANGE, _AROUND = 4.0, (7, 7)
+"""Levels by which gray may change at its place, in a square of so many pixels on average, before
+trust that nothing moved falls to 1/e."""
 _CUT_TRUST, _CUT_CHANGE = 0.35, 18.0
 """A cut: less of the picture than this is found again, and gray differs by more levels."""
 
@@ -64,6 +68,10 @@ class MotionFinder:
         outside = (places < 0) | (places > np.array([width - 1, height - 1], np.float32))
         trust[outside.any(axis=-1)] = 0
         is_cut = bool(trust.mean() < _CUT_TRUST and change.mean() > _CUT_CHANGE)
+        unmoved = cv2.blur(cv2.absdiff(before, now).astype(np.float32), _AROUND)
+        still = np.exp(-np.square(unmoved / np.float32(_STILL_CHANGE)))
+        places = np.where((still > trust)[..., None], grid, places)
+        trust = np.maximum(trust, still)
         return Motion(places, trust.astype(np.float32), is_cut)
 
     def _flow(self, of: Gray, to: Gray) -> Float:

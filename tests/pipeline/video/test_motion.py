@@ -35,6 +35,18 @@ def test_what_was_uncovered_is_not_trusted() -> None:
     assert motion.trust[100:, 120:].mean() > 0.9
 
 
+def test_what_stays_is_trusted_where_grain_alone_could_be_followed() -> None:
+    grain = np.random.default_rng(0).integers(-3, 4, (2, 128, 160))
+    before, now = (120 + grain).astype(np.uint8)
+    before[40:90, 40:90] = 240
+    now[40:90, 60:110] = 240
+    motion = MotionFinder().between(before, now)
+    around = np.ones((128, 160), bool)
+    around[30:100, 30:120] = False
+    assert motion.trust[around].min() > 0.5
+    assert motion.trust[50:80, 44:56].max() < 0.1
+
+
 def test_a_cut_is_noticed_and_a_change_of_light_is_none() -> None:
     before = GRAY[20:148, 10:170]
     assert MotionFinder().between(before, OTHER).is_cut
