@@ -1,4 +1,4 @@
-"""S3 on this computer, by moto, and a door in front of it that can be busy."""
+"""Object storage on this computer: S3 by moto, with a door that can be busy, others by fsspec."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
 from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
+
+from pipeline.locations import storage
 
 BUCKET = "photos"
 ENVIRONMENT = {
@@ -22,6 +26,10 @@ ENVIRONMENT = {
     # Two attempts: the waits between them stay short.
     "AWS_MAX_ATTEMPTS": "2",
 }
+
+
+CODES = {400: "AuthorizationHeaderMalformed", 403: "AccessDenied", 503: "ServiceUnavailable"}
+"""What S3 says of a wrong region, to a stranger, and when it is busy."""
 
 
 class Storage:
@@ -96,7 +104,7 @@ def door(endpoint: str, status: Callable[[str, str], int]) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             refused = status(self.command, self.path)
             if refused:
-                code = {403: "AccessDenied", 503: "ServiceUnavailable"}[refused]
+                code = CODES[refused]
                 self._answer(refused, {}, f"<Error><Code>{code}</Code></Error>".encode())
                 return
             connection = http.client.HTTPConnection(host)
@@ -118,7 +126,9 @@ def door(endpoint: str, status: Callable[[str, str], int]) -> Iterator[str]:
                     self.send_header(key, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
+                # The client may have given up.
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep quiet."""
@@ -134,3 +144,14 @@ def door(endpoint: str, status: Callable[[str, str], int]) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def in_memory(scheme: str, kind: type[MemoryFileSystem] = MemoryFileSystem) -> Iterator[None]:
+    """Let URLs of ``scheme`` lead to fsspec's storage in memory, with some empty buckets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(storage._PACKAGES, scheme, "fsspec")
+        patch.setitem(_registry, scheme, kind)
+        patch.setattr(kind, "store", {})
+        patch.setattr(kind, "pseudo_dirs", ["", "/bucket", "/container", "/photos"])
+        yield

@@ -143,8 +143,12 @@ def publish_folder(folder: Path, url: Url) -> list[Failure]:
         )
     _write_listing(storage, LISTING, [now[name] for name in names])
     try:
-        storage.delete(name for name in now if name in known and name not in set(names))
-        storage.delete([UPLOADING])
+        gone = known.difference(names)
+        with ThreadPoolExecutor(TRANSFERS) as pool:
+            for _, error in transfer(storage.delete, filter(gone.__contains__, now), pool):
+                if error is not None:
+                    raise error
+        storage.delete(UPLOADING)
     except StorageError as error:
         raise ColorpipeError(
             f"Objects of {url} that are no longer part of it could not be deleted ({error}); run"

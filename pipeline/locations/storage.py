@@ -1,12 +1,13 @@
 """Objects behind a URL, by fsspec and the providers' own libraries.
 
 Credentials, endpoints and regions are what these libraries find: environment variables and profile
-files (for S3 ``AWS_PROFILE``, ``AWS_ENDPOINT_URL`` and so on). So are timeouts and how often a
-request is tried again (``AWS_MAX_ATTEMPTS``, ``AWS_RETRY_MODE``).
+files (for S3 ``AWS_PROFILE``, ``AWS_ENDPOINT_URL`` and so on). So is how often a request is tried
+again (``AWS_MAX_ATTEMPTS``, ``AWS_RETRY_MODE``), and timeouts are fsspec's (``FSSPEC_S3``).
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib.util
 import re
@@ -22,6 +23,11 @@ from pipeline.location import OBJECT_STORAGE, WEB, Url
 
 TRANSFERS = 16
 """Objects that are read or written at the same time: they wait for servers, not for the CPU."""
+
+WEB_TIMEOUT = 60.0
+"""Seconds that a web server may say nothing."""
+WEB_ATTEMPTS = 4
+"""How often it is asked, with longer and longer waits."""
 
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "http": "aiohttp", "https": "aiohttp"}
 _IN_EXTRA = {"s3fs", "aiohttp"}
@@ -44,20 +50,24 @@ class Entry:
     """Relative to the URL that was listed, with slashes."""
     bytes: int
     etag: str
-    """What the storage says of the content: of S3, for one upload, the MD5; empty if it says
-    nothing."""
+    """What the storage says of the content: the MD5 if it tells that, as S3 does for one upload;
+    empty if it says nothing."""
 
 
 class Storage:
     """What lies at ``url`` and below it.
 
     Raises:
-        ColorpipeError: the package for this kind of storage is not installed.
+        ColorpipeError: the package for this kind of storage is not installed, or finds no
+            credentials.
     """
 
     def __init__(self, url: Url) -> None:
         self.url = url
-        self._files = _file_system(url.scheme)
+        try:
+            self._files = _file_system(url.scheme)
+        except StorageError as error:
+            raise ColorpipeError(_unreachable(url, "opened", error)) from error
 
     def is_file(self) -> bool:
         """Whether ``url`` is a single object; of a web server, whatever it may be.
@@ -114,21 +124,28 @@ class Storage:
         with _errors_as_phrases():
             self._files.put_file(str(path), self._path(name))
 
-    def delete(self, names: Iterable[str]) -> None:
-        """Delete objects.
+    def delete(self, name: str) -> None:
+        """Delete the object ``name``.
 
         Raises:
-            StorageError: one could not be deleted.
+            StorageError: it could not be deleted.
         """
-        if paths := [self._path(name) for name in names]:
-            with _errors_as_phrases():
-                self._files.rm(paths)
+        with _errors_as_phrases():
+            # Not ``rm``, to which ``a[1].png`` is a pattern that means ``a1.png``.
+            self._files.rm_file(self._path(name))
 
     def _path(self, name: str = "") -> str:
+        """Return what fsspec calls an object.
+
+        Raises:
+            StorageError: fsspec would take it for another one, as Azure's ``a?#b`` for ``a#b``.
+        """
         path = (self.url / name).path
-        if self.url.scheme not in WEB:
-            return path
-        return f"{self.url.scheme}://{path}" + (f"?{self.url.query}" if self.url.query else "")
+        if self.url.scheme in WEB:
+            return f"{self.url.scheme}://{path}" + (f"?{self.url.query}" if self.url.query else "")
+        if self._files._strip_protocol(path).strip("/") != path.strip("/"):
+            raise StorageError(f"names like its own cannot be used with {self.url.scheme}://")
+        return path
 
     def _pages(self) -> Iterator[Entry]:
         bucket, _, key = self.url.path.partition("/")
@@ -146,8 +163,8 @@ class Storage:
         try:
             infos = self._files.ls(folder, detail=True)
         except FileNotFoundError:
-            # A folder without objects is no folder.
-            if "/" in folder:
+            # A folder without objects is no folder, but its bucket may be one.
+            if "/" in folder and self._has_bucket():
                 return
             raise
         found = [
@@ -161,12 +178,30 @@ class Storage:
             else:
                 yield Entry(name[len(self.url.path) + 1 :], size, etag)
 
+    def _has_bucket(self) -> bool:
+        try:
+            self._files.info(self.url.path.partition("/")[0])
+        except FileNotFoundError:
+            return False
+        # Who may not look at a bucket may still be allowed to use it.
+        except Exception:  # noqa: BLE001 - each provider's library has its own
+            return True
+        return True
+
 
 def _unreachable(url: Url, undone: str, error: StorageError) -> str:
-    return f"{url} could not be {undone}: {error}; check the URL, the credentials and the endpoint."
+    return (
+        f"{url} could not be {undone}: {error}; check the URL, the credentials, the region and the"
+        " endpoint."
+    )
 
 
 def _etag(info: dict[str, Any]) -> str:
+    # Google and Azure tell an MD5 beside an ETag that changes with each upload.
+    if md5 := info.get("md5Hash"):
+        return base64.b64decode(md5).hex()
+    if md5 := info.get("content_settings", {}).get("content_md5"):
+        return bytes(md5).hex()
     return str(info.get("ETag") or info.get("etag") or "").strip('"')
 
 
@@ -181,19 +216,27 @@ def _file_system(scheme: str) -> Any:
     import fsspec
 
     # fsspec makes one client of a kind, which all share.
-    if scheme in WEB:
-        return fsspec.filesystem(scheme, get_client=_patient_client)
-    return fsspec.filesystem(scheme, use_listings_cache=False)
+    with _errors_as_phrases():
+        if scheme in WEB:
+            return fsspec.filesystem(scheme, get_client=_patient_client)
+        return fsspec.filesystem(scheme, use_listings_cache=False)
 
 
 async def _patient_client(**options: Any) -> Any:
     """Make a client that tries again where a web server is busy, which fsspec's own does not."""
+    import asyncio
+
     import aiohttp
     import aiohttp_retry
 
     options.pop("loop", None)
-    timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=60)
-    retries = aiohttp_retry.ExponentialRetry(attempts=4, start_timeout=0.25)
+    timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=WEB_TIMEOUT)
+    retries = aiohttp_retry.ExponentialRetry(
+        attempts=WEB_ATTEMPTS,
+        start_timeout=0.25,
+        # Answers of 500 and more are tried again anyway. A server that is not there is not.
+        exceptions={aiohttp.ServerConnectionError, asyncio.TimeoutError},
+    )
     return aiohttp_retry.RetryClient(retry_options=retries, timeout=timeout, **options)
 
 
@@ -211,7 +254,8 @@ def _errors_as_phrases() -> Iterator[None]:
 def _phrase(error: Exception) -> str:
     """Say what went wrong, without the credentials that a URL in it may have."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    text = " ".join(said.split()).rstrip(".")
+    # Azure's has numbers of the request and XML in further lines.
+    text = said.strip().partition("\n")[0].strip().rstrip(".")
     text = _QUERY.sub(r"\1", _USER_INFO.sub("//", text))
     if isinstance(error, FileNotFoundError):
         return f"it does not exist ({text})"

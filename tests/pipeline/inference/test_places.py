@@ -13,17 +13,22 @@ from pathlib import Path
 
 import av
 import films
+import fsspec
 import numpy as np
 import object_storage
 import pytest
 import skimage.data
 import stand_ins
-from object_storage import BUCKET, clients_of, door
+from fsspec.config import conf
+from fsspec.implementations.http import HTTPFileSystem
+from object_storage import BUCKET, clients_of, door, in_memory
 from PIL import Image
+from s3fs import S3FileSystem
 
 from pipeline.errors import ColorpipeError
 from pipeline.inference import places
 from pipeline.location import Location, parse_location
+from pipeline.locations import storage as locations_storage
 from pipeline.params import ColorizeParams
 from pipeline.video.settings import Encoding, FilmSettings
 from stages.colorize import colorize
@@ -248,6 +253,86 @@ def test_busy_storage_is_asked_again_then_named(
     assert "503" in failure.reason or "ServiceUnavailable" in failure.reason
     assert len(storage.names("out/")) == 3
     assert sorted(asked.values()) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_storage_that_does_not_answer_is_asked_again_then_named(
+    method: str,
+    storage: object_storage.Storage,
+    photos: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(conf, "s3", {"config_kwargs": {"read_timeout": 1}})
+    monkeypatch.setattr(S3FileSystem, "retries", 1)
+    asked: list[str] = []
+    over = threading.Event()
+
+    def status(asked_method: str, path: str) -> int:
+        if asked_method == method and ".png" in path:
+            asked.append(path)
+            is_slow = "/b.png" in path or ("/a.png" in path and asked.count(path) == 1)
+            over.wait(60 if is_slow else 0)
+        return 0
+
+    with door(storage.endpoint, status):
+        [failure] = colorize(url("in"), url("out"), model, PARAMS)
+        done = storage.names("out/")
+        over.set()
+    assert failure.what == "s3://photos/in/b.png"
+    undone = "could not be read" if method == "GET" else "the result could not be uploaded"
+    assert failure.reason.startswith(f"{undone} (Read timeout on endpoint URL: ")
+    assert len(done) == 3
+    assert sum("/a.png" in path for path in asked) >= 2
+    assert sum("/b.png" in path for path in asked) == 2
+
+
+def test_a_web_server_that_does_not_answer_is_asked_again_then_named(
+    storage: object_storage.Storage, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put("in/a.png", encoded())
+    monkeypatch.setattr(locations_storage, "WEB_TIMEOUT", 0.5)
+    monkeypatch.setattr(locations_storage, "WEB_ATTEMPTS", 2)
+    asked = 0
+    over = threading.Event()
+
+    def status(*_: str) -> int:
+        nonlocal asked
+        asked += 1
+        over.wait(60)
+        return 0
+
+    HTTPFileSystem.clear_instance_cache()
+    with door(storage.endpoint, status) as endpoint:
+        web = parse_location(f"{endpoint}/{BUCKET}/in/a.png?signature=of-somebody")
+        [failure] = colorize(web, tmp_path / "out", model, PARAMS)
+        over.set()
+    HTTPFileSystem.clear_instance_cache()
+    assert str(failure).startswith(f"{endpoint}/{BUCKET}/in/a.png: could not be read (")
+    assert "signature" not in str(failure)
+    assert asked == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_of_it_is_of_one_provider(
+    photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "BATCH", 2)
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
+    source, out = parse_location("gs://bucket/in"), parse_location("az://container/out")
+    with in_memory("gs"), in_memory("az"):
+        for name, content in files(photos).items():
+            fsspec.filesystem("gs").pipe(f"/bucket/in/{name}", content)
+        fsspec.filesystem("gs").pipe("/bucket/in/bad.png", b"no photo")
+        failures = colorize(source, out, model, PARAMS)
+        assert [str(failure) for failure in failures] == [
+            "gs://bucket/in/bad.png: not an image of a known format"
+        ]
+        storage = fsspec.filesystem("az")
+        for name, content in files(tmp_path / "out").items():
+            assert storage.cat(f"/container/out/{name}") == content
+        assert len(storage.find("/container/out")) == 4
+        assert colorize(source, out, model, PARAMS, skip_existing=True) == failures
 
 
 def test_a_killed_run_goes_on_where_it_was(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import object_storage
 import pytest
-from object_storage import door
+from object_storage import door, in_memory
 
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.location import Url
@@ -18,6 +18,7 @@ from pipeline.locations.folders import (
     publish_folder,
     save_listing,
 )
+from pipeline.locations.storage import Storage
 
 OUT = Url("s3", "photos/out")
 FIRST = {"a/1.png": b"one", "a/2.png": b"two", "b/1.png": b"three"}
@@ -35,8 +36,8 @@ def objects(storage: object_storage.Storage) -> dict[str, bytes]:
     return {name: data for name, data in storage.files("out/").items() if name != LISTING}
 
 
-def fetched(path: Path) -> dict[str, bytes]:
-    assert fetch_folder(OUT, path) == []
+def fetched(path: Path, url: Url = OUT) -> dict[str, bytes]:
+    assert fetch_folder(url, path) == []
     return {
         file.relative_to(path).as_posix(): file.read_bytes()
         for file in sorted(path.rglob("*"))
@@ -56,6 +57,20 @@ def test_a_folder_is_replaced_and_comes_back_the_same(
     listing = (tmp_path / "listing.csv").read_bytes()
     assert listing == storage.get(f"out/{LISTING}")
     assert listing.splitlines()[1] == b"a/1.png,3,f97c5d29941bfb1b2fdab0874906ab82"
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_nothing_of_it_is_of_one_provider(scheme: str, tmp_path: Path) -> None:
+    url = Url(scheme, "photos/out")
+    with in_memory(scheme):
+        for number, content in enumerate((FIRST, SECOND)):
+            check_publishable(url, "--out")
+            assert publish_folder(folder(tmp_path / f"{number}", content), url) == []
+            assert fetched(tmp_path / f"back-{number}", url) == content
+        folder(tmp_path / "mine", {"mine.jpg": b"mine"})
+        Storage(url).write(tmp_path / "mine/mine.jpg", "mine.jpg")
+        with pytest.raises(ColorpipeError, match=rf"{scheme}://photos/out would be replaced, but"):
+            check_publishable(url, "--out")
 
 
 def test_what_is_the_same_is_not_uploaded_again(

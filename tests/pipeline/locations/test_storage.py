@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import importlib.util
 from pathlib import Path
 
 import fsspec
 import listing
 import object_storage
 import pytest
-from object_storage import clients_of, door
+from fsspec.implementations.memory import MemoryFileSystem
+from object_storage import clients_of, door, in_memory
 
+from pipeline.errors import ColorpipeError
 from pipeline.location import Url
 from pipeline.locations.storage import Entry, Storage, StorageError
 
@@ -53,30 +57,134 @@ def test_objects_are_written_read_and_deleted(
     assert (tmp_path / "new" / "a").read_bytes() == b"content"
     assert Storage(PHOTOS / "in/b/ü?#%20.jpg").is_file()
     assert not objects.is_file()
-    objects.delete(["b/ü?#%20.jpg"])
-    objects.delete([])
+    objects.delete("b/ü?#%20.jpg")
     assert storage.names() == []
     with pytest.raises(StorageError, match="it does not exist"):
         objects.read("b/a.jpg", tmp_path / "b")
 
 
-def test_other_storage_is_listed_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    # fsspec's storage in memory, behind the scheme of another.
-    in_memory = fsspec.get_filesystem_class("memory")
-    fsspec.register_implementation("gs", in_memory, clobber=True)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    files = fsspec.filesystem("memory")
+def test_a_name_is_no_pattern(storage: object_storage.Storage) -> None:
+    for name in ("in/a[1].png", "in/a1.png", "in/b.png", "in/*"):
+        storage.put(name, b"")
+    objects = Storage(PHOTOS / "in")
+    objects.delete("a[1].png")
+    objects.delete("*")
+    assert storage.names() == ["in/a1.png", "in/b.png"]
+
+
+def test_other_storage_is_listed_in_the_same_order() -> None:
     names = ["a-1.jpg", "a/b.jpg", "a/c/d.jpg", "a.jpg", "z.jpg"]
-    for name in names:
-        files.pipe(f"/bucket/in/{name}", name.encode())
-    try:
+    with in_memory("gs"):
+        for name in names:
+            fsspec.filesystem("gs").pipe(f"/bucket/in/{name}", name.encode())
         found = list(Storage(Url("gs", "bucket/in")).entries())
-        assert [entry.name for entry in found] == sorted(names)
-        assert [entry.bytes for entry in found] == [len(name) for name in sorted(names)]
         assert list(Storage(Url("gs", "bucket/nothing")).entries()) == []
-    finally:
-        files.rm("/bucket", recursive=True)
-        fsspec.register_implementation("gs", "gcsfs.GCSFileSystem", clobber=True)
+    assert [entry.name for entry in found] == sorted(names)
+    assert [entry.bytes for entry in found] == [len(name) for name in sorted(names)]
+
+
+def test_the_content_is_an_md5_where_the_storage_tells() -> None:
+    md5 = "9a0364b9e99bb480dd25e1f0284c8555"
+    told: dict[str, object] = {}
+
+    class Other(MemoryFileSystem):
+        def ls(self, path: str, detail: bool = True, **options: object) -> list[dict[str, object]]:
+            return [{**info, **told} for info in super().ls(path, detail=True, **options)]
+
+    with in_memory("gs", Other):
+        fsspec.filesystem("gs").pipe("/bucket/in/a.jpg", b"content")
+        objects = Storage(Url("gs", "bucket/in"))
+        assert list(objects.entries()) == [Entry("a.jpg", 7, "")]
+        told["etag"] = '"CJjR"'
+        assert list(objects.entries()) == [Entry("a.jpg", 7, "CJjR")]
+        told["content_settings"] = {"content_md5": bytearray.fromhex(md5)}
+        assert list(objects.entries()) == [Entry("a.jpg", 7, md5)]
+        told["md5Hash"] = base64.b64encode(bytes.fromhex(md5)).decode()
+        assert list(objects.entries()) == [Entry("a.jpg", 7, md5)]
+        assert list(Storage(Url("gs", "bucket/nothing")).entries()) == []
+        with pytest.raises(ColorpipeError, match="gs://nowhere/in could not be listed: it does no"):
+            list(Storage(Url("gs", "nowhere/in")).entries())
+
+
+def test_a_name_that_would_mean_another_object_is_refused(tmp_path: Path) -> None:
+    class Azure(MemoryFileSystem):
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return str(super()._strip_protocol(path.replace("?#", "#")))
+
+    (tmp_path / "photo").write_bytes(b"new")
+    with in_memory("az", Azure):
+        files = Storage(Url("az", "container/in"))
+        files.write(tmp_path / "photo", "a#b.jpg")
+        for action in (files.delete, lambda name: files.write(tmp_path / "photo", name)):
+            with pytest.raises(StorageError, match="names like its own cannot be used with az://"):
+                action("a?#b.jpg")
+        assert [entry.name for entry in files.entries()] == ["a#b.jpg"]
+
+
+def test_what_a_package_says_without_credentials_is_one_sentence() -> None:
+    class Azure(MemoryFileSystem):
+        def __init__(self, **options: object) -> None:
+            raise ValueError("Server failed to authenticate the request.\nRequestId:a48d\n<xml>")
+
+    with in_memory("az", Azure), pytest.raises(ColorpipeError) as raised:
+        Storage(Url("az", "container/in"))
+    assert str(raised.value) == (
+        "az://container/in could not be opened: Server failed to authenticate the request; check"
+        " the URL, the credentials, the region and the endpoint."
+    )
+
+
+UNREACHABLE = {
+    "AWS_ENDPOINT_URL=localhost:9000": "Invalid endpoint: localhost:9000",
+    "AWS_ENDPOINT_URL=http://nowhere.invalid": 'not connect to the endpoint URL: "http://nowhere',
+    "AWS_DEFAULT_REGION=here & there": "region_name 'here & there' doesn't match",
+    "AWS_PROFILE=of-nobody": "The config profile (of-nobody) could not be found",
+    "AWS_ACCESS_KEY_ID=": "Unable to locate credentials",
+}
+
+
+@pytest.mark.parametrize("setting", UNREACHABLE)
+def test_wrong_settings_are_one_sentence(
+    setting: str, storage: object_storage.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, _, value = setting.partition("=")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with clients_of(storage.endpoint), pytest.raises(ColorpipeError) as raised:
+        monkeypatch.setenv(key, value)
+        list(Storage(PHOTOS / "in").entries())
+    said = str(raised.value)
+    assert said.startswith("s3://photos/in could not be listed: ")
+    assert UNREACHABLE[setting] in said
+    assert said.endswith("; check the URL, the credentials, the region and the endpoint.")
+    assert "\n" not in said
+
+
+def test_the_wrong_region_is_one_sentence(storage: object_storage.Storage) -> None:
+    with (
+        door(storage.endpoint, lambda *_: 400),
+        pytest.raises(ColorpipeError, match=r"could not be listed: .*AuthorizationHeaderMal.*regi"),
+    ):
+        list(Storage(PHOTOS / "in").entries())
+
+
+@pytest.mark.parametrize(
+    ("scheme", "package", "wanted"),
+    [("s3", "s3fs", "'colorpipe[cloud]'"), ("gs", "gcsfs", "gcsfs"), ("az", "adlfs", "adlfs")],
+)
+def test_a_missing_package_is_one_sentence(
+    scheme: str, package: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == package else find_spec(name)
+    )
+    with pytest.raises(ColorpipeError) as raised:
+        Storage(Url(scheme, "photos"))
+    assert str(raised.value) == (
+        f"URLs that begin with {scheme}:// need the package {package}, which is not installed;"
+        f" install it with: pip install {wanted}."
+    )
 
 
 def test_an_error_repeats_no_credentials(storage: object_storage.Storage, tmp_path: Path) -> None:
