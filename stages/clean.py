@@ -77,7 +77,8 @@ def clean(
     """
     if dry_run:
         files = list_raw(raw)
-        screened = _screen_all(files, None, params, engine)
+        with engine.sharing(raw, None):
+            screened = _screen_all(files, None, params, engine)
         rows = _without_duplicates(screened, params)
         print_decisions(rows)
         _check_any_fit(rows, f"None of the {len(files)} files in {raw} is fit.")
@@ -93,7 +94,8 @@ def clean(
         with _new_report(report) as (table, sheet), new_folder(out) as folder:
             for category in sorted({file.category for file in files if file.category}):
                 (folder / category).mkdir()
-            screened = _screen_all(files, folder, params, engine)
+            with engine.sharing(raw, folder):
+                screened = _screen_all(files, folder, params, engine)
             rows = _without_duplicates(screened, params)
             _delete_duplicates(folder, screened, rows)
             write_table(table, rows, CleanRow)

@@ -124,7 +124,10 @@ def colorize(
             tta=params.tta,
             runtime=params.runtime,
         )
-        with IsolatedColorizer(load, engine, params.device) as colorizer:
+        with (
+            engine.sharing(places.source, places.out),
+            IsolatedColorizer(load, engine, params.device) as colorizer,
+        ):
             weights = colorizer.loaded.weights
             model_used = recipe = colorizer.loaded.recipe
             if weights is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -123,4 +124,18 @@ class Engine(Protocol):
 
         Raises:
             ColorpipeError: a worker was killed while it loaded, or the device is not there.
+        """
+
+    def sharing(self, source: Path, out: Path | None) -> AbstractContextManager[None]:
+        """Let workers begin, for the length of the block, only where they see the same files.
+
+        Otherwise a machine that lacks a folder would make one of its own, and keep the results.
+
+        Args:
+            source: what is read: a file or a folder.
+            out: the folder that is written to, which need not be there yet; None is none.
+
+        Raises:
+            ColorpipeError: ``out`` cannot be written to; or, while results are taken, a machine
+                does not see what this one sees.
         """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from pipeline.engines.base import Engine, R, S, T
 from pipeline.engines.pool import map_in_order
@@ -27,6 +29,11 @@ class LocalEngine:
         """See :meth:`pipeline.engines.base.Engine.holding`; ``load`` itself chooses the device."""
         del device
         return HoldingProcess(load)
+
+    def sharing(self, source: Path, out: Path | None) -> contextlib.AbstractContextManager[None]:
+        """See :meth:`pipeline.engines.base.Engine.sharing`; there is nobody to share with."""
+        del source, out
+        return contextlib.nullcontext()
 
 
 LOCAL: Engine = LocalEngine()

@@ -18,6 +18,7 @@ import platform
 import re
 import socket
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ from pipeline.engines.process import HoldingProcess
 from pipeline.errors import ColorpipeError, needs_extra
 from pipeline.files.cores import cores
 from pipeline.files.memory import keep_freed_memory
+from pipeline.files.outputs import reason_of
 
 BATCH = 256
 """Inputs in a batch, at most."""
@@ -91,10 +93,10 @@ def connected(address: str | None) -> Iterator[RayEngine]:
             # At a ray:// address the first server for a client may fail to start, and the next not.
             ray.init(address, **options)
     except (OSError, RuntimeError, ValueError) as error:
-        raise _not_connected(address, str(error), ray.__version__) from error
+        raise _not_connected(address, error, ray.__version__) from error
     try:
-        with RayWorkers(ray, _nothing, {"num_cpus": CPUS}) as workers:
-            yield RayEngine(ray, workers)
+        with RayEngine(ray) as engine:
+            yield engine
     finally:
         ray.shutdown()
 
@@ -114,8 +116,25 @@ def _require_listening(address: str) -> None:
         return
     try:
         socket.create_connection((found[1].strip("[]"), int(found[2])), CONNECTING).close()
+        if os.environ.get("RAY_USE_TLS", "0") == "0":
+            _require_grpc(f"{found[1]}:{found[2]}")
     except (OSError, OverflowError) as error:
         raise _no_ray(address) from error
+
+
+def _require_grpc(address: str) -> None:
+    """Refuse what listens but is no Ray, such as its dashboard, on which Ray waits for minutes.
+
+    Raises:
+        TimeoutError: it does not speak Ray's protocol.
+    """
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(CONNECTING)
+        except grpc.FutureTimeoutError as error:
+            raise TimeoutError from error
 
 
 def _no_ray(address: str) -> ColorpipeError:
@@ -126,15 +145,18 @@ def _no_ray(address: str) -> ColorpipeError:
     )
 
 
-def _not_connected(address: str, said: str, version: str) -> ColorpipeError:
-    if "ersion" not in said:
-        return _no_ray(address)
-    theirs = re.search(r"Ray: (\S+)\s+Python: (\S+)", said)
-    what = f"Ray {theirs[1]} with Python {theirs[2]}" if theirs else "another Ray or Python"
-    return ColorpipeError(
-        f"The cluster at {address} has {what}, and this is Ray {version} with Python"
-        f" {platform.python_version()}; both must be the same on all machines."
-    )
+def _not_connected(address: str, error: Exception, version: str) -> ColorpipeError:
+    said = str(error)
+    if theirs := re.search(r"Ray: (\S+)\s+Python: (\S+)", said):
+        return ColorpipeError(
+            f"The cluster at {address} has Ray {theirs[1]} with Python {theirs[2]}, and this is Ray"
+            f" {version} with Python {platform.python_version()}; both must be the same on all"
+            " machines."
+        )
+    if address == "local":
+        first = said.strip().partition("\n")[0].rstrip(".")
+        return ColorpipeError(f"Ray does not start on this machine: {first}.")
+    return _no_ray(address)
 
 
 def _own_packages() -> list[str]:
@@ -147,8 +169,16 @@ class RayEngine:
 
     is_remote = True
 
-    def __init__(self, ray: Any, workers: RayWorkers[None]) -> None:
-        self._ray, self._workers = ray, workers
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._shared: dict[str, str] = {}
+        self._workers = RayWorkers(ray, _nothing, {"num_cpus": CPUS}, self._shared)
+
+    def __enter__(self) -> RayEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.__exit__()
 
     def map_in_order(
         self,
@@ -170,7 +200,27 @@ class RayEngine:
             raise ColorpipeError("No machine of the cluster has a GPU; use --device auto or cpu.")
         if device in {"auto", "cuda"} and has_gpus:
             needs["num_gpus"] = GPU_SHARE
-        return RayWorkers(self._ray, load, needs)
+        return RayWorkers(self._ray, load, needs, self._shared)
+
+    @contextlib.contextmanager
+    def sharing(self, source: Path, out: Path | None) -> Iterator[None]:
+        """See :meth:`pipeline.engines.base.Engine.sharing`."""
+        with contextlib.ExitStack() as stack:
+            self._shared[str(source)] = str(source)
+            stack.callback(self._shared.clear)
+            if out is not None:
+                # Every machine may have a folder of this name, but not with this one in it.
+                folder = next(path for path in (out, *out.absolute().parents) if path.is_dir())
+                try:
+                    mark = tempfile.TemporaryDirectory(
+                        prefix=".shared-", dir=folder, ignore_cleanup_errors=True
+                    )
+                except OSError as error:
+                    raise ColorpipeError(
+                        f"{folder} cannot be written to: {reason_of(error)}."
+                    ) from error
+                self._shared[stack.enter_context(mark)] = str(folder)
+            yield
 
 
 def _nothing() -> None:
@@ -189,6 +239,38 @@ class _Raised:
     error: Exception
 
 
+@dataclass(frozen=True)
+class _View:
+    """The files that the driver sees, as far as it is asked whether a worker sees them, too."""
+
+    folder: str
+    """Where the driver is."""
+    shared: dict[str, str]
+    """Paths that must be there, and what they stand for."""
+
+    def take(self) -> None:
+        """Go to the driver's folder, so that relative paths mean there what they mean here.
+
+        Raises:
+            ColorpipeError: something is not there.
+        """
+        try:
+            os.chdir(self.folder)
+        except OSError as error:
+            raise _not_seen(self.folder) from error
+        for path, name in self.shared.items():
+            if not os.path.lexists(path):
+                raise _not_seen(name)
+
+
+def _not_seen(path: str) -> ColorpipeError:
+    return ColorpipeError(
+        f"The cluster's machine {platform.node()} does not see {path} as this one does; all its"
+        " machines must see the same files under the same paths, those of URLs in a folder that"
+        " TMPDIR names."
+    )
+
+
 class _Actor:
     """A worker, in a process of the cluster."""
 
@@ -196,12 +278,12 @@ class _Actor:
         self._load = load
         self._held: Any = None
 
-    def start(self, folder: str) -> str | _Raised:
+    def start(self, view: _View) -> str | _Raised:
         """Make what is held; return the machine's name in the cluster."""
         import ray
 
         try:
-            _enter(folder)
+            view.take()
             cv2.setNumThreads(CPUS)
             keep_freed_memory(KEPT_MEMORY)
             self._held = self._load()
@@ -210,27 +292,16 @@ class _Actor:
         return str(ray.get_runtime_context().get_node_id())
 
     def apply(
-        self, folder: str, function: Stream[Any, T, R], batch: Sequence[T]
+        self, view: _View, function: Stream[Any, T, R], batch: Sequence[T]
     ) -> tuple[list[R], float] | _Raised:
         """Return the results, and the seconds that each took on average."""
         started = time.perf_counter()
         try:
-            _enter(folder)
+            view.take()
             results = list(function(self._held, batch))
         except Exception as error:  # noqa: BLE001 - it is the driver's to handle
             return _Raised(error)
         return results, max(time.perf_counter() - started, 1e-9) / len(batch)
-
-
-def _enter(folder: str) -> None:
-    """Go to the driver's folder, so that relative paths mean there what they mean here."""
-    try:
-        os.chdir(folder)
-    except OSError as error:
-        raise ColorpipeError(
-            f"The cluster's machine {platform.node()} has no folder {folder}; all its machines must"
-            " see the same files under the same paths."
-        ) from error
 
 
 @dataclass
@@ -269,12 +340,16 @@ class RayWorkers(Generic[S]):
         ray: the module, connected.
         load: makes what each holds.
         needs: the cores and the share of a GPU that each takes.
+        shared: paths that workers must see when they begin something, and what they stand for.
     """
 
-    def __init__(self, ray: Any, load: Callable[[], S], needs: dict[str, float]) -> None:
+    def __init__(
+        self, ray: Any, load: Callable[[], S], needs: dict[str, float], shared: dict[str, str]
+    ) -> None:
         self.cores: int | None = CPUS
         self.slots: list[_Slot] = []
         self.ray, self._load = ray, load
+        self._shared = shared
         self._room = {"CPU": needs["num_cpus"], "GPU": needs.get("num_gpus", 0)}
         self._class = ray.remote(_Actor).options(**needs, max_restarts=0)
         self._failed_starts = 0
@@ -325,7 +400,11 @@ class RayWorkers(Generic[S]):
         """Start workers up to ``number``; those that the cluster has no room for wait."""
         while len(self.slots) < number:
             actor = self._class.remote(self._load)
-            self.slots.append(_Slot(actor, actor.start.remote(str(Path.cwd()))))
+            self.slots.append(_Slot(actor, actor.start.remote(self.view())))
+
+    def view(self) -> _View:
+        """Return what workers must see."""
+        return _View(str(Path.cwd()), dict(self._shared))
 
     def end(self, slots: Iterable[_Slot]) -> None:
         """End workers, whatever they have under way."""
@@ -374,7 +453,7 @@ class _Run(Generic[S, T, R]):
         again: Callable[[T], T] | None,
     ) -> None:
         self._ray, self._workers = workers.ray, workers
-        self._folder = str(Path.cwd())
+        self._view = workers.view()
         self._function, self._inputs = function, inputs
         self._failed, self._again = failed, again
         self._suspects: deque[tuple[int, T]] = deque()
@@ -433,12 +512,12 @@ class _Run(Generic[S, T, R]):
         numbers = range(self._taken, self._taken + len(items))
         self._taken += len(items)
         return _Batch(
-            numbers, items, slot.actor.apply.remote(self._folder, self._function, items), False
+            numbers, items, slot.actor.apply.remote(self._view, self._function, items), False
         )
 
     def _sent(self, slot: _Slot, number: int, item: T) -> _Batch:
         changed = item if self._again is None else self._again(item)
-        result = slot.actor.apply.remote(self._folder, self._function, [changed])
+        result = slot.actor.apply.remote(self._view, self._function, [changed])
         return _Batch(range(number, number + 1), [item], result, is_alone=True)
 
     def _collect(self) -> None:

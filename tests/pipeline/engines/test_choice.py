@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,8 @@ from pipeline.errors import ColorpipeError
 def test_the_local_engine_is_the_default() -> None:
     with open_engine() as engine:
         assert engine is LOCAL
-        assert list(engine.map_in_order(str, [1, 2])) == ["1", "2"]
+        with engine.sharing(Path("photos"), Path("out")):
+            assert list(engine.map_in_order(str, [1, 2])) == ["1", "2"]
 
 
 def test_an_unknown_engine_is_a_sentence() -> None:

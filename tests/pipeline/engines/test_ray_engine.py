@@ -19,11 +19,13 @@ from pathlib import Path
 import predictors
 import pytest
 import ray
+from file_server import FileServer
 from photos import scene
 from PIL import Image
 from ray.cluster_utils import Cluster
 from scratch import PROJECT
 
+from pipeline.engines import ray_engine
 from pipeline.engines.base import KILLED, Engine
 from pipeline.engines.local_engine import LOCAL
 from pipeline.engines.ray_engine import AHEAD, BATCH, connected
@@ -357,6 +359,27 @@ def test_a_relative_folder_is_the_drivers(
     assert len(state(tmp_path)) == 60
 
 
+def test_a_machine_that_sees_other_files_is_said_before_it_works(
+    engine: Engine, raw: Path, tmp_path: Path
+) -> None:
+    # All machines of this cluster see the same; what is gone when they begin, none of them sees.
+    with engine.sharing(raw, tmp_path / "out"):
+        assert list(engine.map_in_order(str, [1])) == ["1"]
+        (mark,) = tmp_path.iterdir()
+        mark.rmdir()
+        with pytest.raises(ColorpipeError, match=f"does not see {tmp_path} as this one does; all"):
+            list(engine.map_in_order(str, [1]))
+    gone = tmp_path / "gone"
+    with (
+        engine.sharing(gone, tmp_path),
+        engine.holding(dict) as workers,
+        pytest.raises(ColorpipeError, match=f"does not see {gone} as this one does; all its ma"),
+    ):
+        list(workers.map_in_order(lambda held, inputs: iter(inputs), [1], failed=abs))
+    assert list(engine.map_in_order(str, [1])) == ["1"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_photo_that_crashes_its_decoder_is_that_photos_failure(
     engine: Engine, raw: Path, tmp_path: Path
 ) -> None:
@@ -405,6 +428,15 @@ def test_a_ray_of_this_machine_alone_ends_with_its_work(
     ]
     assert len(state(tmp_path / "out")) == 60
     assert descendants() <= before
+
+
+def test_an_address_of_something_else_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_engine, "CONNECTING", 1.0)
+    with FileServer(b"") as server:
+        host = server.url("").removeprefix("http://").removesuffix("/")
+        for address in (host, f"ray://{host}"):
+            with pytest.raises(ColorpipeError, match=f"no Ray at {address}; start it with"):
+                connected(address).__enter__()
 
 
 def test_an_address_without_ray_is_a_sentence() -> None:
