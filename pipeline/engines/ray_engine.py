@@ -92,7 +92,7 @@ def connected(address: str | None) -> Iterator[RayEngine]:
         except ConnectionAbortedError:
             # At a ray:// address the first server for a client may fail to start, and the next not.
             ray.init(address, **options)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise _not_connected(address, error, ray.__version__) from error
     try:
         with RayEngine(ray) as engine:
@@ -156,7 +156,13 @@ def _not_connected(address: str, error: Exception, version: str) -> ColorpipeErr
     if address == "local":
         first = said.strip().partition("\n")[0].rstrip(".")
         return ColorpipeError(f"Ray does not start on this machine: {first}.")
-    return _no_ray(address)
+    if address == "auto" and isinstance(error, ConnectionError):
+        return _no_ray(address)
+    # It listens and speaks Ray's protocol. Ray itself does not say why it was turned away.
+    return ColorpipeError(
+        f"The Ray at {address} does not let this command in; if its head asks for a token, set"
+        " RAY_AUTH_MODE=token and copy the head's ~/.ray/auth_token to this machine."
+    )
 
 
 def _own_packages() -> list[str]:

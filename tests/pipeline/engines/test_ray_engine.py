@@ -14,8 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
+import grpc
 import predictors
 import pytest
 import ray
@@ -437,6 +440,29 @@ def test_an_address_of_something_else_is_a_sentence(monkeypatch: pytest.MonkeyPa
         for address in (host, f"ray://{host}"):
             with pytest.raises(ColorpipeError, match=f"no Ray at {address}; start it with"):
                 connected(address).__enter__()
+
+
+def test_a_ray_that_asks_for_a_token_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What Ray 2.60 says of it after twenty seconds.
+    refused = ConnectionError("Failed to connect to Ray cluster at 127.0.0.1")
+    monkeypatch.setattr(ray, "init", Mock(side_effect=refused))
+    server = grpc.server(ThreadPoolExecutor(1))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        with pytest.raises(ColorpipeError, match=f"The Ray at {address} does not .*AUTH_MODE=tok"):
+            connected(address).__enter__()
+    finally:
+        server.stop(None)
+    with pytest.raises(ColorpipeError, match="There is no Ray on this machine; start it with"):
+        connected("auto").__enter__()
+
+
+def test_a_ray_that_does_not_start_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", Mock(side_effect=ValueError("No room in /dev/shm.\nMore.")))
+    with pytest.raises(ColorpipeError, match=r"Ray does not start on .*: No room in /dev/shm\.$"):
+        connected(None).__enter__()
 
 
 def test_an_address_without_ray_is_a_sentence() -> None:
