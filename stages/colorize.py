@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import json
 import sys
@@ -25,14 +24,14 @@ from pipeline.imaging.formats.label import Label
 from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.hints import Hint
-from pipeline.inference.isolated import IsolatedColorizer
+from pipeline.inference.isolated import IsolatedColorizer, Loaded
 from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write
 from pipeline.inference.page import SUFFIXES as PAGE_SUFFIXES
 from pipeline.inference.page import PhotosPage
 from pipeline.inference.places import Places, open_places
 from pipeline.inference.streaming import Existing, Outcome, Settings
 from pipeline.location import Location
-from pipeline.models.resolve import describe_model, find_model
+from pipeline.models.resolve import describe_model, digest_of, find_model
 from pipeline.params import ColorizeParams
 from pipeline.video.color_video import film_outcomes
 from pipeline.video.kinds import READ as FILMS_READ
@@ -114,32 +113,15 @@ def colorize(
                 f"There are no photos in {source}, and no films: no name there ends in {READ}, or"
                 f" in {FILMS_READ}."
             )
-        load = functools.partial(
-            Colorizer.load,
-            # Here, because code that was sent to another machine has no weights beside it.
-            find_model(model, params.runtime),
-            params.device,
-            strength=params.strength,
-            size=params.size,
-            tta=params.tta,
-            runtime=params.runtime,
-        )
+        load = _loader(model, params)
         with (
             engine.sharing(places.source, places.out),
             IsolatedColorizer(load, engine, params.device) as colorizer,
         ):
-            weights = colorizer.loaded.weights
-            model_used = recipe = colorizer.loaded.recipe
-            if weights is not None:
-                model_used = describe_model(weights, recipe)
-                print(f"Colorizing with {model_used}.", file=sys.stderr)
-            settings = Settings(
-                existing,
-                format,
-                keep_names,
-                _label_of(weights) if label and weights is not None else None,
-                reference,
-            )
+            loaded = colorizer.loaded
+            print(f"Colorizing with {_described(loaded)}.", file=sys.stderr)
+            own_label = _label_of(loaded) if label else None
+            settings = Settings(existing, format, keep_names, own_label, reference)
             # What else a storage holds is known at the end.
             known = passed_over if places.is_local else Counter[str]()
             _say_what_goes_elsewhere(known, first, engine)
@@ -152,18 +134,37 @@ def colorize(
                     films=films or FilmSettings(),
                     stopped=lambda: stop.requested,
                 )
-                if report is not None:
-                    outcomes = (
-                        _on_page(outcomes, report, f"Colorized with {model_used}.")
-                        if report.suffix.lower() in PAGE_SUFFIXES
-                        else _reported(outcomes, report, places)
-                    )
+                if report is not None and report.suffix.lower() in PAGE_SUFFIXES:
+                    outcomes = _on_page(outcomes, report, f"Colorized with {_described(loaded)}.")
+                elif report is not None:
+                    outcomes = _reported(outcomes, report, places)
                 failures, done = _failures(outcomes)
             if stop.requested and not (places.is_local and done == len(first)):
                 raise _stopped(done, first, places)
         if not places.is_local:
             _say_what_goes_elsewhere(passed_over, (), engine)
     return failures
+
+
+def _loader(model: Path | None, params: ColorizeParams) -> Callable[[], Colorizer]:
+    """Return what makes the colorizer in the processes of an engine."""
+    return functools.partial(
+        Colorizer.load,
+        # Found here, because code that was sent to another machine has no weights beside it.
+        find_model(model, params.runtime),
+        params.device,
+        strength=params.strength,
+        size=params.size,
+        tta=params.tta,
+        runtime=params.runtime,
+    )
+
+
+def _described(loaded: Loaded) -> str:
+    """Say what colors the photos: the file of the weights and the recipe."""
+    if loaded.weights is None:
+        return f"the recipe {loaded.recipe}"
+    return describe_model(loaded.weights, loaded.recipe)
 
 
 def _failures(outcomes: Iterator[Outcome]) -> tuple[list[Failure], int]:
@@ -290,9 +291,10 @@ def _require_known_colors(source: Path, hints: Sequence[Hint], reference: Path |
         raise ColorpipeError(f"There is no reference photo {reference}; name a color photo.")
 
 
-def _label_of(weights: Path) -> Label:
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    return Label("colorpipe", __version__, digest)
+def _label_of(loaded: Loaded) -> Label | None:
+    if loaded.weights is None:
+        return None
+    return Label("colorpipe", __version__, digest_of(loaded.weights))
 
 
 def _require_report(report: Path, source: Path) -> None:

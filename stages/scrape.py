@@ -12,12 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.dataset.manifest import (
-    MANIFEST,
-    REJECTED,
-    RawPhoto,
-    content_name,
-)
+from pipeline.dataset.manifest import MANIFEST, REJECTED, RawPhoto, content_name
 from pipeline.download import rejections
 from pipeline.download.cache import DOWNLOADS
 from pipeline.errors import ColorpipeError, Failure
@@ -120,7 +115,7 @@ class Collector:
             reason, detail = rejections.DUPLICATE, f"same bytes as {kept[digest].name}"
             self._reject(RejectedPhoto(photo.category, photo.url, reason, detail, *origin))
         else:
-            name = content_name(photo.data, f".{kind.name}")
+            name = content_name(digest, f".{kind.name}")
             target = self.folder / photo.category / name
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(photo.data)

@@ -254,14 +254,7 @@ def _write_curve(path: Path, rows: Curve, first: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)
-        for row in rows:
-            writer.writerow(
-                [
-                    ""
-                    if name not in row
-                    else int(row[name])
-                    if name == "epoch"
-                    else f"{row[name]:.6g}"
-                    for name in columns
-                ]
-            )
+        # The number of an epoch is whole, which ``g`` writes without decimals.
+        writer.writerows(
+            [f"{row[name]:.6g}" if name in row else "" for name in columns] for row in rows
+        )

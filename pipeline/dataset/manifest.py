@@ -7,7 +7,6 @@ its pages.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 MANIFEST = "manifest.csv"
@@ -37,6 +36,6 @@ class RawPhoto:
     bytes: int
 
 
-def content_name(data: bytes, extension: str) -> str:
-    """Name a photo by its content: 16 hex digits of SHA-256, then ``extension`` (".jpg")."""
-    return hashlib.sha256(data).hexdigest()[:16] + extension
+def content_name(sha256: str, extension: str) -> str:
+    """Name a photo by its content: 16 hex digits of its SHA-256, then ``extension`` (".jpg")."""
+    return sha256[:16] + extension

@@ -1,10 +1,4 @@
-"""The library's front door: a trained generator that colors any picture.
-
-from pipeline.inference.colorizer import Colorizer
-
-colorizer = Colorizer.load()
-colorizer(Image.open("gray.jpg")).save("color.png")
-"""
+"""A trained generator that colors any picture; :mod:`colorpipe` shows how it is used."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from torch import nn
 
 from pipeline.errors import ColorpipeError, needs_extra
 from pipeline.files.outputs import new_file
-from pipeline.models.onnx_predictor import AB, DIGEST, HINTS, KEY, LUMA, SEEN, digest_of
+from pipeline.models.onnx_predictor import AB, DIGEST, HINTS, KEY, LUMA, SEEN
+from pipeline.models.resolve import digest_of
 from pipeline.models.torch_predictor import Describing, fold_batch_norm
 from pipeline.models.weights import Generator, load_generator
 from pipeline.networks.lite_unet import HINT_CHANNELS, LiteUNet

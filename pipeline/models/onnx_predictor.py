@@ -6,7 +6,6 @@ Needs ``onnxruntime``, which the extra ``onnx`` brings.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ColorpipeError
 from pipeline.files.cores import cores
 from pipeline.imaging.color import Float
-from pipeline.models.resolve import weights_of
+from pipeline.models.resolve import digest_of, weights_of
 
 KEY = "colorpipe"
 """The key of the file's metadata with what is needed to use it, as JSON."""
@@ -28,11 +27,6 @@ LUMA, HINTS = "luma", "hints"
 """Names of the inputs; only a network that takes hints has the second."""
 AB, SEEN = "ab", "seen"
 """Names of the outputs, alike."""
-
-
-def digest_of(weights: Path) -> str:
-    """Return the SHA-256 of a file of weights, in hexadecimal digits."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 class OnnxPredictor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from pipeline.errors import ColorpipeError
@@ -75,6 +76,11 @@ def require_export_name(out: Path, suffix: str) -> None:
         )
     if out.suffix != suffix:
         raise ColorpipeError(f"This export's file ends in {suffix}, which {out} does not.")
+
+
+def digest_of(weights: Path) -> str:
+    """Return the SHA-256 of a file of weights, in hexadecimal digits."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def describe_model(weights: Path, recipe: str) -> str:

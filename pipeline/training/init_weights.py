@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 
 from pipeline.errors import ColorpipeError
 from pipeline.models.pretrained import PRETRAINED, RECIPE, pretrained_weights
+from pipeline.models.resolve import digest_of
 from pipeline.models.weights import load_generator
 from pipeline.recipes import get_recipe
 from pipeline.recipes.shared.base import Recipe
@@ -61,8 +61,7 @@ def load_initial_weights(plan: Plan) -> InitialWeights | None:
             f" ({_difference(there.recipe, recipe)}); let the hyper-parameters agree, or set"
             f" train.init to '{SCRATCH}'."
         )
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return InitialWeights(path, there.module.state_dict(), sha256)
+    return InitialWeights(path, there.module.state_dict(), digest_of(path))
 
 
 def _shapes(recipe: Recipe) -> dict[str, torch.Size]:

@@ -292,11 +292,10 @@ def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
 
 
 def resized(rgb: torch.Tensor, height: int, width: int | None = None) -> torch.Tensor:
-    """Scale (N, 3, H, W), 0 to 1, to a height and a width, which is the same unless it is given.
+    """Scale (N, 3, H, W), 0 to 1, to ``height`` x ``width``; to a square if there is no ``width``.
 
-    Nothing to do is not done.
-
-    Bicubic with antialiasing: Pillow's filter, which the published systems scale with.
+    Bicubic with antialiasing: Pillow's filter, which the published systems scale with. Photos that
+    have the size already are returned as they are.
     """
     size = (height, width or height)
     if rgb.shape[-2:] == size:
