@@ -27,6 +27,7 @@ STRONGEST = 8.0
 
 _BATCH = 16
 _CLOSE = 0.003
+_AGED = 3
 _RESULT = "result"
 
 
@@ -86,14 +87,14 @@ def read_held_out(split: Path, most: int) -> HeldOut:
     return HeldOut(split.name, tuple(chosen), grays, originals)
 
 
-def as_old_prints(sets: Sequence[HeldOut], every: int = 3) -> HeldOut:
-    """Age one in ``every`` photos; the ground truth is its own colors over the aged gray."""
+def as_old_prints(sets: Sequence[HeldOut]) -> HeldOut:
+    """Age one in three photos; the ground truth is its own colors over the aged gray."""
     names, grays, originals = [], [], []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for photos in sets:
             pairs = zip(photos.photos, photos.grays, photos.originals, strict=True)
-            for name, gray, original in list(pairs)[::every]:
+            for name, gray, original in list(pairs)[::_AGED]:
                 luma = torch.from_numpy(gray.astype(np.float32) / 255)[None, None]
                 old = (aged(luma, 1.0)[0, 0] * 255).round().byte().numpy()
                 names.append(name)

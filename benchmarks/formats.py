@@ -303,7 +303,7 @@ SAMPLES = (
 
 def main() -> None:
     """Make, color and compare; print a table in Markdown, or what became of a folder of many."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=Path, help="a folder for the files; it must not exist")
     parser.add_argument("--many", type=int, help="color a folder of as many mixed files instead")
     options = parser.parse_args()

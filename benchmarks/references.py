@@ -58,7 +58,8 @@ def main() -> None:
             plain.append(before)
             for name, other in others.items():
                 changes[name].append(np.subtract(score(colorizer, truth, other), before))
-    print(f"{len(plain)} photos; without: CIEDE2000 %.2f, PSNR %.2f" % tuple(np.mean(plain, 0)))
+    error, signal = np.mean(plain, axis=0)
+    print(f"{len(plain)} photos; without: CIEDE2000 {error:.2f}, PSNR {signal:.2f}")
     for name, rows in changes.items():
         table = np.array(rows)
         found = Bootstrap({"ciede2000": table[:, 0].tolist(), "psnr": table[:, 1].tolist()})

@@ -34,7 +34,7 @@ Way = Callable[[Gray, Gray, Float], RGB]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=100)
     photos = read_photos(parser.parse_args().photos)
     ways: dict[str, Way] = {

@@ -28,16 +28,6 @@ class Estimate:
     low: float
     high: float
 
-    @property
-    def above_zero(self) -> bool:
-        """Whether the whole interval is above zero."""
-        return self.low > 0
-
-    @property
-    def below_zero(self) -> bool:
-        """Whether the whole interval is below zero."""
-        return self.high < 0
-
 
 class Bootstrap:
     """Draws photos with replacement, many times, and keeps the means of each draw.

@@ -26,7 +26,7 @@ MIN_SIDE = 11
 """The least width and height in px that SSIM's window fits in."""
 
 LAYOUT_GRID = 4
-LAYOUT_FEATURES = LAYOUT_GRID * LAYOUT_GRID * 6
+"""Cells that :func:`layout_features` cuts each side of a photo into."""
 
 
 def psnr(result: RGB, truth: RGB) -> float:

@@ -39,8 +39,8 @@ _READING = (
 class ShownPhotos:
     """The photos on the page: all of them, or else the best, the worst and some of every category.
 
-    Pictures are scaled and compressed as they come; those of photos that will not be shown are
-    given up on the way, so that memory does not grow with the number of photos.
+    Pictures are scaled and compressed as they come, and those that will not be shown are dropped on
+    the way, so that memory does not grow with the number of photos.
 
     Args:
         names: of all test photos.

@@ -77,7 +77,7 @@ class Opened:
     decode: Callable[[int], Decoded]
     """Decodes a page."""
     note: str = ""
-    """What the pixels will not have of the file, for its owner."""
+    """What of the file is lost, as a phrase for its owner."""
 
 
 def open_with_codec(data: bytes, kind: Kind, max_pixels: int) -> Opened:

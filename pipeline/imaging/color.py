@@ -140,15 +140,6 @@ def chroma_over(gray: NDArray[np.uint8], ab: Float) -> NDArray[np.uint8]:
     return merge(gray, differences_over(gray, ab))
 
 
-def keep_luma(gray: NDArray[np.uint8], rgb: Float) -> NDArray[np.uint8]:
-    """Return the sRGB color closest in hue to ``rgb`` whose luma is ``gray`` in every pixel.
-
-    ``gray`` (H, W), 0 to 255; ``rgb`` (H, W, 3) on the same scale, values outside it allowed. The
-    color differences of ``rgb`` are laid over ``gray`` as :func:`merge` says.
-    """
-    return merge(gray, differences_of(rgb))
-
-
 def differences_of(rgb: NDArray[Any]) -> Float:
     """Return the color differences R - Y and B - Y (H, W, 2) of ``rgb`` (H, W, 3).
 
@@ -366,13 +357,6 @@ def tensor_lightness(gray: torch.Tensor) -> torch.Tensor:
     linear = tensor_linear(gray)
     root = linear.clamp(min=_EPSILON) ** (1 / 3)
     return 116 * root.where(linear > _EPSILON, linear * _SLOPE + _OFFSET) - 16
-
-
-def tensor_gray_of(lightness: torch.Tensor) -> torch.Tensor:
-    """Undo :func:`tensor_lightness`: return the neutral grays, 0 to 1, of L*, 0 to 100."""
-    f = (lightness + 16) / 116
-    linear = (f * f * f).where(f > 6 / 29, (f - _OFFSET) / _SLOPE)
-    return tensor_encoded(linear)
 
 
 def tensor_encoded(linear: torch.Tensor) -> torch.Tensor:

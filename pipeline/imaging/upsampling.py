@@ -114,19 +114,17 @@ def band_rows(width: int) -> int:
     return min(max(_BAND_PIXELS // width, 1), 64)
 
 
-def color_slopes(
-    gray: Float, difference: Float, radius: int = RADIUS, epsilon: float = EPSILON
-) -> Float:
+def color_slopes(gray: Float, difference: Float) -> Float:
     """Return by how much ``difference`` (h, w) follows ``gray`` (h, w) around every pixel.
 
-    The slope of the least squares fit in a window of 2 ``radius`` + 1 pixels, with ``epsilon``
-    against steep slopes where gray hardly varies; then the mean of all windows that a pixel lies
-    in.
+    The slope of the least squares fit in a window of 2 :data:`RADIUS` + 1 pixels, with
+    :data:`EPSILON` against steep slopes where gray hardly varies; then the mean of all windows that
+    a pixel lies in.
 
     Returns:
         (h, w), color per gray.
     """
-    side = (2 * radius + 1, 2 * radius + 1)
+    side = (2 * RADIUS + 1, 2 * RADIUS + 1)
 
     def mean(values: NDArray[np.float32]) -> Float:
         return np.asarray(cv2.blur(values, side, borderType=cv2.BORDER_REFLECT), np.float32)
@@ -134,7 +132,7 @@ def color_slopes(
     mean_gray = mean(gray)
     covariance = mean(gray * difference) - mean_gray * mean(difference)
     variance = mean(gray * gray) - mean_gray * mean_gray
-    return mean(covariance / (np.maximum(variance, 0) + np.float32(epsilon)))
+    return mean(covariance / (np.maximum(variance, 0) + np.float32(EPSILON)))
 
 
 def _product(matrix: Float, plane: Float) -> Float:

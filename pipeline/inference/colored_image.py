@@ -17,13 +17,13 @@ class ColoredImage(Image.Image):
 
     @classmethod
     def of(cls, image: Image.Image) -> ColoredImage:
-        """Let ``image`` itself show itself so."""
+        """Turn ``image`` itself into one."""
         image.__class__ = cls
         assert isinstance(image, cls)
         return image
 
     def _repr_html_(self) -> str:
-        """Return both pictures, which stand in it; before it was colored it had the same luma."""
+        """Return both pictures; the one before is this one's luma, which coloring has kept."""
         after = self.convert("RGB")
         after.thumbnail((LONGEST, LONGEST))
         shown = "".join(

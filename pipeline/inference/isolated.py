@@ -121,9 +121,9 @@ def _given_up(job: Job | Failure) -> Outcome:
 
 
 def _with_rivals(jobs: Jobs) -> Jobs:
-    """Tell each job which files of the others its own ones might be called like.
+    """Tell each job the targets of others whose results may get the names of its own.
 
-    A photo that gets another extension, or a file a page, keeps its stem but for a number.
+    A photo that gets another extension, or a file for each page, keeps its stem but for a number.
     """
     by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for job in jobs:

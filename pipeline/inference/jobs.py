@@ -35,7 +35,7 @@ class Job:
     hints: Path | tuple[Hint, ...] = ()
     """Places with known colors, or the file that holds them."""
     rivals: frozenset[Path] = frozenset()
-    """Where other photos go, as far as their names are like this one's."""
+    """Targets of other photos whose results may get the names of this one's."""
     again: bool = False
     """Whether what is at ``target`` comes from an earlier try, and gives way."""
 
@@ -51,18 +51,17 @@ def find_jobs(
 
     By their extension photos are told from other files; hidden files and what a desktop or a NAS
     leaves behind are passed over (:func:`pipeline.files.listing.is_hidden`). Links to folders are
-    followed, though not in circles. Below a folder ``out`` repeats the sub-folders of ``source``;
-    for a single photo it is a folder too, unless its name ends like a photo's
-    (:func:`format_to_write` tells which format that asks for). One that ends otherwise is taken for
-    a folder only if it is there.
+    followed, though not in circles. The file ``photo.jpg.hints.json`` beside ``photo.jpg`` has its
+    hints.
 
-    The file ``photo.jpg.hints.json`` beside ``photo.jpg`` has its hints.
-
-    Files that are no photos by their extension are counted by it in ``passed_over``, and what a NAS
-    leaves behind by its name.
-
-    Films are found only if ``films`` has their extensions, in lower case, each with the one of the
-    film that is written.
+    Args:
+        source: a photo, a film, or a folder of them.
+        out: a folder, in which the sub-folders of ``source`` are repeated. For a single photo it
+            may be a file, named with an extension that is written (:func:`format_to_write` tells
+            which format that asks for); with any other extension it must be a folder that exists.
+        extension: of the format to write; None keeps each photo's own.
+        passed_over: counts the other files, by extension, and what a NAS leaves behind, by name.
+        films: the extensions of films, in lower case, each with the one that is written.
 
     Raises:
         ColorpipeError: there is nothing at ``source``, or ``out`` would be written over it, or has

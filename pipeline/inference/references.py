@@ -6,7 +6,7 @@ is. (He et al. 2018, "Deep exemplar-based colorization", compare features of a c
 
 Two photos of the same kind of thing, a rose and a rose, look alike to the encoder, and their colors
 differ: colors from such a photo do harm. Where both show the same things, places side by side match
-places side by side. So single matches count for nothing, and few of them neither.
+places side by side. So a single match counts for nothing, and neither do a few.
 """
 
 from __future__ import annotations

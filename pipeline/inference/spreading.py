@@ -1,9 +1,9 @@
 """How far a known color reaches: to the edges of the thing it was seen on.
 
-Every place is as far from a hint as the easiest way there is hard: long ways cost a little, steps
-of gray much. It is the geodesic distance of Yatziv and Sapiro 2006, "Fast image and video
-colorization using chrominance blending", found by sweeps over the rows (their section III has
-another order of visits). A hint's influence falls with it and ends where it says.
+The distance of a place from a hint is the cost of the cheapest way there: length costs a little,
+steps of gray cost much. It is the geodesic distance of Yatziv and Sapiro 2006, "Fast image and
+video colorization using chrominance blending", found by sweeps over the rows (their section III has
+another order of visits). A hint's influence falls with the distance and ends at :data:`END`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def distances(gray: Gray, seeds: NDArray[np.bool_]) -> Float:
         seeds: (n, h, w), the pixels that each hint names; there the distance is 0.
 
     Returns:
-        (n, h, w), float32; from :data:`END` on only that it is at least that.
+        (n, h, w), float32; beyond :data:`END` only a lower bound.
     """
     smooth = np.asarray(cv2.bilateralFilter(gray, 5, 16, 3), np.float32)
     far = np.full(seeds.shape, 2 * END, np.float32)

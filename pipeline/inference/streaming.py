@@ -39,7 +39,7 @@ from pipeline.inference.references import Reference
 from pipeline.models.device import is_out_of_memory
 
 PIXELS_UNDER_WAY = 48_000_000
-"""A group is taken up while those under way have fewer pixels in all; one is always taken."""
+"""A further group is begun while those under way have fewer pixels together than this."""
 PIXELS_IN_GROUP = 12_000_000
 """A group is closed when it has as many, though it be smaller than the network's batch."""
 NETWORK_PIXELS = 2048**2
@@ -354,7 +354,7 @@ def _tints(
     except Exception as error:  # noqa: BLE001 - the others go on
         if len(photos) == 1:
             return [_reason(error, "colorized")]
-    # Not where the error is still there: it holds on to what the batch had of memory.
+    # After the except block: as long as the error exists, it keeps the batch's memory.
     return [
         tint
         for photo, own in zip(photos, hints, strict=True)

@@ -81,8 +81,8 @@ class DepthwiseConv(nn.Conv2d):
 class SamePadding(nn.Module):
     """TensorFlow's padding "same" for a strided convolution: the odd pixel right and at the bottom.
 
-    The pretrained weights come from TensorFlow. Padded alike on all sides, as PyTorch's layers do
-    it, the picture seems moved by a pixel to each strided layer.
+    The pretrained weights come from TensorFlow. To them a picture padded alike on all sides, as
+    PyTorch's layers do it, seems moved by a pixel at each strided layer.
     """
 
     def __init__(self, kernel: int, stride: int) -> None:

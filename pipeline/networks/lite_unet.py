@@ -29,9 +29,9 @@ class ConvBlock(nn.Sequential):
 class SelfAttention(nn.Module):
     """A transformer's layer (Dosovitskiy et al. 2021): every place looks at all others.
 
-    What a coat's sleeve is colored by, its other sleeve is too, and a hint reaches all that looks
-    alike. Places are told apart by what is around them alone, so that any size of picture will do:
-    a depthwise convolution tells each of its neighborhood (Chu et al. 2021, arXiv:2102.10882).
+    Both sleeves of a coat get one color, and a hint reaches all that looks alike. Places have no
+    positions, so that a picture may have any size: what a place knows of where it is comes from a
+    depthwise convolution over its neighborhood (Chu et al. 2021, arXiv:2102.10882).
 
     Args:
         channels: of input and output; a multiple of ``heads``.
@@ -138,8 +138,8 @@ class LiteUNet(nn.Module):
 def pyramid(hints: torch.Tensor, levels: int) -> list[torch.Tensor]:
     """Return ``hints`` (N, 3, H, W) at ``levels`` sizes, each half of the one before.
 
-    The color of a larger place is the mean of the colors within, by their confidence; it is relied
-    on as the one among them that is relied on most: a single point is not to fade away.
+    The color of a larger place is the mean of the colors within, weighted by their confidence; its
+    own confidence is the highest of theirs, so that a single point does not fade away.
     """
     result = [hints]
     for _ in range(levels - 1):

@@ -21,10 +21,10 @@ class PatchGAN(nn.Module):
         channels: channels of the picture, the condition among them.
         width: channels of the first layer, doubled in each further layer up to eight times.
         layers: stride-2 layers.
-        norm: batch norm, instance norm (CycleGAN), or the spectral norm of the weights (Miyato et
-            al. 2018). It is that of the layers between the first and the last, which have none:
-            under "spectral" too, where these two also keep the initial weights that PyTorch draws,
-            while all others start from N(0, 0.02).
+        norm: of the layers between the first and the last: batch norm, instance norm (CycleGAN),
+            or the spectral norm of the weights (Miyato et al. 2018). The first and the last layer
+            have no norm. Under "spectral" they keep the initial weights that PyTorch draws; all
+            other initial weights are from N(0, 0.02).
     """
 
     def __init__(

@@ -12,10 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.download import rejections
-from pipeline.download.cache import DOWNLOADS, DamagedError, Download, DownloadCache
+from pipeline.download.cache import DamagedError, Download, DownloadCache
 from pipeline.download.cached_fetch import CachedFetcher
 from pipeline.download.event_loop import run_to_end
 from pipeline.download.fetch import Fetcher, FetchSettings, cancel_all
@@ -66,7 +65,6 @@ def fetch_photos(
     categories: Mapping[str, FindLinks],
     limit: int | None,
     params: ScrapeParams,
-    cache_folder: Path = DOWNLOADS,
 ) -> Iterator[Item]:
     """Fetch all links, then yield the photos category by category in the order of the links.
 
@@ -74,13 +72,12 @@ def fetch_photos(
         categories: by name, what finds the links.
         limit: photos of different content wanted in each category; None takes all.
         params: how to fetch.
-        cache_folder: the folder of the :class:`~pipeline.download.cache.DownloadCache`.
 
     Raises:
         ColorpipeError: there is not a single link because the search cannot be reached, or the
             cache cannot be used.
     """
-    with DownloadCache(cache_folder) as cache:
+    with DownloadCache() as cache:
         finished = run_to_end(_fetch_all(categories, limit, params, cache))
         _check_reached(finished)
         for category in finished:

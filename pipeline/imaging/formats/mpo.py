@@ -1,7 +1,7 @@
 """Several JPEGs in one file, as stereo and panorama cameras write them: the multi-picture format.
 
 The first JPEG's head has an index of all. Pictures of the kind "multi-frame" are pages; previews,
-gain maps and depth maps tell of the first picture and are none. Source: CIPA DC-007-2009,
+gain maps and depth maps belong to the first picture and are not. Source: CIPA DC-007-2009,
 section 5.
 """
 

@@ -34,7 +34,6 @@ def open_file(
     *,
     bits: int | None = None,
     describe: Describe | None = None,
-    keep_upright: bool = False,
 ) -> PhotoFile:
     """Open a file by its head.
 
@@ -43,7 +42,6 @@ def open_file(
         max_pixels: more are refused.
         bits: of a sample; None is what Pillow's mode says.
         describe: what else there is to know about it.
-        keep_upright: whether the file's orientation was applied by the decoder, for good.
 
     Raises:
         ImageError: it is damaged or too large.
@@ -62,9 +60,6 @@ def open_file(
             image.load()
             page = _page_of(file, image, max_pixels, describe, is_deep=bits == 16 and count == 1)
             milliseconds = round(float(image.info.get("duration", 0))) if count > 1 else 0
-            turned = page.photo.orientation
-            if keep_upright and turned != 1:
-                page = replace(page, photo=replace(page.photo, orientation=1))
             return replace(page, milliseconds=milliseconds)
 
     loops = image.info.get("loop", 1)

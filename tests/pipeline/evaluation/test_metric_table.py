@@ -102,5 +102,5 @@ def test_headings_have_the_unit() -> None:
 
 def test_a_row_of_the_layout_describes_a_photo() -> None:
     rows = layout([Picture(PHOTO), faded(0.5)])
-    assert rows.shape == (2, metrics.LAYOUT_FEATURES)
+    assert rows.shape == (2, 96)
     assert np.array_equal(rows[1], metrics.layout_features(faded(0.5).lab))
