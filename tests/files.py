@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import cv2
 import imagecodecs
@@ -13,6 +14,7 @@ from PIL import Image, TiffImagePlugin, TiffTags
 from predictors import Rainbow
 
 from pipeline.imaging.formats import boxes, photo_file
+from pipeline.imaging.icc import srgb_icc
 from pipeline.imaging.kinds import FormatName
 from pipeline.inference.colorizer import Colorizer
 
@@ -48,6 +50,23 @@ def tiff(samples: np.ndarray, bits: int = 16, **tags: object) -> bytes:
     stream = io.BytesIO()
     directory.save(stream)
     return stream.getvalue() + data
+
+
+def wide_profile() -> bytes:
+    """sRGB's profile with its primaries' columns exchanged: an RGB space that is not sRGB."""
+    profile = bytearray(srgb_icc())
+    (count,) = struct.unpack_from(">I", profile, 128)
+    tags = {profile[132 + 12 * n : 136 + 12 * n].decode(): 132 + 12 * n for n in range(count)}
+    red, blue = tags["rXYZ"] + 4, tags["bXYZ"] + 4
+    profile[red : red + 8], profile[blue : blue + 8] = (
+        profile[blue : blue + 8],
+        profile[red : red + 8],
+    )
+    name = profile.find("sRGB".encode("utf-16-be"))
+    while name >= 0:
+        profile[name : name + 8] = "test".encode("utf-16-be")
+        name = profile.find("sRGB".encode("utf-16-be"))
+    return bytes(profile).replace(b"sRGB", b"test")
 
 
 def colorized(file: bytes, target: FormatName | None = None) -> bytes:

@@ -34,6 +34,8 @@ class Kind:
     """Whether it holds transparency."""
     sequence: Literal["", "pages", "frames"] = ""
     """What its files hold several of; frames have times."""
+    writes_sequence: bool = True
+    """Whether a file of several can be written."""
     media: str = ""
     """The media type of RFC 6838 behind ``image/``, where it is not the name."""
     gray_suffixes: tuple[str, ...] = ()
@@ -64,7 +66,16 @@ KINDS = (
         alpha=True,
         sequence="pages",
     ),
-    Kind("avif", "AVIF", (".avif",), ("AVIF",), alpha=True),
+    # Pillow 12.3 crashes when it writes an animation with EXIF.
+    Kind(
+        "avif",
+        "AVIF",
+        (".avif",),
+        ("AVIF",),
+        alpha=True,
+        sequence="frames",
+        writes_sequence=False,
+    ),
     Kind(
         "jp2",
         "JPEG 2000",

@@ -1,4 +1,7 @@
-"""AVIF: read with all its bits; written with 8, by Pillow, with what stands beside the pixels."""
+"""AVIF: read with all its bits; written with 8, by Pillow, with what stands beside the pixels.
+
+Animations are read, with 8 bits, and written as WebP.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from pipeline.imaging.codecs import checked, needs_formats
 from pipeline.imaging.color import to_16_bits
 from pipeline.imaging.errors import decoding
 from pipeline.imaging.formats import pillow_file
-from pipeline.imaging.formats.exif import HEAD
 from pipeline.imaging.formats.page import Colored, Page, PhotoFile
 from pipeline.imaging.gray_photo import of_array, render
 
@@ -21,7 +23,7 @@ _QUALITY = 98
 
 
 def open_file(file: bytes, max_pixels: int) -> PhotoFile:
-    """Open an AVIF photo; it is turned as the file says.
+    """Open an AVIF photo or animation; it is turned as the file says.
 
     Raises:
         ImageError: it is damaged or too large, or has more than 8 bits and the extra ``formats`` is
@@ -29,6 +31,8 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     """
     bits = _bits_of(file)
     opened = pillow_file.open_file(file, max_pixels, bits=bits)
+    if opened.is_animated:
+        return replace(opened, bits=8)
 
     def read_page(number: int) -> Page:
         page = opened.read_page(number)
@@ -64,8 +68,6 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
         "AVIF",
         quality=_QUALITY,
         subsampling="4:4:4",
-        exif=HEAD + page.metadata.exif if page.metadata.exif else b"",
-        xmp=page.metadata.xmp or b"",
-        icc_profile=page.metadata.icc or b"",
+        **pillow_file.beside_pixels(page.metadata),
     )
     return stream.getvalue()

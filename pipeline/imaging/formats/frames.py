@@ -6,11 +6,12 @@ import io
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+import numpy as np
 from PIL import Image
 
-from pipeline.imaging.formats.exif import HEAD
-from pipeline.imaging.formats.page import Colored, Metadata, PhotoFile
-from pipeline.imaging.gray_photo import displayed
+from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
+from pipeline.imaging.formats.pillow_file import beside_pixels
+from pipeline.imaging.gray_photo import render
 
 
 def write(
@@ -18,37 +19,30 @@ def write(
     pages: Iterable[Colored],
     format_: Literal["WEBP", "PNG"],
     chunked: Callable[[bytes, Metadata, object], bytes] | None = None,
+    **options: object,
 ) -> bytes:
-    """Write an animation, lossless, with its times and loops; frames are upright and in sRGB.
+    """Write an animation of 8 bits with its times and loops; frames stay turned as they are stored.
 
     Args:
         file: the animation that was opened.
         pages: its frames.
         format_: what to write.
         chunked: puts what stood beside the pixels into the file; None lets Pillow do it.
+        options: of Pillow's writer.
     """
-    first: Metadata | None = None
-    own: object = None
+    first: Page | None = None
     images: list[Image.Image] = []
     times: list[int] = []
     for page, tint in pages:
-        if first is None:
-            first, own = page.metadata, page.own
-        images.append(Image.fromarray(displayed(page.photo, tint)))
+        first = first or page
+        pixels = render(page.photo.in_8_bits(), tint)
+        images.append(Image.fromarray(np.asarray(pixels, np.uint8)))
         times.append(page.milliseconds)
-    modes = {image.mode for image in images}
-    if len(modes) > 1:
+    assert first is not None
+    if len({image.mode for image in images}) > 1:
         images = [image.convert("RGBA") for image in images]
-    metadata = first or Metadata()
-    options: dict[str, object] = {}
-    if format_ == "WEBP":
-        options = {
-            "lossless": True,
-            "quality": 20,
-            "exact": True,
-            "exif": HEAD + metadata.exif if metadata.exif else b"",
-            "xmp": metadata.xmp or b"",
-        }
+    if chunked is None:
+        options |= beside_pixels(first.metadata)
     stream = io.BytesIO()
     images[0].save(
         stream,
@@ -60,4 +54,4 @@ def write(
         **options,
     )
     data = stream.getvalue()
-    return chunked(data, metadata, own) if chunked else data
+    return chunked(data, first.metadata, first.own) if chunked else data

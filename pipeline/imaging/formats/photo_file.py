@@ -118,6 +118,8 @@ def target_of(file: PhotoFile, asked: FormatName | None = None) -> Target:
     own = next(name for name in WRITTEN if name == kind.name)
     if kind.name == "gif" and file.is_animated:
         return Target("webp", "256 colors spoil an animation; it is written as WebP")
+    if file.is_animated and not kind.writes_sequence:
+        return Target("webp", f"an animation is not written as {kind.label}; WebP is")
     if kind.name == "avif" and file.bits > kind.most_bits:
         return Target("png", f"AVIF is not written with {file.bits} bits; PNG is")
     return Target(own)
@@ -129,9 +131,10 @@ def _named(name: str) -> str:
 
 def is_numbered(file: PhotoFile, target: FormatName) -> bool:
     """Whether each page or frame needs a file of its own in the format ``target``."""
-    held = BY_NAME[target].sequence
+    kind = BY_NAME[target]
+    held = kind.sequence if kind.writes_sequence else ""
     # A JPEG of several pictures becomes one of as many.
-    holds_pages = held == "pages" or file.kind.name == target
+    holds_pages = held == "pages" or file.kind.name == target == "jpg"
     return file.count > 1 and not (holds_pages or (file.is_animated and held == "frames"))
 
 

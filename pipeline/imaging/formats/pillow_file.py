@@ -19,6 +19,15 @@ from pipeline.imaging.icc import icc_for_colors, srgb_icc
 from pipeline.imaging.kinds import BY_PILLOW
 
 
+def beside_pixels(metadata: Metadata) -> dict[str, object]:
+    """Return what stands beside the pixels as Pillow's writers of WebP and AVIF take it."""
+    return {
+        "exif": exif.HEAD + metadata.exif if metadata.exif else b"",
+        "xmp": metadata.xmp or b"",
+        "icc_profile": metadata.icc or b"",
+    }
+
+
 class Describe(Protocol):
     """Completes what Pillow tells of a file by what it does not."""
 

@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from pipeline.imaging.formats import frames, pillow_file
-from pipeline.imaging.formats.exif import HEAD
 from pipeline.imaging.formats.page import Colored, Metadata, PhotoFile
 from pipeline.imaging.gray_photo import render
 
 _QUALITY = 90
+_EFFORT = 20
+"""Where no pixel may change, ``quality`` says how hard to compress, 0 to 100; more takes long."""
 _HEAD_END = 12
 """The first chunk comes behind ``RIFF``, the file's length and ``WEBP``."""
 
@@ -54,19 +55,16 @@ def is_lossless(file: bytes) -> bool:
 def write(file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     """Write a photo or an animation; what was no WebP before becomes a lossless one."""
     if file.is_animated:
-        return frames.write(file, pages, "WEBP")
+        return frames.write(file, pages, "WEBP", lossless=True, quality=_EFFORT, exact=True)
     (page, tint), *_ = pages
-    metadata, lossless = page.metadata, page.own is not False
+    lossless = page.own is not False
     stream = io.BytesIO()
     Image.fromarray(np.asarray(render(page.photo, tint), np.uint8)).save(
         stream,
         "WEBP",
         lossless=lossless,
-        # Lossless, it is how hard to try; 4 is the default, and slow enough.
-        quality=20 if lossless else _QUALITY,
+        quality=_EFFORT if lossless else _QUALITY,
         exact=True,
-        exif=HEAD + metadata.exif if metadata.exif else b"",
-        xmp=metadata.xmp or b"",
-        icc_profile=metadata.icc or b"",
+        **pillow_file.beside_pixels(page.metadata),
     )
     return stream.getvalue()

@@ -8,8 +8,8 @@ import numpy as np
 import pillow_heif
 import pytest
 import tifffile
-from files import COLOR, DEEP, GRAY, colorized, opened, saved
-from PIL import Image, ImageSequence
+from files import COLOR, DEEP, GRAY, colorized, opened, saved, wide_profile
+from PIL import ExifTags, Image, ImageOps, ImageSequence
 from predictors import Rainbow
 
 from pipeline.imaging import color
@@ -133,6 +133,43 @@ def test_an_animation_keeps_its_frames_times_and_loops(format_: str) -> None:
         grays = [np.asarray(frame.convert("RGB").convert("L")) for frame in (old, new)]
         assert np.array_equal(*grays)
         assert np.ptp(np.asarray(new.convert("RGB")).astype(int), axis=2).mean() > 10
+
+
+def test_an_animated_avif_becomes_webp_with_its_frames_and_times(tmp_path: object) -> None:
+    frames = [GRAY.rotate(angle).resize((100, 75)) for angle in (0, 5, 10)]
+    file = saved(frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=TIMES)
+    outcome = colorized_into(tmp_path, file, "a.avif")
+    assert outcome.note == "an animation is not written as AVIF; WebP is"
+    before, after = opened(file), Image.open(outcome.outputs[0])
+    assert (outcome.outputs[0].name, after.format, after.n_frames) == ("a.webp", "WEBP", 3)
+    for number, time in enumerate(TIMES):
+        grays = []
+        for animated in (before, after):
+            animated.seek(number)
+            animated.load()
+            assert round(animated.info["duration"]) == time
+            grays.append(np.asarray(animated.convert("RGB").convert("L")))
+        assert np.array_equal(*grays)
+        assert np.ptp(np.asarray(after.convert("RGB")).astype(int), axis=2).mean() > 10
+    assert open_photo(file).frames == 3
+    asked = colorized_into(tmp_path, file, "b.avif", format="avif")
+    assert [path.name for path in asked.outputs] == ["b-1.avif", "b-2.avif", "b-3.avif"]
+
+
+@pytest.mark.parametrize("format_", ["WEBP", "PNG"])
+def test_an_animation_is_turned_and_converted_once(format_: str) -> None:
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    profile = wide_profile()
+    options = {"save_all": True, "append_images": [COLOR.rotate(5)], "exif": turned}
+    file = saved(COLOR, format_, duration=100, icc_profile=profile, **options)
+    before, after = opened(file), opened(colorized(file))
+    assert (after.n_frames, after.info["icc_profile"]) == (2, profile)
+    upright = [ImageOps.exif_transpose(image) for image in (before, after)]
+    assert upright[0].size == upright[1].size == (301, 403)
+    # Tones are those of the samples in their own space, as in a photo.
+    grays = [np.asarray(image.convert("RGB").convert("L")).astype(int) for image in upright]
+    assert np.abs(grays[0] - grays[1]).mean() < 2
 
 
 def test_a_gif_animation_becomes_webp_unless_gif_is_asked_for(tmp_path: object) -> None:

@@ -8,7 +8,18 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from files import COLOR, DEEP, GRAY, colorized, deep_pixels, opened, saved, tiff, tones
+from files import (
+    COLOR,
+    DEEP,
+    GRAY,
+    colorized,
+    deep_pixels,
+    opened,
+    saved,
+    tiff,
+    tones,
+    wide_profile,
+)
 from PIL import (
     ExifTags,
     Image,
@@ -162,23 +173,6 @@ def test_resolution_stays(format_: str) -> None:
     file = saved(GRAY, format_, dpi=(300, 150))
     expected = tuple(float(value) for value in opened(file).info["dpi"])
     assert opened(colorized(file)).info["dpi"] == pytest.approx(expected)
-
-
-def wide_profile() -> bytes:
-    """sRGB's profile with its primaries' columns exchanged: an RGB space that is not sRGB."""
-    profile = bytearray(srgb_icc())
-    (count,) = struct.unpack_from(">I", profile, 128)
-    tags = {profile[132 + 12 * n : 136 + 12 * n].decode(): 132 + 12 * n for n in range(count)}
-    red, blue = tags["rXYZ"] + 4, tags["bXYZ"] + 4
-    profile[red : red + 8], profile[blue : blue + 8] = (
-        profile[blue : blue + 8],
-        profile[red : red + 8],
-    )
-    name = profile.find("sRGB".encode("utf-16-be"))
-    while name >= 0:
-        profile[name : name + 8] = "test".encode("utf-16-be")
-        name = profile.find("sRGB".encode("utf-16-be"))
-    return bytes(profile).replace(b"sRGB", b"test")
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
