@@ -30,7 +30,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -67,15 +67,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="colorpipe-benchmark-", dir=place) as folder:
         paths = evenly(sorted(options.source.rglob("*.jpg")), options.photos)
         small, large = Path(folder, "small"), Path(folder, "large")
-        for number, path in enumerate(paths):
-            target = small / f"category{number % CATEGORIES}" / f"{number:05}.jpg"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        for number, path in enumerate(evenly(paths, options.large)):
-            # Each category must fill its test set and have something to train on.
-            target = large / f"category{number % max(1, options.large // 25)}" / f"{number:05}.jpg"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            enlarge(path, target, seed=number)
+        copy_photos(paths, small, CATEGORIES)
+        # Each category must fill its test set and have something to train on.
+        enlarge_photos(evenly(paths, options.large), large, max(1, options.large // 25))
         for way in (plain_pillow, three_stages):
             run(way, small, Path(folder, f"first-{way.__name__}"))
         for name, raw in (("small", small), ("12 MP", large)):
@@ -94,6 +88,26 @@ def evenly(paths: list[Path], count: int) -> list[Path]:
     if len(paths) < count:
         raise SystemExit(f"{len(paths)} photos found, but {count} are wanted.")
     return [paths[i * len(paths) // count] for i in range(count)]
+
+
+def copy_photos(paths: list[Path], folder: Path, categories: int) -> None:
+    """Copy photos into folders of categories, one after the other."""
+    for path, target in zip(paths, _targets(folder, len(paths), categories), strict=True):
+        shutil.copyfile(path, target)
+
+
+def enlarge_photos(paths: list[Path], folder: Path, categories: int) -> None:
+    """Do the same with photos that are brought to 12 megapixels."""
+    targets = _targets(folder, len(paths), categories)
+    for seed, (path, target) in enumerate(zip(paths, targets, strict=True)):
+        enlarge(path, target, seed)
+
+
+def _targets(folder: Path, count: int, categories: int) -> Iterator[Path]:
+    for number in range(count):
+        target = folder / f"category{number % categories}" / f"{number:05}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield target
 
 
 def enlarge(source: Path, target: Path, seed: int) -> None:

@@ -19,7 +19,6 @@ import functools
 import io
 import multiprocessing
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -28,7 +27,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-from dataset import PHOTOS, enlarge, evenly, scratch
+from dataset import PHOTOS, copy_photos, enlarge_photos, evenly, scratch
 
 from pipeline.engines.base import Engine
 from pipeline.engines.choice import open_engine
@@ -65,14 +64,8 @@ def main() -> None:
     ) as name:
         paths = evenly(sorted(options.source.rglob("*.jpg")), options.photos)
         small, large = Path(name, "small"), Path(name, "large")
-        for number, path in enumerate(paths):
-            target = small / f"category{number % 2}" / f"{number:05}.jpg"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        for number, path in enumerate(evenly(paths, options.large)):
-            target = large / "category0" / f"{number:05}.jpg"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            enlarge(path, target, seed=number)
+        copy_photos(paths, small, categories=2)
+        enlarge_photos(evenly(paths, options.large), large, categories=1)
         for size, raw in (("400 px", small), ("12 MP", large)):
             for title, work in (("colorize", colorized), ("clean, resize, split", chained)):
                 compare(f"{title}, {size}", work, raw, options.rounds, Path(name))
