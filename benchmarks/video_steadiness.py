@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.evaluation.metrics import colorfulness, mean_ciede2000, psnr
-from pipeline.imaging.color import Float, luma, rgb_to_lab
+from pipeline.imaging.color import RGB, Float, luma, rgb_to_lab
 from pipeline.imaging.gray_photo import Tint, of_array, render
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.motion import MotionFinder
@@ -39,8 +39,6 @@ from pipeline.video.steadiness import SteadyColors
 FILMS = Path(__file__).parents[2] / "shared" / "videos"
 WIDEST = 480
 """Pixels that a frame is at most wide when it is compared."""
-
-RGB = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

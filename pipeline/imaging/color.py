@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+RGB = NDArray[np.uint8]
+"""Pixels of shape (height, width, 3), 0 to 255: sRGB where nothing else is said."""
+Gray = NDArray[np.uint8]
+"""Pixels of shape (height, width), 0 to 255: Rec. 601 luma where nothing else is said."""
 Float = NDArray[np.float32]
 Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 """Pixels of 8 or 16 bits: white is 255 or 65535."""

@@ -23,7 +23,7 @@ from PIL import Image
 
 from pipeline.imaging import codecs
 from pipeline.imaging.codecs import Decoded
-from pipeline.imaging.color import to_8_bits
+from pipeline.imaging.color import RGB, Gray, to_8_bits
 from pipeline.imaging.errors import (
     NO_FILE,
     OUT_OF_MEMORY,
@@ -44,17 +44,21 @@ EXTENSIONS = {kind.label: f".{kind.name}" for kind in KINDS}
 SUFFIX_FORMATS = {suffix: kind.label for suffix, kind in BY_SUFFIX.items()}
 """The extensions, in lower case, that each format goes by."""
 
-__all__ = ["SUFFIXES", "AccessError", "ImageError", "Photo", "open_photo", "read_bytes"]
+__all__ = [
+    "RGB",
+    "SUFFIXES",
+    "AccessError",
+    "Gray",
+    "ImageError",
+    "Photo",
+    "open_photo",
+    "read_bytes",
+]
 
 DEFAULT_MAX_PIXELS = 250_000_000
 ANY_PIXELS = sys.maxsize
 """As ``max_pixels``, for photos that a limit was applied to before."""
 MAX_BYTES = 1_000_000_000
-
-RGB = NDArray[np.uint8]
-"""Pixels of shape (height, width, 3), sRGB, 0 to 255."""
-Gray = NDArray[np.uint8]
-"""Pixels of shape (height, width), Rec. 601 luma of sRGB, 0 to 255."""
 
 
 @dataclass(frozen=True)

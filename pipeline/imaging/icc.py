@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from pipeline.imaging import color
+from pipeline.imaging.color import RGB, Gray
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-
-RGB = NDArray[np.uint8]
-Gray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
