@@ -4,7 +4,8 @@ A network that sees one picture at a time colors the same thing a little differe
 film flickers. So colors are carried along the motion, each with the evidence for it, the number of
 predictions it was made of. A new prediction is blended in with the weight of one more, so that
 colors come near the mean of all predictions for the same thing. Evidence falls where motion is
-unsure, so that uncovered places take the next prediction almost alone, and it ends at cuts.
+unsure, so that uncovered places take the next prediction almost alone, shifted as the colors
+around them differ from it, and it ends at cuts.
 
 Because carried colors hold for a while, the network runs on a part of the frames only.
 """
@@ -29,6 +30,9 @@ _FORGOTTEN = 0.3
 """Evidence below which a place counts as without a color of its own."""
 _LOST = 0.06
 """Share of the picture that may be without a color of its own before the network is asked."""
+_ROOM, _FEW = (31, 31), 0.25
+"""Pixels around an uncovered one that show how colors differ from a new prediction, and the share
+of old colors in them below which they say little."""
 _FILL = (9, 9)
 """Pixels around an uncovered one whose colors it borrows until the next prediction."""
 
@@ -68,6 +72,7 @@ class SteadyColors:
         state: ColorState | None = None,
     ) -> None:
         self._predict = predict
+        self._steady = steady
         self._limit = steady / (1 - steady) if steady < 1 else _MOST
         self._interval = INTERVAL if steady > 0 else 1
         self._motion = MotionFinder()
@@ -91,7 +96,10 @@ class SteadyColors:
             self.state = ColorState(gray, colors, evidence, before.since + 1)
             return colors
         fresh = self._fresh(gray)
-        colors = carried + (fresh - carried) / (1 + evidence)[..., None]
+        share = (evidence / (1 + evidence))[..., None]
+        kept = (carried - fresh) * share
+        # Where a color has all the evidence there can be, its share is steady.
+        colors = fresh + kept + (1 - share / self._steady) * _around(kept, share)
         evidence = np.minimum(evidence + 1, self._limit)
         self.state = ColorState(gray, colors, evidence, 0)
         return colors
@@ -105,6 +113,16 @@ class SteadyColors:
     def _fresh(self, gray: Gray) -> Float:
         self.predictions += 1
         return color.differences_over(gray, self._predict(gray))
+
+
+def _around(kept: Float, share: Float) -> Float:
+    """Return by how much the colors around a place differ from what the network sees there now.
+
+    It may see a room gray and four frames later yellow. Where the room is uncovered meanwhile, it
+    shall look like the rest, which keeps most of its gray.
+    """
+    weights = np.maximum(cv2.blur(share, _ROOM), np.float32(_FEW))
+    return np.asarray(cv2.blur(kept * share, _ROOM) / weights[..., None], np.float32)
 
 
 def _filled(colors: Float, share: Float) -> Float:

@@ -70,6 +70,20 @@ def test_colors_move_with_the_things_they_belong_to() -> None:
     assert moved[:, 38:42, 0].mean() > 15
 
 
+def test_uncovered_places_look_like_those_around_them() -> None:
+    photo = cv2.resize(skimage.data.camera(), (160, 160), interpolation=cv2.INTER_AREA)
+    steady = SteadyColors(Wavering(), 0.7)
+    steps = []
+    for left in range(24, 96, 12):
+        gray = np.asarray(photo)[:96].copy()
+        gray[8:88, left : left + 40] = 250
+        reds = steady.color(gray)[30:66, :, 0].mean(axis=0)
+        if left > 24:
+            steps.append(abs(reds[left - 9 : left - 3].mean() - reds[: left - 16].mean()))
+    # The network's two answers are 55 apart.
+    assert np.mean(steps) < 15
+
+
 def test_colors_do_not_cross_a_cut() -> None:
     network = Wavering()
     steady = SteadyColors(network, 0.9)
