@@ -99,7 +99,8 @@ class SteadyColors:
         share = (evidence / (1 + evidence))[..., None]
         kept = (carried - fresh) * share
         # Where a color has all the evidence there can be, its share is steady.
-        colors = fresh + kept + (1 - share / self._steady) * _around(kept, share)
+        new = 1 - share / np.float32(self._steady)
+        colors = np.asarray(fresh + kept + new * _around(kept, share), np.float32)
         evidence = np.minimum(evidence + 1, self._limit)
         self.state = ColorState(gray, colors, evidence, 0)
         return colors
