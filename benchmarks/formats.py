@@ -62,7 +62,9 @@ COMMON = (
 )
 
 # Groups and tags of exiftool that tell of samples, of the file as such, or of the program itself.
-_GROUPS = frozenset({"System", "ExifTool", "File", "Composite", "QuickTime", "Meta", "Jpeg2000"})
+_GROUPS = frozenset(
+    {"System", "ExifTool", "File", "Composite", "QuickTime", "Track1", "Meta", "Jpeg2000"}
+)
 _OF_SAMPLES = frozenset(
     {
         *("StripOffsets", "StripByteCounts", "RowsPerStrip", "BitsPerSample", "SamplesPerPixel"),
@@ -270,6 +272,7 @@ SAMPLES = (
         "AVIF, 10 bits",
         lambda: bytes(imagecodecs.avif_encode(RGB16 >> 6, level=95, bitspersample=10)),
     ),
+    Sample("ya.avif", "AVIF, animation", lambda: animation("AVIF"), ()),
     Sample("z.jp2", "JPEG 2000, 8 bits", lambda: jp2(GRAY, codecformat="jp2")),
     Sample("za.jp2", "JPEG 2000, 16 bits", lambda: jp2(DEEP, codecformat="jp2")),
     Sample("zb.jp2", "JPEG 2000, 16 bits, colors", lambda: jp2(RGB16, codecformat="jp2")),
