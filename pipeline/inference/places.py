@@ -99,6 +99,7 @@ class StoragePlaces:
         self._existing = existing
         self._work = work
         self._written = NameSet()
+        self._has_uploaded = False
         self._numbers = itertools.count()
         self._is_file = False
         self.source = source if isinstance(source, Path) else work / "in" / source.name
@@ -173,7 +174,11 @@ class StoragePlaces:
                 following.cancel()
 
     def delivered(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-        """Upload the results, each as one object; yield each outcome when its results are there."""
+        """Upload the results, each as one object; yield each outcome when its results are there.
+
+        Raises:
+            ColorpipeError: nothing has been uploaded yet, and nothing may be.
+        """
         with ThreadPoolExecutor(TRANSFERS) as pool:
             pending: deque[Future[Outcome]] = deque()
             for outcome in outcomes:
@@ -283,7 +288,15 @@ class StoragePlaces:
                 return Outcome(outcome.name, "failed", reason=reason)
             for path in outcome.outputs:
                 self._write.write(path, self._object(path))
+                self._has_uploaded = True
         except StorageError as error:
+            is_barred = isinstance(error.__cause__, PermissionError | FileNotFoundError)
+            if is_barred and not self._has_uploaded:
+                # Otherwise an archive would be colored before somebody reads why it was in vain.
+                raise ColorpipeError(
+                    f"{self._to} could not be written to: {error}; check the URL and the"
+                    " credentials."
+                ) from error
             reason = f"the result could not be uploaded ({error})"
             return Outcome(outcome.name, "failed", reason=reason)
         return outcome

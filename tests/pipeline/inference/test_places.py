@@ -392,6 +392,29 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     assert str(raised.value).endswith(".")
 
 
+def test_where_nothing_may_be_written_the_work_ends(
+    storage: object_storage.Storage, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        door(storage.endpoint, lambda method, _: 403 if method == "PUT" else 0),
+        pytest.raises(ColorpipeError, match="s3://photos/out could not be written to: there is no"),
+    ):
+        colorize(url("in"), url("out"), model, PARAMS)
+    nowhere = parse_location("s3://no-such-bucket/out")
+    with pytest.raises(ColorpipeError, match="no-such-bucket/out could not be written to: it does"):
+        colorize(url("in"), nowhere, model, PARAMS, overwrite=True)
+    # A single object that is barred is that photo's failure.
+    monkeypatch.setattr(places, "BATCH", 1)
+    with door(
+        storage.endpoint,
+        lambda method, path: 403 if method == "PUT" and path.endswith("/d.png") else 0,
+    ):
+        [failure] = colorize(url("in"), url("out"), model, PARAMS)
+    assert failure.what == "s3://photos/in/sub folder/deep/d.png"
+    assert failure.reason.startswith("the result could not be uploaded (there is no permission")
+    assert len(storage.names("out/")) == 3
+
+
 def test_no_permission_and_no_endpoint_are_said(
     storage: object_storage.Storage, photos: Path, model: Path
 ) -> None:
