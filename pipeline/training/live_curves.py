@@ -5,6 +5,7 @@ They are deleted at the end of the run: the tables that the stage writes then ha
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from pathlib import Path
 from types import TracebackType
@@ -29,13 +30,19 @@ class LiveCurves:
 
     def __enter__(self) -> LiveCurves:
         if importlib.util.find_spec("dvclive") is not None:
-            # It takes over a second to import.
+            # They take over a second to import.
             from dvclive.live import Live  # noqa: PLC0415
+            from scmrepo.exceptions import SCMError  # noqa: PLC0415
 
-            # It asks git for the last commit, and a new project has none. Whatever fails in there,
-            # a run can do without live curves.
+            class Curves(Live):
+                def _init_dvc(self) -> None:
+                    # It asks git for the last commit, and a new project has none.
+                    with contextlib.suppress(SCMError):
+                        super()._init_dvc()
+
+            # Whatever fails in there, a run can do without live curves.
             try:
-                self._live = Live(
+                self._live = Curves(
                     str(self.folder), report="html", dvcyaml=None, save_dvc_exp=False, resume=False
                 )
             except Exception as error:  # noqa: BLE001 - of DVCLive, DVC or git's libraries

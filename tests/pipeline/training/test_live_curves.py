@@ -43,16 +43,29 @@ def test_a_resumed_run_is_logged_anew(tmp_path: Path) -> None:
     assert [row[0] for row in table(tmp_path, "train/generator")] == ["step", "1", "2"]
 
 
-def test_in_a_repository_without_commits_there_are_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_repository_needs_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "--quiet"], check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
+    # As in a stage.
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with LiveCurves(tmp_path / "live") as curves:
         curves.update(LOSSES, VALIDATION)
-    assert "no live curves" in capsys.readouterr().out
-    assert not (tmp_path / "live").exists()
+    assert [row[0] for row in table(tmp_path / "live", "train/generator")] == ["step", "1", "2"]
+    said, warned = capfd.readouterr()
+    assert said == f"Live curves are in {tmp_path / 'live/report.html'}.\n"
+    assert warned == ""
+
+
+def test_a_run_goes_on_where_dvclive_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "live").write_text("a file in the place of the folder")
+    with LiveCurves(tmp_path / "live") as curves:
+        curves.update(LOSSES, VALIDATION)
+    assert "There are no live curves: DVCLive could not start" in capsys.readouterr().out
 
 
 def test_nothing_is_added_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
