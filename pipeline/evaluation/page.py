@@ -34,6 +34,12 @@ _READING = (
     "CIEDE2000 is a difference as people see it: 1 is barely visible, 10 is another shade. The"
     " baseline is the gray photo as it is. Intervals are 95 % confidence intervals over photos."
 )
+_MEANINGS = (
+    "The colorfulness ratio is Hasler and Süsstrunk's colorfulness divided by that of the ground"
+    " truth; the absolute one is computed as for CT2 and DDColor. Balanced CIEDE2000 is CIEDE2000"
+    " times 1 + |1 - colorfulness ratio|: gray costs twice its difference. The Lab layout distance"
+    " is the Fréchet distance of means and deviations of Lab in 4 x 4 parts of the photo."
+)
 
 
 class ShownPhotos:
@@ -157,6 +163,7 @@ def write_evaluation(
         results=card.scores.results,
         metrics=_metrics(card),
         directions=what_is_better([*card.scores.metrics, *card.set_metrics]),
+        meanings=_MEANINGS,
         notes=notes,
         comparisons=_comparisons(card),
         categories=_categories(card),
@@ -181,7 +188,7 @@ def verdict(card: Scorecard, result: str) -> str:
     )
     own, gray = (card.overall.estimate(_ERROR, name) for name in (result, GRAY))
     ratio = card.overall.estimate(find_metric("colorfulness_ratio"), result)
-    colorful = f" It is {ratio.value:.2f} times as colorful." if ratio else ""
+    colorful = f" It is {ratio.value:.2f} times as colorful as the ground truth." if ratio else ""
     if not (found.difference and own and gray):
         return f"The result “{result}” could not be compared with gray."
     change = found.difference
@@ -279,8 +286,10 @@ def _distributions(card: Scorecard) -> list[Markup]:
     }
     colorful[GROUND_TRUTH] = [each.scores["ground_truth_colorfulness"] for each in by_result[GRAY]]
     return [
-        histogram("CIEDE2000 of each photo", errors, "CIEDE2000"),
-        histogram("Colorfulness of each photo", colorful, "colorfulness (Hasler and Süsstrunk)"),
+        histogram("CIEDE2000 of each photo", errors, "CIEDE2000", "photos"),
+        histogram(
+            "Colorfulness of each photo", colorful, "colorfulness (Hasler and Süsstrunk)", "photos"
+        ),
     ]
 
 

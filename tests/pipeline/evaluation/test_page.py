@@ -87,9 +87,27 @@ def test_it_shows_all_that_was_found(page_file: Path) -> None:
         assert page.locator(".photo").first.get_attribute("data-name") == "b-11.png"
 
 
+def test_its_sections_are_a_click_away(page_file: Path) -> None:
+    with browser.opened(page_file) as page:
+        links = page.locator("nav a")
+        targets = [str(link.get_attribute("href")) for link in links.all()]
+        sections = [f"#{each.get_attribute('id')}" for each in page.locator("h2").all()]
+        assert targets == sections
+        links.last.click()
+        assert page.locator("#parameters").bounding_box()["y"] < 800  # type: ignore[index]
+
+
 def test_it_fits_a_phone(page_file: Path) -> None:
     with browser.opened(page_file, width=390, scheme="dark") as page:
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        # Of a table of two models nothing is hidden at first.
+        compared = page.get_by_role("region", name="pale minus gray")
+        assert compared.evaluate("each => each.scrollWidth <= each.clientWidth")
+        ticks = page.locator(".tick").evaluate_all(
+            "all => all.map(each => parseFloat(getComputedStyle(each).fontSize)"
+            " * each.ownerSVGElement.clientWidth / each.ownerSVGElement.viewBox.baseVal.width)"
+        )
+        assert min(ticks) > 10
 
 
 def test_the_verdict_says_what_the_photos_show() -> None:

@@ -43,7 +43,7 @@ def test_a_line_goes_through_its_points() -> None:
 
 
 def test_a_histogram_counts() -> None:
-    chart = histogram("Errors", {"one": [0, 0, 0, 3], "other": [3]}, "error", bins=3)
+    chart = histogram("Errors", {"one": [0, 0, 0, 3], "other": [3]}, "error", "photos", bins=3)
     heights = [
         {float(y) for _, y in re.findall(r"([\d.]+),([\d.]+)", polygon.attrib["points"])}
         for polygon in ElementTree.fromstring(chart).iter("polygon")
@@ -51,11 +51,24 @@ def test_a_histogram_counts() -> None:
     base, one = max(heights[0]), sorted(heights[0])
     assert [round((base - y) / (base - one[0]) * 3) for y in one] == [3, 1, 0]
     assert len(heights[1]) == 2
+    assert {"error", "photos"} <= {each.text for each in ElementTree.fromstring(chart).iter("text")}
+
+
+def test_what_is_counted_has_no_ticks_between() -> None:
+    chart = line_chart("Loss", {"loss": [(11, 0.32), (12, 0.25)]}, "epoch")
+    texts = [each.text for each in ElementTree.fromstring(chart).iter("text")]
+    assert {"11", "12"} <= set(texts)
+    assert "11.2" not in texts
+    assert "0.26" in texts
+
+
+def test_a_single_line_needs_no_legend() -> None:
+    assert "<ul" not in line_chart("Loss", {"loss": [(0, 1), (1, 0)]}, "epoch")
 
 
 @pytest.mark.parametrize("empty", [{}, {"a": []}])
 def test_a_chart_of_nothing_is_refused(empty: dict[str, list[float]]) -> None:
     with pytest.raises(ValueError, match="at least one"):
-        histogram("Errors", empty, "error")
+        histogram("Errors", empty, "error", "photos")
     with pytest.raises(ValueError, match="at least one"):
         line_chart("Loss", {name: [] for name in empty}, "epoch")
