@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import re
 import shutil
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 
 from pipeline.app.workshop import Desk, Look, Workshop
 from pipeline.errors import ColorpipeError
-from pipeline.imaging import color
 from pipeline.inference.hints import Hint, as_json, hints_of
 from pipeline.inference.palette import likely_colors
 from pipeline.inference.streaming import Outcome
@@ -27,6 +27,8 @@ from pipeline.video.settings import clock
 
 SWATCHES = 12
 """Colors that are offered for a place, at most."""
+CANVAS = 640
+"""Pixels up to which the longer side of a small photo is enlarged: places can then be clicked."""
 SIZES = ["auto", "128", "192", "256", "384", "512"]
 
 Update = Any
@@ -51,7 +53,7 @@ class OnePhoto:
             own,
             (np.dstack([own.gray] * 3), own.rgb),
             _marked(own),
-            message or "Click a place whose color you know.",
+            message or _next_step(own),
             swatches_style(own.offered),
             gr.Dropdown([(_named(hint), n) for n, hint in enumerate(own.hints)], value=chosen_one),
             _saved(own),
@@ -75,7 +77,7 @@ class OnePhoto:
             None if other is None else _checked(self._workshop.reference, Path(other), chosen_look)
         )
         _checked(self._workshop.preview, own, chosen_look, known)
-        return self._show(own, _how_near(own))
+        return self._show(own, how_near(own))
 
     def finished(
         self, own: Desk | None, strength: float, size: str, model: str, other: str | None
@@ -95,7 +97,7 @@ class OnePhoto:
         """Offer the colors that a place is likely to have."""
         if own is None:
             return _nothing()
-        x, y = event.index
+        x, y = (each // _times(own) for each in event.index)
         own.place = own.in_photo(x, y)
         own.offered = likely_colors(own.rgb, *own.in_preview(*own.place))[:SWATCHES]
         return self._show(own, f"Choose the color of {_at(own.place)}:")
@@ -109,7 +111,9 @@ class OnePhoto:
         """Give the place any color."""
         own = _with_place(own)
         x, y = own.place or (0, 0)
-        own.change([*own.hints, Hint(x, y, _hex(picked))])
+        # In the place of a color that was tried there before.
+        others = [each for each in own.hints if (each.x, each.y) != (x, y)]
+        own.change([*others, Hint(x, y, _hex(picked))])
         return self._recolored(own, *rest)
 
     def moved(self, own: Desk | None, number: int | None, *rest: Any) -> list[Update]:
@@ -285,23 +289,28 @@ def _at(place: tuple[float, float]) -> str:
     return f"{place[0]:.0f}, {place[1]:.0f}"
 
 
+def _next_step(own: Desk) -> str:
+    if own.place is None:
+        return "Click a place whose color you know."
+    return f"Click another place, or choose another color for {_at(own.place)}."
+
+
 def _named(hint: Hint) -> str:
     return f"{hint.color} at {_at((hint.x, hint.y))}"
 
 
-def _how_near(own: Desk) -> str:
-    """Say where the tone does not allow the color of the last hint."""
-    if not own.hints:
+def how_near(own: Desk) -> str:
+    """Say where the tone does not allow the color of the last hint, or nothing."""
+    if not own.hints or own.error_of(own.hints[-1]) <= _NEAR:
         return ""
     hint = own.hints[-1]
     column, row = own.in_preview(hint.x, hint.y)
-    reached = own.rgb[row : row + 1, column : column + 1]
-    found = color.rgb_to_lab(np.ascontiguousarray(reached))[0, 0, 1:]
-    wanted = hint.ab()
-    if float(np.linalg.norm(found - wanted)) < 0.1 * float(np.linalg.norm(wanted)) + 4:
-        return ""
-    nearest = f"#{bytes(reached[0, 0]).hex()}"
+    nearest = f"#{bytes(own.rgb[row, column]).hex()}"
     return f"A place of this tone cannot be {hint.color}: {nearest} is the nearest possible."
+
+
+_NEAR = 3.0
+"""CIEDE2000 below which a color counts as the one that is asked for."""
 
 
 def _nothing() -> list[Update]:
@@ -311,21 +320,38 @@ def _nothing() -> list[Update]:
 
 
 def swatches_style(colors: Sequence[tuple[str, str]]) -> str:
-    """Return the style that gives the swatches their colors, and hides those without one."""
+    """Return the style that gives the swatches their colors, and hides those without one.
+
+    It carries their names as well, which the page's script gives them.
+    """
+    names = json.dumps([f"{name}, {each}" for name, each in colors])
     rules = [f"#swatch-{n} {{ background: {each}; }}" for n, (_, each) in enumerate(colors)]
     rules += [f"#swatch-{n} {{ display: none; }}" for n in range(len(colors), SWATCHES)]
-    return f"<style>{' '.join(rules)}</style>"
+    return Markup('<style data-names="{}">{}</style>').format(names, Markup(" ".join(rules)))
 
 
 def _marked(own: Desk) -> NDArray[np.uint8]:
-    """Return the preview with a ring at each hint and at the place that was clicked."""
-    picture = np.ascontiguousarray(own.rgb.copy())
+    """Return the picture to click, with a ring at each hint and at the place that was clicked."""
+    times = _times(own)
+    picture = cv2.resize(own.rgb, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    picture = np.array(picture, np.uint8)
     radius = max(max(picture.shape) // 90, 4)
+
+    def ring(x: float, y: float, fill: tuple[int, int, int] | None) -> None:
+        column, row = own.in_preview(x, y)
+        place = (column * times + times // 2, row * times + times // 2)
+        _ring(picture, place, radius, fill)
+
     for hint in own.hints:
-        _ring(picture, own.in_preview(hint.x, hint.y), radius, hint.rgb())
+        ring(hint.x, hint.y, hint.rgb())
     if own.place is not None:
-        _ring(picture, own.in_preview(*own.place), radius, None)
+        ring(*own.place, None)
     return picture
+
+
+def _times(own: Desk) -> int:
+    """Return how many times larger than the preview the picture to click is."""
+    return max(CANVAS // max(own.gray.shape), 1)
 
 
 def _ring(

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pipeline.engines.base import KILLED
 from pipeline.errors import ColorpipeError, Failure
+from pipeline.evaluation.metrics import ciede2000
 from pipeline.imaging import color
 from pipeline.imaging.decode import Gray, open_photo, read_bytes
 from pipeline.imaging.kinds import SUFFIXES
@@ -105,6 +106,12 @@ class Desk:
         column = int((x + 0.5) * width / self.shape[1])
         row = int((y + 0.5) * height / self.shape[0])
         return min(column, width - 1), min(row, height - 1)
+
+    def error_of(self, hint: Hint) -> float:
+        """Return the CIEDE2000 from what a hint asks for, at the lightness that its place has."""
+        column, row = self.in_preview(hint.x, hint.y)
+        found = color.rgb_to_lab(np.ascontiguousarray(self.rgb[row, column][None, None]))
+        return float(ciede2000(found, np.dstack([found[..., :1], hint.ab()[None, None]]))[0, 0])
 
     def preview_hints(self) -> list[Hint]:
         """Return the hints at their places in the preview."""

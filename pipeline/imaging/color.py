@@ -191,6 +191,41 @@ def differences_at(gray: NDArray[np.uint8], ab: Float) -> Float:
     return np.asarray(differences_of(rgb[None] * np.float32(255))[0], np.float32)
 
 
+def nearest_of_luma(gray: NDArray[np.uint8], ab: Float) -> Float:
+    """Return a* and b* (N, 2) of the sRGB colors of luma ``gray`` (N,) that look most like ``ab``.
+
+    What sRGB has at the tone comes back, but for rounding. Of other colors hue and chroma give way
+    as CIE94 weighs them (CIE 116-1995, graphic arts), whatever lightness comes of it.
+    """
+    found = np.empty_like(ab, np.float32)
+    for place, (tone, wanted) in enumerate(zip(gray, ab, strict=True)):
+        every = np.arange(0, 256, _COARSE)
+        red, _, blue = _most_alike(int(tone), wanted, every, every)
+        nearby = np.arange(1 - _COARSE, _COARSE)
+        rgb = _most_alike(
+            int(tone), wanted, np.clip(red + nearby, 0, 255), np.clip(blue + nearby, 0, 255)
+        )
+        found[place] = rgb_to_lab(rgb.astype(np.uint8)[None, None])[0, 0, 1:]
+    return found
+
+
+_COARSE = 5
+"""Levels between the colors that are looked at first; it divides 255."""
+
+
+def _most_alike(tone: int, ab: Float, reds: NDArray[Any], blues: NDArray[Any]) -> NDArray[Any]:
+    """Return the sRGB color (3,) of a luma, with one of these levels of R and of B."""
+    red, blue = (each.ravel() for each in np.meshgrid(reds, blues))
+    green = np.rint((tone - _KR * red - _KB * blue) / _KG)
+    rgb = np.stack([red, green, blue], axis=-1)[(green >= 0) & (green <= 255)]
+    own = rgb_to_lab(rgb.astype(np.uint8)[None])[0, :, 1:]
+    chroma = np.hypot(*ab)
+    less = np.hypot(own[:, 0], own[:, 1]) - chroma
+    turned = np.square(own - ab).sum(axis=-1) - np.square(less)
+    apart = np.square(less / (1 + 0.045 * chroma)) + turned / np.square(1 + 0.015 * chroma)
+    return np.asarray(rgb[apart.argmin()], np.int64)
+
+
 _BEYOND = 0.002
 """Half a level of 255: rounding brings it back."""
 

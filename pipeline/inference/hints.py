@@ -205,16 +205,18 @@ def seeds(
 ) -> NDArray[np.bool_]:
     """Return the pixels (n, h, w) that hints in a photo of ``shape`` name at the size ``small``.
 
-    Each names the one that its place lies in at least.
+    Each names the one that its place lies in at least; what several name is the last one's.
     """
     down, across = small[0] / shape[0], small[1] / shape[1]
     rows = (np.arange(small[0]) + 0.5)[:, None] / down
     columns = (np.arange(small[1]) + 0.5)[None] / across
     result = np.zeros((len(hints), *small), np.bool_)
-    for hint, mask in zip(hints, result, strict=True):
+    for number, hint in enumerate(hints):
+        mask = result[number]
         x, y = hint.x + 0.5, hint.y + 0.5
         mask[:] = np.square(columns - x) + np.square(rows - y) <= hint.radius**2
         mask[min(int(y * down), small[0] - 1), min(int(x * across), small[1] - 1)] = True
+        result[:number] &= ~mask
     return result
 
 
@@ -255,7 +257,8 @@ def settle(
     far = spreading.distances(gray, named)
     places = [_place(hint, shape, gray.shape) for hint in hints]
     tones = np.array([gray[place] for place in places], np.uint8)
-    wanted = _at_tones(np.array([hint.ab() for hint in hints]), tones)
+    possible = color.nearest_of_luma(tones, np.array([hint.ab() for hint in hints]))
+    wanted = _at_tones(possible, tones)
     now = plain
     if hinted is not None:
         # A network changes something everywhere; behind edges that is left out.

@@ -19,10 +19,14 @@ from pipeline.imaging.decode import Gray
 
 REACH = 0.35
 """A way over even gray costs 1 for this share of the picture's longer side."""
-STEP = 10.0
-"""Levels of gray between two neighbors that cost 1; twice the step costs four times as much: a
-ball's shading, spread over many pixels, is passed, and the same step at once is an edge."""
-GRAIN = 3.0
+BLUR = 1.5
+"""Standard deviation in pixels of the blur before steps are looked at: grain goes by it, and faint
+edges stay, which a filter that keeps edges would take for grain."""
+STEP = 4.0
+"""Levels of gray between two neighbors, above :data:`GRAIN`, that cost 1; twice as many cost four
+times as much: a ball's shading, spread over many pixels, is passed, and the same step at once is an
+edge."""
+GRAIN = 2.0
 """Levels that cost nothing."""
 END = 3.0
 """The cost from which on a hint changes nothing."""
@@ -30,6 +34,10 @@ END = 3.0
 _HIGHEST = 4.0
 """Of a single step: more than :data:`END` is all the same, and sums stay exact in float32."""
 _SWEEPS = 6
+_BEGINS = 2
+"""Pixels by which a blurred edge begins early."""
+_TONE = 8.0
+"""Levels between neighbors of one tone that cost 1."""
 
 
 def distances(gray: Gray, seeds: NDArray[np.bool_]) -> Float:
@@ -42,7 +50,7 @@ def distances(gray: Gray, seeds: NDArray[np.bool_]) -> Float:
     Returns:
         (n, h, w), float32; beyond :data:`END` only a lower bound.
     """
-    smooth = np.asarray(cv2.bilateralFilter(gray, 5, 16, 3), np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(gray.astype(np.float32), (0, 0), BLUR), np.float32)
     far = np.full(seeds.shape, 2 * END, np.float32)
     far[seeds] = 0
     even = 1 / (REACH * max(gray.shape))
@@ -60,7 +68,29 @@ def distances(gray: Gray, seeds: NDArray[np.bool_]) -> Float:
         _sweep(far[:, ::-1], along[::-1], down[::-1], rising[::-1], falling[::-1])
         if not np.any(before - far > 0.01):
             break
-    return far
+    return _up_to_edges(far, gray, even)
+
+
+def _up_to_edges(far: Float, gray: Gray, even: float) -> Float:
+    """Let each pixel be as far as a neighbor of its tone: an edge that is blurred begins early."""
+    height, width = gray.shape
+    tones = gray.astype(np.float32)
+    result: Float = far.copy()
+    for down in range(-_BEGINS, _BEGINS + 1):
+        for right in range(-_BEGINS, _BEGINS + 1):
+            rows, columns = _overlap(down, height), _overlap(right, width)
+            neighbors = tones[_overlap(-down, height), _overlap(-right, width)]
+            apart = np.maximum(np.abs(tones[rows, columns] - neighbors) - GRAIN, 0)
+            way = np.square(apart / np.float32(_TONE)) + np.float32(even * math.hypot(down, right))
+            own = result[:, rows, columns]
+            theirs = far[:, _overlap(-down, height), _overlap(-right, width)]
+            np.minimum(own, theirs + way, out=own)
+    return result
+
+
+def _overlap(shift: int, size: int) -> slice:
+    """Return which of ``size`` have one that is ``-shift`` farther on."""
+    return slice(max(shift, 0), size + min(shift, 0))
 
 
 def _cost(step: Float, even: float) -> Float:

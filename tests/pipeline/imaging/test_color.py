@@ -87,6 +87,29 @@ def test_colors_outside_the_gamut_lose_chroma_and_keep_their_hue(level: int) -> 
     assert np.hypot(result[..., 1], result[..., 2]).min() > 10
 
 
+def test_the_nearest_color_of_a_luma_is_found() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (1, 20, 3), np.uint8)
+    tones, ab = color.luma(rgb)[0], color.rgb_to_lab(rgb)[0, :, 1:]
+    there = color.nearest_of_luma(tones, ab)
+    assert np.abs(there - ab).max() < 1.5
+    assert np.abs(color.nearest_of_luma(tones, np.zeros_like(ab))).max() < 0.01
+
+    # At other tones there may be no such color: the best of all is hardly better.
+    excess = []
+    for tone, wanted in zip(tones[::-1], ab, strict=True):
+        red, blue = (each.ravel() for each in np.mgrid[:256, :256])
+        green = np.clip(np.rint((tone - 0.299 * red - 0.114 * blue) / 0.587), 0, 255)
+        every = np.stack([red, green, blue], axis=-1).astype(np.uint8)[None]
+        lab = color.rgb_to_lab(every[:, color.luma(every)[0] == tone])[0]
+        found = color.nearest_of_luma(np.array([tone], np.uint8), wanted[None])
+        place = np.abs(lab[:, 1:] - found).sum(axis=-1).argmin()
+        asked = np.hstack([lab[:, :1], np.broadcast_to(wanted, (len(lab), 2))])
+        apart = deltaE_ciede2000(lab, asked)
+        excess.append(apart[place] - apart.min())
+    assert max(excess) < 4
+    assert np.mean(excess) < 1
+
+
 def test_no_color_stays_no_color() -> None:
     gray = np.arange(256, dtype=np.uint8)[None]
     result = color.chroma_over(gray, np.zeros((1, 256, 2), np.float32))

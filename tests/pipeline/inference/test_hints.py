@@ -143,6 +143,20 @@ def test_two_hints_on_one_thing_share_it(networks: dict[str, Colorizer]) -> None
     assert lab[50, 170, 2] < -15
 
 
+@pytest.mark.parametrize("name", ["hints", "none"])
+def test_of_two_hints_at_one_place_the_last_counts(
+    name: str, networks: dict[str, Colorizer]
+) -> None:
+    first, last = Hint(150, 80, "#905050"), Hint(150, 80, "#507090")
+    both = networks[name](GRAY, hints=[first, last])
+    assert np.array_equal(both, networks[name](GRAY, hints=[last]))
+    # In the picture that hints are spread in, neighbors of a large photo are one pixel.
+    gray = np.full((1000, 1200), 106, np.uint8)
+    near = [Hint(600, 500, "#905050"), Hint(601, 500, "#507090")]
+    found = networks[name](gray, hints=near)[500, 601]
+    assert difference(found, np.array(near[1].rgb(), np.uint8)) < 3
+
+
 def test_places_are_those_of_the_upright_picture(
     networks: dict[str, Colorizer], tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from pipeline.inference.spreading import END, distances, shares
@@ -22,6 +23,23 @@ def test_even_gray_is_crossed_and_an_edge_is_not() -> None:
     assert far[30, 10] == 0
     assert far[:, :38].max() < END / 2
     assert far[:, 43:].min() >= END
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_a_faint_edge_is_none_the_less_an_edge(width: int) -> None:
+    ramp = np.clip((np.arange(80) - 40) / width + 1, 0, 1)
+    row = 100 + 30 * ramp + np.random.default_rng(0).normal(0, 2, (60, 80))
+    (far,) = distances(row.round().astype(np.uint8), seed(row.shape, (30, 10)))
+    assert far[20:40, :36].max() < END / 2
+    assert far[:, 43:].min() >= END
+
+
+def test_what_it_reaches_it_reaches_up_to_the_edge() -> None:
+    gray = np.full((60, 80), 100, np.uint8)
+    gray[:, 40:] = 200
+    (far,) = distances(gray, seed(gray.shape, (30, 10)))
+    assert far[20:40, 39].max() < END / 2
+    assert far[:, 40].min() >= END
 
 
 def test_the_way_leads_around_a_wall() -> None:

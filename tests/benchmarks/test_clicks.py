@@ -1,0 +1,70 @@
+"""What a click does, by fewer clicks than the benchmark makes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage.data
+from clicks import ALLOWED, LIMIT, Click, click, halves, least_error, show_clicks, ways, worn
+
+from pipeline.imaging.color import luma, rgb_to_lab
+from pipeline.models.pretrained import pretrained_weights
+from pipeline.models.torch_predictor import TorchPredictor
+
+PHOTOS = {
+    "a person": luma(skimage.data.astronaut()[:300, 60:360]),
+    "an animal": luma(skimage.data.chelsea()),
+    "a table": luma(skimage.data.coffee()),
+}
+
+
+@pytest.fixture(scope="module")
+def clicks() -> list[Click]:
+    colorizers = ways(TorchPredictor.load(pretrained_weights(), "cpu"))
+    draw = np.random.default_rng(1)
+    made: list[Click] = []
+    for number in range(12):
+        name = list(PHOTOS)[number % len(PHOTOS)]
+        # As it is, and larger with grain, where a place has neighbors of other tones.
+        gray = worn(PHOTOS[name], 1 + number % 2, 8 * (number % 2), draw)
+        made += click(colorizers, name, gray, draw, offered=number % 4 < 2)
+    return made
+
+
+def test_the_place_has_the_color_or_the_nearest_that_there_is(clicks: list[Click]) -> None:
+    allowed = [each for each in clicks if each.least <= ALLOWED]
+    assert len(allowed) >= 12
+    assert max(each.error for each in allowed) <= LIMIT
+    others = [each for each in clicks if each.least > ALLOWED]
+    assert len(others) >= 2
+    assert max(each.error - each.least for each in others) <= LIMIT
+
+
+def test_the_page_says_which_colors_are_not_possible(clicks: list[Click]) -> None:
+    assert [each.said for each in clicks] == [each.error > LIMIT for each in clicks]
+    assert {each.said for each in clicks} == {True, False}
+
+
+def test_the_nearest_color_is_found() -> None:
+    rgb = np.array([[[200, 60, 90]]], np.uint8)
+    tone = int(luma(rgb)[0, 0])
+    ab = rgb_to_lab(rgb)[0, 0, 1:]
+    assert least_error(ab, tone) < 0.3
+    # Black has no color at all.
+    assert least_error(ab, 0) > 20
+
+
+def test_halves_meet_in_a_ramp_of_the_width_asked_for() -> None:
+    row = halves(40, 4)[0].astype(int)
+    assert (row[0], row[-1]) == (100, 140)
+    assert np.count_nonzero(np.diff(row)) == 4
+
+
+def test_the_table_has_a_row_for_each_way_and_source(
+    clicks: list[Click], capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_clicks(clicks)
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert sorted(rows) == [
+        [way, source] for way in ("channels", "spread") for source in ("any", "offered")
+    ]

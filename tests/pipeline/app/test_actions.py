@@ -1,0 +1,75 @@
+"""What clicks lead to, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio
+import numpy as np
+import pytest
+import skimage.data
+import stand_ins
+from PIL import Image
+
+from pipeline.app.actions import OnePhoto, how_near
+from pipeline.app.workshop import Desk, Look, Workshop
+from pipeline.inference.hints import Hint
+
+SETTINGS = (1.0, "auto", "small", None)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    model = stand_ins.generator(tmp_path_factory.mktemp("model") / "generator.safetensors")
+    with Workshop({"small": model}) as shop:
+        yield shop
+
+
+@pytest.fixture
+def desk(workshop: Workshop, tmp_path: Path) -> Desk:
+    Image.fromarray(skimage.data.astronaut()[:200, :240]).convert("L").save(tmp_path / "photo.png")
+    return workshop.open(tmp_path / "photo.png", Look("small"))
+
+
+def test_another_color_for_a_place_replaces_the_one_before(workshop: Workshop, desk: Desk) -> None:
+    does = OnePhoto(workshop)
+    desk.place = (60, 90)
+    does.hinted(desk, "#905050", *SETTINGS)
+    first = desk.rgb
+    does.hinted(desk, "#507090", *SETTINGS)
+    assert desk.hints == (Hint(60, 90, "#507090"),)
+    assert desk.error_of(desk.hints[0]) < 3
+    does.undone(desk, *SETTINGS)
+    assert desk.hints == (Hint(60, 90, "#905050"),)
+    assert np.array_equal(desk.rgb, first)
+    desk.place = (61, 90)
+    does.hinted(desk, "#507090", *SETTINGS)
+    assert len(desk.hints) == 2
+
+
+def test_a_small_photo_is_enlarged_to_be_clicked(workshop: Workshop, desk: Desk) -> None:
+    does = OnePhoto(workshop)
+    event = gradio.SelectData(None, {"index": (241, 161), "value": None})
+    _, _, picture, *_ = does.clicked(desk, event)
+    assert picture.shape == (400, 480, 3)
+    assert desk.place == (120, 80)
+    # The ring is around the place, which stays to be seen.
+    before = desk.rgb
+    assert np.abs(picture[160:162, 240:242].astype(int) - before[80, 120]).max() < 40
+    ring = np.abs(picture[155:167, 235:247].astype(int) - picture[161, 241]).max()
+    assert ring > 60
+
+
+def test_a_color_that_the_tone_has_not_is_named_with_the_nearest(
+    workshop: Workshop, desk: Desk
+) -> None:
+    does = OnePhoto(workshop)
+    row, column = np.unravel_index(desk.gray.argmax(), desk.gray.shape)
+    desk.place = (float(column), float(row))
+    does.hinted(desk, "#0000ff", *SETTINGS)
+    found = f"#{bytes(desk.rgb[row, column]).hex()}"
+    said = f"A place of this tone cannot be #0000ff: {found} is the nearest possible."
+    assert how_near(desk) == said
+    does.hinted(desk, found, *SETTINGS)
+    assert how_near(desk) == ""
