@@ -25,7 +25,19 @@ new MutationObserver(() => {
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     if (selector === HANDLE) tellPosition(element);
   }
+  nameSwatches();
 }).observe(document, { childList: true, subtree: true });
+
+// Shown to the pointer, and read out.
+function nameSwatches() {
+  const names = document.querySelector('#swatches-style style')?.dataset.names ?? '[]';
+  for (const [number, name] of JSON.parse(names).entries()) {
+    const swatch = document.querySelector(`#swatch-${number}`);
+    if (!swatch || swatch.title === name) continue;
+    swatch.title = name;
+    swatch.setAttribute('aria-label', name);
+  }
+}
 
 document.addEventListener('keydown', (event) => {
   const handle = event.target.closest?.(HANDLE);

@@ -113,35 +113,6 @@ def _one_photo(workshop: Workshop) -> None:
         elem_id="photo",
     )
     with gr.Row(elem_id="work"):
-        with gr.Column(scale=1, min_width=300):
-            strength, size, model = _settings(workshop)
-            with gr.Accordion("Colors from another photo", open=False):
-                reference = upload(
-                    label="A color photo that shows the like",
-                    file_types=sorted(SUFFIXES),
-                    height=140,
-                    elem_id="reference",
-                )
-            with gr.Accordion("Colors so far", open=True):
-                listed = gr.Dropdown(
-                    [], label="Color and place", interactive=True, elem_id="listed"
-                )
-                with gr.Row():
-                    move = gr.Button("Move to the place", size="sm", min_width=90, elem_id="move")
-                    remove = gr.Button("Remove", size="sm", min_width=90, elem_id="remove")
-                with gr.Row():
-                    undo = gr.Button("Undo", size="sm", min_width=90, elem_id="undo")
-                    reset = gr.Button("Remove all", size="sm", min_width=90)
-                with gr.Row():
-                    save = gr.DownloadButton("Save colors", size="sm", min_width=90)
-                    load = gr.UploadButton(
-                        "Load colors",
-                        size="sm",
-                        min_width=90,
-                        file_types=[".json"],
-                        type="binary",
-                        elem_id="load",
-                    )
         with gr.Column(scale=2, min_width=300):
             with gr.Tabs():
                 with gr.Tab("Before and after"):
@@ -180,6 +151,35 @@ def _one_photo(workshop: Workshop) -> None:
             download = gr.DownloadButton(
                 "Download at full size", variant="primary", interactive=False, elem_id="download"
             )
+        with gr.Column(scale=1, min_width=300):
+            strength, size, model = _settings(workshop)
+            with gr.Accordion("Colors from another photo", open=False):
+                reference = upload(
+                    label="A color photo that shows the like",
+                    file_types=sorted(SUFFIXES),
+                    height=140,
+                    elem_id="reference",
+                )
+            with gr.Accordion("Colors so far", open=True):
+                listed = gr.Dropdown(
+                    [], label="Color and place", interactive=True, elem_id="listed"
+                )
+                with gr.Row():
+                    move = gr.Button("Move to the place", size="sm", min_width=90, elem_id="move")
+                    remove = gr.Button("Remove", size="sm", min_width=90, elem_id="remove")
+                with gr.Row():
+                    undo = gr.Button("Undo", size="sm", min_width=90, elem_id="undo")
+                    reset = gr.Button("Remove all", size="sm", min_width=90)
+                with gr.Row():
+                    save = gr.DownloadButton("Save colors", size="sm", min_width=90)
+                    load = gr.UploadButton(
+                        "Load colors",
+                        size="sm",
+                        min_width=90,
+                        file_types=[".json"],
+                        type="binary",
+                        elem_id="load",
+                    )
 
     shown = [desk, slider, canvas, said, style, listed, save]
     inputs = [strength, size, model, reference]

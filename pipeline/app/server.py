@@ -78,6 +78,10 @@ def serve(
                     primary_hue="teal",
                     font=["system-ui", "sans-serif"],
                     font_mono=["ui-monospace", "monospace"],
+                ).set(
+                    # Its own is too pale to be read.
+                    body_text_color_subdued="*neutral_500",
+                    block_info_text_color="*neutral_500",
                 ),
                 css_paths=HERE / "page.css",
                 head=f"<script>{script}</script>",

@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,10 +234,14 @@ def test_a_click_and_a_color_change_the_place_alone(
     colors = offered.evaluate_all(
         "all => all.map(each => getComputedStyle(each).backgroundColor.match(/\\d+/g).map(Number))"
     )
+    # Each has a name for screen readers.
+    expect(page.locator("#swatch-0")).to_have_attribute("aria-label", re.compile("as it is, #"))
     redness = [red - (green + blue) / 2 for red, green, blue, *_ in colors]
     offered.nth(redness.index(max(redness))).click()
     so_far = page.locator("#listed input")
     expect(so_far).to_have_value(re.compile("at 160, 330"))
+    # Another color for the same place would take its place.
+    expect(page.locator("#said")).to_contain_text("choose another color for 160, 330")
     # Beside the ring, it is redder.
     change = changed(page, before, lambda change: change[336:342, 168:176, 0].mean() > 15)
     assert np.abs(change[5:60, 5:60]).mean() < 1
@@ -394,11 +398,7 @@ def test_many_files_come_as_a_zip(page: Page, tmp_path: Path) -> None:
     for name in ("a.png", "b.jpg"):
         Image.new("L", (60, 40), 90).save(tmp_path / name)
     (tmp_path / "bad.png").write_text("no photo")
-    page.get_by_role("tab", name="Many files").click()
-    paths = [tmp_path / name for name in ("a.png", "bad.png", "b.jpg")]
-    page.set_input_files("#photos input[type=file]", paths)
-    # The upload is over when its files are listed.
-    expect(page.locator("#photos")).to_contain_text("bad")
+    bring_many(page, [tmp_path / name for name in ("a.png", "b.jpg", "bad.png")])
     page.locator("#many-start").click()
     expect(page.locator("#report")).to_contain_text("3 of 3 files are done")
     expect(page.locator("#report")).to_contain_text("bad.png")
@@ -456,6 +456,100 @@ def test_a_film_that_is_cancelled_leaves_the_page_to_the_next(
     expect(page.locator("#film-start")).to_be_enabled()
     # The parts of the first film went when its work was given up.
     assert not list(served.folder.rglob(".long*"))
+
+
+def workers(served: Served) -> set[str]:
+    """The processes that the server has started."""
+    children = Path(f"/proc/{served.process.pid}/task").glob("*/children")
+    found = {child for each in children for child in each.read_text().split()}
+    # Python's own, which stays.
+    return {each for each in found if b"resource_tracker" not in command(each)}
+
+
+def command(process: str) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def started(served: Served, before: set[str]) -> set[str]:
+    """The one process of long work."""
+    new = workers(served) - before
+    assert len(new) == 1
+    return new
+
+
+def has_ended(served: Served, processes: set[str]) -> bool:
+    end = time.monotonic() + SOON / 1000
+    while processes & workers(served):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def bring_many(page: Page, paths: Sequence[Path]) -> None:
+    page.get_by_role("tab", name="Many files").click()
+    page.set_input_files("#photos input[type=file]", paths)
+    # The upload is over when its files are listed.
+    expect(page.locator("#photos")).to_contain_text(paths[-1].stem)
+
+
+def test_many_files_that_are_cancelled_leave_the_page_to_the_next(
+    page: Page, served: Served, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"large-{number:02}.jpg" for number in range(60)]
+    large = Image.linear_gradient("L").resize((3000, 2000))
+    large.save(paths[0])
+    for path in paths[1:]:
+        path.hardlink_to(paths[0])
+    before = workers(served)
+    bring_many(page, paths)
+    expect(page.locator("#many-cancel")).to_be_disabled()
+    page.locator("#many-start").click()
+    expect(page.locator("#report")).to_contain_text("of 60 files are done")
+    process = started(served, before)
+    assert list(served.folder.rglob("colored/large-*"))
+    page.locator("#many-cancel").click()
+    expect(page.locator("#report")).to_contain_text("Cancelled")
+    expect(page.locator("#archive")).to_be_disabled()
+    assert has_ended(served, process)
+    assert not list(served.folder.rglob("colored/large-*"))
+
+    expect(page.locator("#many-start")).to_be_enabled()
+    page.locator("#photos button[aria-label=Clear]").click()
+    Image.new("L", (60, 40), 90).save(tmp_path / "small.png")
+    bring_many(page, [tmp_path / "small.png"])
+    page.locator("#many-start").click()
+    expect(page.locator("#report")).to_contain_text("1 of 1 files are done")
+    with zipfile.ZipFile(io.BytesIO(downloaded(page, "#archive")[1])) as packed:
+        assert packed.namelist() == ["small.png"]
+
+
+def test_long_work_ends_when_its_tab_is_closed(
+    browser: Browser, served: Served, tmp_path: Path
+) -> None:
+    film = films.write_film(tmp_path / "film.mkv", times=range(0, 3000 * 40, 40))
+    before = workers(served)
+    closed = opened(browser, served)
+    closed.get_by_role("tab", name="Film").click()
+    closed.set_input_files("#film input[type=file]", film)
+    expect(closed.locator("#film")).to_contain_text("film")
+    closed.locator("#film-start").click()
+    expect(closed.locator("#film-report")).to_contain_text("pictures are done")
+    process = started(served, before)
+    closed.close()
+    assert has_ended(served, process)
+    assert not list(served.folder.rglob(".film*"))
+
+    # The next person need not wait for it.
+    page = opened(browser, served)
+    Image.new("L", (60, 40), 90).save(tmp_path / "small.png")
+    bring_many(page, [tmp_path / "small.png"])
+    page.locator("#many-start").click()
+    expect(page.locator("#report")).to_contain_text("1 of 1 files are done")
+    page.close()
 
 
 def test_the_model_tab_has_the_card(page: Page) -> None:
