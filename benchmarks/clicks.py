@@ -32,7 +32,7 @@ from pipeline.app.workshop import Desk
 from pipeline.evaluation.metrics import ciede2000
 from pipeline.files.csv_tables import write_table
 from pipeline.imaging.color import Float, luma, rgb_to_lab
-from pipeline.imaging.decode import RGB, Gray, open_photo, read_bytes
+from pipeline.imaging.decode import Gray, open_photo, read_bytes
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.hints import Hint
 from pipeline.inference.palette import likely_colors
@@ -108,7 +108,8 @@ def worn(gray: Gray, factor: float, grain: float, draw: np.random.Generator) -> 
         gray = np.asarray(
             cv2.resize(gray, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
         )
-    return np.clip(gray + draw.normal(0, grain, gray.shape), 0, 255).round().astype(np.uint8)
+    grainy = np.clip(gray + draw.normal(0, grain, gray.shape), 0, 255)
+    return np.asarray(grainy.round(), np.uint8)
 
 
 def click(
@@ -126,13 +127,14 @@ def click(
     x, y = int(draw.integers(width)), int(draw.integers(height))
     wanted = ""
     for way, colorizer in colorizers.items():
-        desk = Desk(Path(), Path(name), name, Path(), "", gray.shape, gray, colorizer(gray))
+        rgb = np.asarray(colorizer(gray), np.uint8)
+        desk = Desk(Path(), Path(name), name, Path(), "", gray.shape, gray, rgb)
         if not wanted:
             colors = [each for _, each in likely_colors(desk.rgb, x, y)]
             own = draw.choice(colors) if offered else f"#{draw.bytes(3).hex()}"
             wanted = str(own)
         desk.change([Hint(x, y, wanted)])
-        desk.rgb = colorizer(gray, hints=desk.preview_hints())
+        desk.rgb = np.asarray(colorizer(gray, hints=desk.preview_hints()), np.uint8)
         tone = int(gray[y, x])
         yield Click(
             way,
@@ -201,8 +203,8 @@ def halves(step: int, width: int) -> Gray:
 
 def beyond(colorizer: Colorizer, gray: Gray) -> float:
     """Return the mean change 20 px and more beyond the edge by that before it."""
-    before: RGB = colorizer(gray)
-    after: RGB = colorizer(gray, hints=[Hint(140, 128, "#804040")])
+    before = np.asarray(colorizer(gray), np.uint8)
+    after = np.asarray(colorizer(gray, hints=[Hint(140, 128, "#804040")]), np.uint8)
     change: NDArray[np.float32] = ciede2000(rgb_to_lab(before), rgb_to_lab(after))
     return float(change[:, 212:264].mean() / change[:, 120:172].mean())
 

@@ -333,8 +333,11 @@ def swatches_style(colors: Sequence[tuple[str, str]]) -> str:
 def _marked(own: Desk) -> NDArray[np.uint8]:
     """Return the picture to click, with a ring at each hint and at the place that was clicked."""
     times = _times(own)
-    picture = cv2.resize(own.rgb, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
-    picture = np.array(picture, np.uint8)
+    size = (own.gray.shape[1] * times, own.gray.shape[0] * times)
+    # Never the preview itself, which rings would be drawn into.
+    picture: NDArray[np.uint8] = np.array(
+        cv2.resize(own.rgb, size, interpolation=cv2.INTER_CUBIC), np.uint8
+    )
     radius = max(max(picture.shape) // 90, 4)
 
     def ring(x: float, y: float, fill: tuple[int, int, int] | None) -> None:
@@ -351,7 +354,8 @@ def _marked(own: Desk) -> NDArray[np.uint8]:
 
 def _times(own: Desk) -> int:
     """Return how many times larger than the preview the picture to click is."""
-    return max(CANVAS // max(own.gray.shape), 1)
+    longest: int = max(own.gray.shape)
+    return max(CANVAS // longest, 1)
 
 
 def _ring(

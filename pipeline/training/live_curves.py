@@ -30,14 +30,14 @@ class LiveCurves:
 
     def __enter__(self) -> LiveCurves:
         if importlib.util.find_spec("dvclive") is not None:
-            # They take over a second to import.
+            # It takes over a second to import.
             from dvclive.live import Live  # noqa: PLC0415
-            from scmrepo.exceptions import SCMError  # noqa: PLC0415
 
             class Curves(Live):
                 def _init_dvc(self) -> None:
-                    # It asks git for the last commit, and a new project has none.
-                    with contextlib.suppress(SCMError):
+                    # It asks git for the last commit, and a new project has none. What it learns
+                    # there is for experiments, which these curves are not part of.
+                    with contextlib.suppress(Exception):
                         super()._init_dvc()
 
             # Whatever fails in there, a run can do without live curves.
