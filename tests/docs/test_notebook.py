@@ -16,11 +16,14 @@ NOTEBOOK = PROJECT / "docs/notebook.ipynb"
 def outputs(notebook: nbformat.NotebookNode) -> list[list[str]]:
     """What each cell of code gave: the kinds of its data, or the name of its stream."""
     return [
-        [
-            kind
-            for output in cell.outputs
-            for kind in sorted(output.get("data", [output.get("name")]))
-        ]
+        # On a busy machine a stream comes in pieces.
+        list(
+            dict.fromkeys(
+                kind
+                for output in cell.outputs
+                for kind in sorted(output.get("data", [output.get("name")]))
+            )
+        )
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
