@@ -43,7 +43,12 @@ QUALITY = 90
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, help="weights, as `colorpipe colorize` takes them")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path("pretrained"),
+        help="weights, as `colorpipe colorize` takes them; the default is the pretrained",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", type=int, default=1000, help="photos of 400 px")
     parser.add_argument("--large", type=int, default=6, help="photos of 12 megapixels")

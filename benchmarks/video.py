@@ -49,7 +49,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--film", type=Path, default=FILM)
-    parser.add_argument("--model", type=Path, help="weights, as `colorpipe colorize` takes them")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path("pretrained"),
+        help="weights, as `colorpipe colorize` takes them; the default is the pretrained",
+    )
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)

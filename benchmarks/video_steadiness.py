@@ -63,7 +63,12 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=0.0, help="seconds to leave out")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--steady", type=float, default=STEADY)
-    parser.add_argument("--model", type=Path, help="weights, as `colorpipe colorize` takes them")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path("pretrained"),
+        help="weights, as `colorpipe colorize` takes them; the default is the pretrained",
+    )
     parser.add_argument("--sheets", type=Path, help="a folder for a sheet of frames of each film")
     options = parser.parse_args()
     cv2.setNumThreads(1)
