@@ -28,7 +28,7 @@ import numpy as np
 from hints import WithoutChannels
 from numpy.typing import NDArray
 
-from pipeline.app.workshop import Desk
+from pipeline.app.workshop import Desk, how_near
 from pipeline.evaluation.metrics import ciede2000
 from pipeline.files.csv_tables import write_table
 from pipeline.imaging.color import Float, luma, rgb_to_lab
@@ -121,8 +121,6 @@ def click(
     offered: bool,
 ) -> Iterator[Click]:
     """Click a random place of a photo once in each way, with the same color, as on the page."""
-    from pipeline.app.actions import how_near  # noqa: PLC0415 - imports Gradio
-
     height, width = gray.shape
     x, y = int(draw.integers(width)), int(draw.integers(height))
     wanted = ""

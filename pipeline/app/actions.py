@@ -18,7 +18,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from pipeline.app.workshop import Desk, Look, Workshop
+from pipeline.app.workshop import Desk, Look, Workshop, how_near
 from pipeline.errors import ColorpipeError
 from pipeline.inference.hints import Hint, as_json, hints_of
 from pipeline.inference.palette import likely_colors
@@ -297,20 +297,6 @@ def _next_step(own: Desk) -> str:
 
 def _named(hint: Hint) -> str:
     return f"{hint.color} at {_at((hint.x, hint.y))}"
-
-
-def how_near(own: Desk) -> str:
-    """Say where the tone does not allow the color of the last hint, or nothing."""
-    if not own.hints or own.error_of(own.hints[-1]) <= _NEAR:
-        return ""
-    hint = own.hints[-1]
-    column, row = own.in_preview(hint.x, hint.y)
-    nearest = f"#{bytes(own.rgb[row, column]).hex()}"
-    return f"A place of this tone cannot be {hint.color}: {nearest} is the nearest possible."
-
-
-_NEAR = 3.0
-"""CIEDE2000 below which a color counts as the one that is asked for."""
 
 
 def _nothing() -> list[Update]:

@@ -122,6 +122,20 @@ class Desk:
         ]
 
 
+def how_near(own: Desk) -> str:
+    """Say where the tone does not allow the color of the last hint, or nothing."""
+    if not own.hints or own.error_of(own.hints[-1]) <= _NEAR:
+        return ""
+    hint = own.hints[-1]
+    column, row = own.in_preview(hint.x, hint.y)
+    nearest = f"#{bytes(own.rgb[row, column]).hex()}"
+    return f"A place of this tone cannot be {hint.color}: {nearest} is the nearest possible."
+
+
+_NEAR = 3.0
+"""CIEDE2000 below which a color counts as the one that is asked for."""
+
+
 class Workshop:
     """The networks, and the process that reads and writes files; a context manager.
 

@@ -90,27 +90,13 @@ class OnnxPredictor:
             self._session = before
 
     def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
-        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w), multiples of ``multiple``.
-
-        ``hints`` (N, h/2, w/2, 3), for a network that takes them, are a*, b* and the confidence in
-        them, 0 to 1, where chroma is known.
-
-        Raises:
-            ValueError: there are hints and the network takes none.
-        """
+        """See :meth:`pipeline.models.torch_predictor.TorchPredictor.predict`."""
         if hints is not None and not self.takes_hints:
             raise ValueError(f"This model of the recipe {self.recipe} takes no hints.")
         return self._run(AB, grays, hints)
 
     def describe(self, grays: NDArray[np.uint8]) -> Float:
-        """Return what the encoder sees in ``grays`` (N, h, w), multiples of ``multiple``.
-
-        Returns:
-            (N, h/8, w/8, channels), of length 1: alike where things are.
-
-        Raises:
-            ValueError: the network takes no hints.
-        """
+        """See :meth:`pipeline.models.torch_predictor.TorchPredictor.describe`."""
         if not self.takes_hints:
             raise ValueError(
                 f"This model of the recipe {self.recipe} has no encoder that describes."

@@ -12,8 +12,8 @@ import skimage.data
 import stand_ins
 from PIL import Image
 
-from pipeline.app.actions import OnePhoto, how_near
-from pipeline.app.workshop import Desk, Look, Workshop
+from pipeline.app.actions import OnePhoto
+from pipeline.app.workshop import Desk, Look, Workshop, how_near
 from pipeline.inference.hints import Hint
 
 SETTINGS = (1.0, "auto", "small", None)

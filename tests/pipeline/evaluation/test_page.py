@@ -94,7 +94,9 @@ def test_its_sections_are_a_click_away(page_file: Path) -> None:
         sections = [f"#{each.get_attribute('id')}" for each in page.locator("h2").all()]
         assert targets == sections
         links.last.click()
-        assert page.locator("#parameters").bounding_box()["y"] < 800  # type: ignore[index]
+        box = page.locator("#parameters").bounding_box()
+        assert box
+        assert box["y"] < 800
 
 
 def test_it_fits_a_phone(page_file: Path) -> None:
