@@ -5,7 +5,6 @@ They are deleted at the end of the run: the tables that the stage writes then ha
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 from pathlib import Path
 from types import TracebackType
@@ -35,18 +34,17 @@ class LiveCurves:
 
             class Curves(Live):
                 def _init_dvc(self) -> None:
-                    # It asks git for the last commit, and a new project has none. What it learns
-                    # there is for experiments, which these curves are not part of.
-                    with contextlib.suppress(Exception):
-                        super()._init_dvc()
+                    # It is for experiments, which these curves are not part of: it would ask git
+                    # for the last commit, which a new project has not, and make a DVC repository.
+                    pass
 
-            # Whatever fails in there, a run can do without live curves.
             try:
                 self._live = Curves(
                     str(self.folder), report="html", dvcyaml=None, save_dvc_exp=False, resume=False
                 )
-            except Exception as error:  # noqa: BLE001 - of DVCLive, DVC or git's libraries
-                print(f"There are no live curves: DVCLive could not start ({error}).")
+            except OSError as error:
+                # A run can do without live curves.
+                print(f"There are no live curves: {self.folder} cannot be written to ({error}).")
                 return self
             print(f"Live curves are in {self.folder / 'report.html'}.")
         return self

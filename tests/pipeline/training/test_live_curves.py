@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvclive.live import Live
 
 from pipeline.training.live_curves import LiveCurves
 
@@ -59,20 +60,36 @@ def test_a_repository_needs_no_commit(
     assert warned == ""
 
 
-def test_a_run_goes_on_where_dvclive_fails(
+def test_a_run_goes_on_where_there_is_no_folder_for_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "live").write_text("a file in the place of the folder")
     with LiveCurves(tmp_path / "live") as curves:
         curves.update(LOSSES, VALIDATION)
-    assert "There are no live curves: DVCLive could not start" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"There are no live curves: {tmp_path / 'live'} cannot be written to")
 
 
-def test_nothing_is_added_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_error_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(live: Live) -> None:
+        raise RuntimeError("not of the disk")
+
+    monkeypatch.setattr(Live, "_init_cleanup", fail)
+    with pytest.raises(RuntimeError, match="not of the disk"), LiveCurves(tmp_path / "live"):
+        pass
+
+
+@pytest.mark.parametrize("repository", [True, False])
+def test_nothing_is_added_to_the_project(
+    repository: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
+    if repository:
+        # Git's alone: DVCLive would make it one of DVC's, too.
+        subprocess.run(["git", "init", "--quiet"], check=True)
     with LiveCurves(tmp_path / "live") as curves:
         curves.update(LOSSES, VALIDATION)
-    assert [path.name for path in tmp_path.iterdir()] == ["live"]
+    assert {path.name for path in tmp_path.iterdir()} - {".git"} == {"live"}
 
 
 def test_without_dvclive_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
