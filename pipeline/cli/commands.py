@@ -7,6 +7,7 @@ misspelled option answer at once.
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -574,7 +575,7 @@ def init(
             print(f"{folder} is a project already; nothing was changed.")
             return
         print(f"Written in {folder}: {', '.join(written)}.")
-        where = "" if folder == Path() else f"cd {folder} && "
+        where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
         print(f"Run the pipeline with: {where}dvc repro")
 
 
@@ -590,7 +591,7 @@ def doctor(context: typer.Context) -> None:
 
         table = Table.grid(padding=(0, 2))
         for finding in examine():
-            # Extras stand in brackets, which are markup elsewhere.
-            found = Text(finding.found)
+            # Extras stand in brackets, which are markup elsewhere. Of paths nothing is cut off.
+            found = Text(finding.found, overflow="fold")
             table.add_row(finding.what, found, style="" if finding.good else "yellow")
         Console().print(table)

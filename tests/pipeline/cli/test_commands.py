@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 
 import pipeline
+from pipeline.models.pretrained import pretrained_weights
 from pipeline.recipes import RECIPES
 
 STAGES = ("scrape", "clean", "resize", "split", "train", "evaluate", "colorize")
@@ -59,21 +60,26 @@ def test_a_project_is_made_once(run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert run("init", "project", "--source", "bong") == NOTHING_DONE
     assert "must be one of sample, bing" in capsys.readouterr().err
     assert not Path("project").exists()
-    assert run("init", "project", "--source", "folder", "--path", "photos") == DONE
+    assert run("init", "my project", "--source", "folder", "--path", "photos") == DONE
     written = capsys.readouterr().out
     assert "dvc.yaml" in written
-    assert "cd project && dvc repro" in written
-    scrape = yaml.safe_load(Path("project/params.yaml").read_text("utf-8"))["scrape"]
+    assert "cd 'my project' && dvc repro" in written
+    scrape = yaml.safe_load(Path("my project/params.yaml").read_text("utf-8"))["scrape"]
     assert (scrape["source"], scrape["path"]) == ("folder", str(Path("photos").absolute()))
-    assert run("init", "project") == DONE
+    assert run("init", "my project") == DONE
     assert "nothing was changed" in capsys.readouterr().out
 
 
-def test_the_doctor_looks_at_the_machine(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_doctor_looks_at_the_machine(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Where it has to be on several lines, a path is none the less whole.
+    monkeypatch.setenv("COLUMNS", "40")
     assert run("doctor") == DONE
     found = capsys.readouterr().out
     assert pipeline.__version__ in found
     assert "device" in found
+    assert str(pretrained_weights()) in re.sub(r"\s", "", found)
 
 
 def test_the_doctor_names_the_extra_to_install(
