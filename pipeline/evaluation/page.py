@@ -16,7 +16,12 @@ from pipeline.errors import ColorpipeError
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.gallery import choose_gallery
 from pipeline.evaluation.metric_table import find_metric
-from pipeline.evaluation.report import EVERYTHING, Scorecard, what_is_better
+from pipeline.evaluation.report import (
+    EVERYTHING,
+    PairedComparison,
+    Scorecard,
+    what_is_better,
+)
 from pipeline.evaluation.scores import GRAY, GROUND_TRUTH, PhotoScores
 from pipeline.files.csv_tables import read_table
 from pipeline.files.outputs import new_file
@@ -32,7 +37,8 @@ PICTURES = 420
 _ERROR = find_metric("ciede2000")
 _READING = (
     "CIEDE2000 is a difference as people see it: 1 is barely visible, 10 is another shade. The"
-    " baseline is the gray photo as it is. Intervals are 95 % confidence intervals over photos."
+    " ground truth is the photo in its own colors, gray is the photo without any. Intervals are"
+    " 95 % confidence intervals over photos."
 )
 _MEANINGS = (
     "The colorfulness ratio is Hasler and Süsstrunk's colorfulness divided by that of the ground"
@@ -157,7 +163,7 @@ def write_evaluation(
     """
     page = render(
         "evaluation.html",
-        verdicts=[verdict(card, result) for result in card.scores.results if result != GRAY],
+        verdicts=_verdicts(card),
         reading=_READING,
         count=card.overall.count,
         results=card.scores.results,
@@ -178,33 +184,45 @@ def write_evaluation(
         temporary.write_text(page, encoding="utf-8")
 
 
-def verdict(card: Scorecard, result: str) -> str:
-    """Say in a sentence whether a result is closer to the ground truth than gray is."""
+def _verdicts(card: Scorecard) -> list[str]:
+    """Compare every model with gray, and with the first model."""
+    first, *others = models = [result for result in card.scores.results if result != GRAY]
+    return [
+        *(verdict(card, model, GRAY) for model in models),
+        *(verdict(card, model, first) for model in others),
+    ]
+
+
+def verdict(card: Scorecard, result: str, baseline: str) -> str:
+    """Say in a sentence whether a result is closer to the ground truth than gray or another is."""
     (found,) = (
         comparison
         for comparison in card.comparisons
         if comparison.metric is _ERROR
-        and (comparison.result, comparison.baseline) == (result, GRAY)
+        and (comparison.result, comparison.baseline) == (result, baseline)
     )
-    own, gray = (card.overall.estimate(_ERROR, name) for name in (result, GRAY))
-    ratio = card.overall.estimate(find_metric("colorfulness_ratio"), result)
-    colorful = f" It is {ratio.value:.2f} times as colorful as the ground truth." if ratio else ""
-    if not (found.difference and own and gray):
-        return f"The result “{result}” could not be compared with gray."
+    own, theirs = (card.overall.estimate(_ERROR, name) for name in (result, baseline))
+    other = GRAY if baseline == GRAY else f"those of “{baseline}”"
     change = found.difference
+    if not (change and own and theirs):
+        return f"The colors of “{result}” could not be compared with {other}."
+    ratio = card.overall.estimate(find_metric("colorfulness_ratio"), result)
+    colorful = ""
+    if ratio and baseline == GRAY:
+        colorful = f" They are {ratio.value:.2f} times as colorful as the ground truth."
     if not found.better:
         return (
-            f"These photos do not show whether the result “{result}” is closer to the ground truth"
-            f" than gray: CIEDE2000 {own.value:.2f} and {gray.value:.2f}, a difference of"
-            f" {change.value:.2f} ({change.low:.2f} to {change.high:.2f}).{colorful}"
+            f"These photos do not show whether the colors of “{result}” are closer to the ground"
+            f" truth than {other}: CIEDE2000 {own.value:.2f} and {theirs.value:.2f}, a difference"
+            f" of {change.value:.2f} ({change.low:.2f} to {change.high:.2f}).{colorful}"
         )
     place = "closer to" if found.better == result else "farther from"
     side = "below" if change.value < 0 else "above"
     low, high = sorted((abs(change.low), abs(change.high)))
     return (
-        f"The result “{result}” is {place} the ground truth than gray: CIEDE2000 {own.value:.2f},"
-        f" which is {abs(change.value):.2f} ({low:.2f} to {high:.2f}) {side} gray's"
-        f" {gray.value:.2f}.{colorful}"
+        f"The colors of “{result}” are {place} the ground truth than {other}: CIEDE2000"
+        f" {own.value:.2f}, which is {abs(change.value):.2f} ({low:.2f} to {high:.2f}) {side} the"
+        f" {theirs.value:.2f} of {baseline if baseline == GRAY else f'“{baseline}”'}.{colorful}"
     )
 
 
@@ -235,19 +253,36 @@ def _metrics(card: Scorecard) -> list[dict[str, Any]]:
 
 
 def _comparisons(card: Scorecard) -> list[dict[str, Any]]:
-    tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    """Return a table for each pair: models with each other first, and then with gray."""
+    pairs: dict[tuple[str, str], list[PairedComparison]] = {}
     for found in card.comparisons:
-        tables.setdefault((found.result, found.baseline), []).append(
-            {
-                "heading": found.metric.heading,
-                "difference": _figure(found.difference, found.metric.digits + 1),
-                "better": found.better,
-            }
-        )
+        pairs.setdefault((found.result, found.baseline), []).append(found)
     return [
-        {"title": f"{result} minus {baseline}", "result": result, "rows": rows}
-        for (result, baseline), rows in tables.items()
+        {
+            "title": f"{result} minus {baseline}",
+            "summary": _in_how_many(compared, result, baseline),
+            "result": result,
+            "rows": [
+                {
+                    "heading": found.metric.heading,
+                    "difference": _figure(found.difference, found.metric.digits + 1),
+                    "better": found.better,
+                }
+                for found in compared
+            ],
+        }
+        for (result, baseline), compared in sorted(
+            pairs.items(), key=lambda pair: pair[0][1] == GRAY
+        )
     ]
+
+
+def _in_how_many(compared: Sequence[PairedComparison], result: str, baseline: str) -> str:
+    """Say in how many metrics a result is better than another, and in how many worse."""
+    better = Counter(found.better for found in compared)
+    counts = {"better": better[result], "worse": better[baseline], "undecided": better[""]}
+    said = ", ".join(f"{words} in {count}" for words, count in counts.items() if count)
+    return f"{result} against {baseline}: {said} of {len(compared)} metrics"
 
 
 def _categories(card: Scorecard) -> list[dict[str, Any]]:

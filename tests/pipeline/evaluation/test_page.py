@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import browser
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from skimage import data
 
 from pipeline.dataset.filters import CleanRow
@@ -65,8 +67,9 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_shows_all_that_was_found(page_file: Path) -> None:
     with browser.opened(page_file) as page:
         text = page.locator("main").inner_text()
-        assert page.locator(".verdict").count() == 2
-        assert f"The result “{VIVID}” is closer to the ground truth than gray" in text
+        assert page.locator(".verdict").count() == 3
+        assert f"The colors of “{VIVID}” are closer to the ground truth than gray" in text
+        assert f"“{VIVID}” are closer to the ground truth than those of “pale”" in text
         assert "A note." in text
         assert [each.inner_text() for each in page.locator("h2").all()] == [
             "Metrics",
@@ -87,6 +90,21 @@ def test_it_shows_all_that_was_found(page_file: Path) -> None:
         assert page.locator(".photo").first.get_attribute("data-name") == "b-11.png"
 
 
+def test_of_several_pairs_one_is_open_and_each_says_what_it_comes_to(page_file: Path) -> None:
+    with browser.opened(page_file) as page:
+        pairs = page.locator("details", has=page.locator("summary", has_text="against"))
+        summaries = [each.inner_text() for each in pairs.locator("summary").all()]
+        assert [each.partition(":")[0] for each in summaries] == [
+            f"{VIVID} against pale",
+            "pale against gray",
+            f"{VIVID} against gray",
+        ]
+        assert re.search(r": better in \d+.* of \d+ metrics$", summaries[0])
+        assert pairs.evaluate_all("all => all.map(each => each.open)") == [True, False, False]
+        page.locator("summary", has_text="pale against gray").click()
+        expect(page.get_by_role("region", name="pale minus gray")).to_be_visible()
+
+
 def test_its_sections_are_a_click_away(page_file: Path) -> None:
     with browser.opened(page_file) as page:
         links = page.locator("nav a")
@@ -103,7 +121,7 @@ def test_it_fits_a_phone(page_file: Path) -> None:
     with browser.opened(page_file, width=390, scheme="dark") as page:
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         # Of a table of two models nothing is hidden at first.
-        compared = page.get_by_role("region", name="pale minus gray")
+        compared = page.get_by_role("region", name=f"{VIVID} minus pale")
         assert compared.evaluate("each => each.scrollWidth <= each.clientWidth")
         ticks = page.locator(".tick").evaluate_all(
             "all => all.map(each => parseFloat(getComputedStyle(each).fontSize)"
@@ -114,10 +132,15 @@ def test_it_fits_a_phone(page_file: Path) -> None:
 
 def test_the_verdict_says_what_the_photos_show() -> None:
     card, _ = evaluated({"good": 0.9, "gray too": 0.0, "wrong": -0.9}, 8)
-    assert "is closer to" in verdict(card, "good")
-    assert "do not show whether" in verdict(card, "gray too")
-    assert "is farther from" in verdict(card, "wrong")
-    assert "above gray's" in verdict(card, "wrong")
+    assert "are closer to" in verdict(card, "good", GRAY)
+    assert "do not show whether" in verdict(card, "gray too", GRAY)
+    assert "are farther from" in verdict(card, "wrong", GRAY)
+    assert re.search(
+        r"above the [\d.]+ of gray\. They are [\d.]+ times", verdict(card, "wrong", GRAY)
+    )
+    assert re.search(
+        r"are farther from .* than those of “good”: .* of “good”\.$", verdict(card, "wrong", "good")
+    )
 
 
 def test_of_many_photos_the_best_and_the_worst_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
