@@ -202,27 +202,27 @@ def verdict(card: Scorecard, result: str, baseline: str) -> str:
         and (comparison.result, comparison.baseline) == (result, baseline)
     )
     own, theirs = (card.overall.estimate(_ERROR, name) for name in (result, baseline))
-    other = GRAY if baseline == GRAY else f"those of “{baseline}”"
+    other = GRAY if baseline == GRAY else f"“{baseline}”"
     change = found.difference
     if not (change and own and theirs):
-        return f"The colors of “{result}” could not be compared with {other}."
+        return f"The result “{result}” could not be compared with {other}."
     ratio = card.overall.estimate(find_metric("colorfulness_ratio"), result)
     colorful = ""
     if ratio and baseline == GRAY:
-        colorful = f" They are {ratio.value:.2f} times as colorful as the ground truth."
+        colorful = f" It is {ratio.value:.2f} times as colorful as the ground truth."
     if not found.better:
         return (
-            f"These photos do not show whether the colors of “{result}” are closer to the ground"
-            f" truth than {other}: CIEDE2000 {own.value:.2f} and {theirs.value:.2f}, a difference"
-            f" of {change.value:.2f} ({change.low:.2f} to {change.high:.2f}).{colorful}"
+            f"These photos do not show whether the result “{result}” is closer to the ground truth"
+            f" than {other}: CIEDE2000 {own.value:.2f} and {theirs.value:.2f}, a difference of"
+            f" {change.value:.2f} ({change.low:.2f} to {change.high:.2f}).{colorful}"
         )
     place = "closer to" if found.better == result else "farther from"
     side = "below" if change.value < 0 else "above"
     low, high = sorted((abs(change.low), abs(change.high)))
     return (
-        f"The colors of “{result}” are {place} the ground truth than {other}: CIEDE2000"
+        f"The result “{result}” is {place} the ground truth than {other}: CIEDE2000"
         f" {own.value:.2f}, which is {abs(change.value):.2f} ({low:.2f} to {high:.2f}) {side} the"
-        f" {theirs.value:.2f} of {baseline if baseline == GRAY else f'“{baseline}”'}.{colorful}"
+        f" {theirs.value:.2f} of {other}.{colorful}"
     )
 
 
@@ -280,9 +280,9 @@ def _comparisons(card: Scorecard) -> list[dict[str, Any]]:
 def _in_how_many(compared: Sequence[PairedComparison], result: str, baseline: str) -> str:
     """Say in how many metrics a result is better than another, and in how many worse."""
     better = Counter(found.better for found in compared)
-    counts = {"better": better[result], "worse": better[baseline], "undecided": better[""]}
+    counts = {"better": better[result], "worse": better[baseline], "not shown": better[""]}
     said = ", ".join(f"{words} in {count}" for words, count in counts.items() if count)
-    return f"{result} against {baseline}: {said} of {len(compared)} metrics"
+    return f"{result} against {baseline}: of {len(compared)} metrics {said}"
 
 
 def _categories(card: Scorecard) -> list[dict[str, Any]]:
