@@ -98,7 +98,7 @@ def build(workshop: Workshop) -> gr.Blocks:
 def _settings(workshop: Workshop) -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
     strength = gr.Slider(0, 1.5, 1.0, step=0.05, label="Strength", info="0 is gray, 1 as predicted")
     with gr.Row():
-        size = gr.Dropdown(SIZES, value=SIZES[0], label="Size in pixels", min_width=120)
+        size = gr.Dropdown(SIZES, value=SIZES[0], label="Working size, px", min_width=120)
         names = list(workshop.models)
         model = gr.Dropdown(names, value=names[0], label="Model", min_width=120)
     return strength, size, model
@@ -124,7 +124,7 @@ def _one_photo(workshop: Workshop) -> None:
                         max_height=640,
                         elem_id="slider",
                     )
-                with gr.Tab("Click a place", elem_id="clicking"):
+                with gr.Tab("Choose colors", elem_id="clicking"):
                     said = gr.Markdown("Bring a photo, then click a place in it.", elem_id="said")
                     style = gr.HTML(swatches_style([]), elem_id="swatches-style")
                     with gr.Row(elem_id="swatches"):

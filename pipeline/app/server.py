@@ -79,9 +79,13 @@ def serve(
                     font=["system-ui", "sans-serif"],
                     font_mono=["ui-monospace", "monospace"],
                 ).set(
-                    # Its own is too pale to be read.
+                    # Its own are too pale to be read, or white on them is.
                     body_text_color_subdued="*neutral_500",
                     block_info_text_color="*neutral_500",
+                    button_primary_background_fill="*primary_700",
+                    button_primary_background_fill_dark="*primary_700",
+                    button_primary_background_fill_hover="*primary_800",
+                    button_primary_background_fill_hover_dark="*primary_600",
                 ),
                 css_paths=HERE / "page.css",
                 head=f"<script>{script}</script>",

@@ -225,7 +225,7 @@ def test_a_click_and_a_color_change_the_place_alone(
 ) -> None:
     page.set_input_files("#photo input[type=file]", photo)
     page.wait_for_selector("#slider img")
-    page.get_by_role("tab", name="Click a place").click()
+    page.get_by_role("tab", name="Choose colors").click()
     page.wait_for_selector("#canvas img")
     before = shown(page, "#canvas img")
     click(page, 160, 330)
@@ -267,7 +267,7 @@ def test_colors_for_a_pasted_photo_are_loaded_and_moved(
     saved.write_text('{"hints": [{"x": 160, "y": 330, "color": "#b03020"}]}')
     paste(page, photo)
     page.wait_for_selector("#slider img")
-    page.get_by_role("tab", name="Click a place").click()
+    page.get_by_role("tab", name="Choose colors").click()
     page.wait_for_selector("#canvas img")
     before = shown(page, "#canvas img")
     with page.expect_file_chooser() as chosen:
@@ -342,7 +342,7 @@ def test_the_keyboard_alone_does_it_all(page: Page, photo: Path) -> None:
 
     page.get_by_role("tab", name="Before and after").focus()
     page.keyboard.press("Shift+Tab")
-    page.get_by_role("tab", name="Click a place").press("Enter")
+    page.get_by_role("tab", name="Choose colors").press("Enter")
     page.wait_for_selector("#canvas img")
     tab_to("#canvas button")
     for key in ("Shift+ArrowLeft", "ArrowUp", "Enter"):
