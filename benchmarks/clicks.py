@@ -8,9 +8,9 @@ the tone is the place's. ``allowed`` are the clicks for which sRGB has a color o
 within 1 CIEDE2000 of what is asked for; for the others the excess over the nearest there is counts,
 and whether the page says so.
 
-For the edges two even grays meet in the middle, and a place of the left one is clicked. The table
-has the change to the right of the edge, as a share of that to the left, for steps of so many levels
-that are spread over so many pixels.
+For the edges two even grays meet in a straight line or around a disc, and a place before the line
+or in the disc is clicked. The table has the change beyond the edge, as a share of that before it,
+for steps of so many levels that are spread over so many pixels.
 
 Two ways: the network's hint channels and spreading (``channels``), and spreading alone (``spread``)
 as for networks without them.
@@ -44,6 +44,11 @@ LIMIT = 3.0
 ALLOWED = 1.0
 STEPS = (100, 60, 40, 30, 25, 20, 15, 10)
 WIDTHS = (1, 2, 4)
+_ROWS, _COLUMNS = np.mgrid[-128:128, -192:192]
+EDGES = {"straight": _COLUMNS.astype(np.float64), "round": np.hypot(_ROWS, _COLUMNS) - 80}
+"""By shape: how many pixels beyond the edge each pixel is."""
+AWAY = 20
+"""Pixels from an edge on which a change counts."""
 
 
 @dataclass(frozen=True)
@@ -185,26 +190,28 @@ def show_edges(colorizers: Mapping[str, Colorizer]) -> None:
     """Print how much of a click's change is found beyond edges of several kinds."""
     for way, colorizer in colorizers.items():
         print(f"\n{way}: change beyond an edge, in % of that before it")
-        print(f"{'levels':12}" + "".join(f"{step:6}" for step in STEPS))
-        for width in WIDTHS:
-            shares = [beyond(colorizer, halves(step, width)) for step in STEPS]
-            print(f"over {width:3} px   " + "".join(f"{100 * share:6.1f}" for share in shares))
+        print(f"{'levels':22}" + "".join(f"{step:6}" for step in STEPS))
+        for shape, side in EDGES.items():
+            for width in WIDTHS:
+                shares = [beyond(colorizer, grays(side, step, width), side) for step in STEPS]
+                cells = "".join(f"{100 * share:6.1f}" for share in shares)
+                print(f"{shape:8} over {width:3} px   {cells}", flush=True)
 
 
-def halves(step: int, width: int) -> Gray:
-    """Return two even grays side by side (256, 384), ``step`` levels apart within ``width`` px."""
-    columns = np.arange(384) - 192
-    ramp = np.clip(columns / width + 1, 0, 1)
-    row = 120 + step * (ramp - 0.5)
-    return np.repeat(row[None].round().astype(np.uint8), 256, axis=0)
+def grays(side: NDArray[np.float64], step: int, width: int) -> Gray:
+    """Return two even grays, ``step`` levels apart within ``width`` px before the edge."""
+    ramp = np.clip(side / width + 1, 0, 1)
+    return np.asarray((120 + step * (ramp - 0.5)).round(), np.uint8)
 
 
-def beyond(colorizer: Colorizer, gray: Gray) -> float:
-    """Return the mean change 20 px and more beyond the edge by that before it."""
+def beyond(colorizer: Colorizer, gray: Gray, side: NDArray[np.float64]) -> float:
+    """Return the mean change well beyond an edge by that well before it, where a click was."""
     before = np.asarray(colorizer(gray), np.uint8)
-    after = np.asarray(colorizer(gray, hints=[Hint(140, 128, "#804040")]), np.uint8)
+    y, x = (int(each) for each in np.unravel_index(np.abs(side + 52).argmin(), side.shape))
+    after = np.asarray(colorizer(gray, hints=[Hint(x, y, "#804040")]), np.uint8)
     change: NDArray[np.float32] = ciede2000(rgb_to_lab(before), rgb_to_lab(after))
-    return float(change[:, 212:264].mean() / change[:, 120:172].mean())
+    near = np.abs(side) < AWAY + 52
+    return float(change[near & (side >= AWAY)].mean() / change[near & (side <= -AWAY)].mean())
 
 
 if __name__ == "__main__":

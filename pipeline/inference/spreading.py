@@ -1,9 +1,11 @@
 """How far a known color reaches: to the edges of the thing it was seen on.
 
 The distance of a place from a hint is the cost of the cheapest way there: length costs a little,
-steps of gray cost much. It is the geodesic distance of Yatziv and Sapiro 2006, "Fast image and
-video colorization using chrominance blending", found by sweeps over the rows (their section III has
-another order of visits). A hint's influence falls with the distance and ends at :data:`END`.
+edges cost much. It is the geodesic distance of Yatziv and Sapiro 2006, "Fast image and video
+colorization using chrominance blending", found by sweeps over the rows (their section III has
+another order of visits). Theirs is the sum of the steps of gray along the way. Here a pixel costs
+what it is steep, whichever way it is crossed: of a slanting edge, stairs would make many small
+steps. A hint's influence falls with the distance and ends at :data:`END`.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ REACH = 0.35
 BLUR = 1.5
 """Standard deviation in pixels of the blur before steps are looked at: grain goes by it, and faint
 edges stay, which a filter that keeps edges would take for grain."""
-STEP = 4.0
-"""Levels of gray between two neighbors, above :data:`GRAIN`, that cost 1; twice as many cost four
-times as much: a ball's shading, spread over many pixels, is passed, and the same step at once is an
-edge."""
 GRAIN = 2.0
-"""Levels that cost nothing."""
+"""Levels of gray from one pixel to the next that cost nothing."""
+WINDOW = 6.0
+"""Standard deviation in pixels of the weights of the mean steepness around a pixel, which costs
+nothing either: fur, leaves and folds are steep everywhere and are passed, an edge stands out."""
+STEP = 3.0
+"""Levels above these for which a pixel costs 1; twice as many cost four times as much: a ball's
+shading, spread over many pixels, is passed, and the same step at once is an edge."""
 END = 3.0
 """The cost from which on a hint changes nothing."""
 
@@ -54,10 +58,12 @@ def distances(gray: Gray, seeds: NDArray[np.bool_]) -> Float:
     far = np.full(seeds.shape, 2 * END, np.float32)
     far[seeds] = 0
     even = 1 / (REACH * max(gray.shape))
-    across = _cost(smooth[:, 1:] - smooth[:, :-1], even)
-    down = _cost(smooth[1:] - smooth[:-1], even)
-    falling = _cost(smooth[1:, 1:] - smooth[:-1, :-1], even * math.sqrt(2))
-    rising = _cost(smooth[1:, :-1] - smooth[:-1, 1:], even * math.sqrt(2))
+    cost = _cost(smooth) + np.float32(even)
+    across = (cost[:, 1:] + cost[:, :-1]) / 2
+    down = (cost[1:] + cost[:-1]) / 2
+    diagonal = np.float32(math.sqrt(2) / 2)
+    falling = (cost[1:, 1:] + cost[:-1, :-1]) * diagonal
+    rising = (cost[1:, :-1] + cost[:-1, 1:]) * diagonal
     # The sum of the costs up to each column: between two of one row the difference is the way.
     along = np.zeros_like(smooth)
     np.cumsum(across, axis=1, out=along[:, 1:])
@@ -93,9 +99,16 @@ def _overlap(shift: int, size: int) -> slice:
     return slice(max(shift, 0), size + min(shift, 0))
 
 
-def _cost(step: Float, even: float) -> Float:
-    excess = np.maximum(np.abs(step) - np.float32(GRAIN), 0) / np.float32(STEP)
-    return np.asarray(np.minimum(excess * excess + np.float32(even), _HIGHEST), np.float32)
+def _cost(smooth: Float) -> Float:
+    """Return what crossing each pixel costs, besides its length."""
+    across, down = (
+        cv2.Sobel(smooth, cv2.CV_32F, *axis, ksize=1, scale=0.5, borderType=cv2.BORDER_REPLICATE)
+        for axis in ((1, 0), (0, 1))
+    )
+    steep = cv2.magnitude(across, down)
+    usual = np.maximum(cv2.GaussianBlur(steep, (0, 0), WINDOW), np.float32(GRAIN))
+    cost = np.square(np.maximum(steep - usual, 0) / np.float32(STEP))
+    return np.asarray(np.minimum(cost, np.float32(_HIGHEST)), np.float32)
 
 
 def _sweep(far: Float, along: Float, down: Float, falling: Float, rising: Float) -> None:

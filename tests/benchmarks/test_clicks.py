@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import skimage.data
-from clicks import ALLOWED, LIMIT, Click, click, halves, least_error, show_clicks, ways, worn
+from clicks import (
+    ALLOWED,
+    EDGES,
+    LIMIT,
+    Click,
+    click,
+    grays,
+    least_error,
+    show_clicks,
+    ways,
+    worn,
+)
 
 from pipeline.imaging.color import luma, rgb_to_lab
 from pipeline.models.pretrained import pretrained_weights
@@ -54,10 +65,11 @@ def test_the_nearest_color_is_found() -> None:
     assert least_error(ab, 0) > 20
 
 
-def test_halves_meet_in_a_ramp_of_the_width_asked_for() -> None:
-    row = halves(40, 4)[0].astype(int)
-    assert (row[0], row[-1]) == (100, 140)
-    assert np.count_nonzero(np.diff(row)) == 4
+@pytest.mark.parametrize("shape", EDGES)
+def test_grays_meet_in_a_ramp_of_the_width_asked_for(shape: str) -> None:
+    row = grays(EDGES[shape], 40, 4)[128].astype(int)
+    assert (row[192], row[-1]) == (100 if shape == "round" else 140, 140)
+    assert np.count_nonzero(np.diff(row)) == (8 if shape == "round" else 4)
 
 
 def test_the_table_has_a_row_for_each_way_and_source(

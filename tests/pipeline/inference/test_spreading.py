@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -32,6 +33,26 @@ def test_a_faint_edge_is_none_the_less_an_edge(width: int) -> None:
     (far,) = distances(row.round().astype(np.uint8), seed(row.shape, (30, 10)))
     assert far[20:40, :36].max() < END / 2
     assert far[:, 43:].min() >= END
+
+
+@pytest.mark.parametrize("levels", [-40, 25, 60])
+def test_an_edge_holds_whichever_way_it_runs(levels: int) -> None:
+    rows, columns = np.mgrid[-50:50, -60:60]
+    disc = np.hypot(rows, columns) < 35
+    gray = np.where(disc, 120 + levels, 120).astype(np.uint8)
+    (far,) = distances(gray, seed(gray.shape, (50, 60)))
+    assert far[np.hypot(rows, columns) < 32].max() < END / 2
+    assert far[np.hypot(rows, columns) > 38].min() >= END
+
+
+def test_fur_is_passed_and_its_end_is_an_edge() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (100, 160)).astype(np.float32)
+    fur = cv2.GaussianBlur(noise, (0, 0), 2)
+    gray = 70 + 20 * fur / fur.std()
+    gray[:, 100:] = 200
+    (far,) = distances(gray.clip(0, 255).astype(np.uint8), seed(gray.shape, (50, 50)))
+    assert np.mean(far[:, :95] < END) > 0.9
+    assert far[:, 104:].min() >= END
 
 
 def test_what_it_reaches_it_reaches_up_to_the_edge() -> None:
