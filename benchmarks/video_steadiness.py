@@ -112,13 +112,15 @@ def frames_of(path: Path, start: float, seconds: float) -> list[RGB]:
 def colored(truth: Sequence[RGB], colorizer: Colorizer, steady: float) -> tuple[list[RGB], float]:
     """Color the gray versions of frames; return them, and the share that the network saw."""
     method = colorizer.upsampling
-    colors = SteadyColors(lambda gray: colorizer.predict([gray])[0], steady)
-    results = []
-    for frame in truth:
-        photo = of_array(luma(frame))
-        gray = photo.for_network(colorizer.working_shape(photo.upright_shape))
-        results.append(np.asarray(render(photo, Tint(gray, colors.color(gray), method)), np.uint8))
-    return results, colors.predictions / len(truth)
+    steadily = SteadyColors(lambda gray: colorizer.predict([gray])[0], steady)
+    photos = [of_array(luma(frame)) for frame in truth]
+    grays = [photo.for_network(colorizer.working_shape(photo.upright_shape)) for photo in photos]
+    colors = [known for gray in grays for known in steadily.add(gray)] + steadily.finish()
+    results = [
+        np.asarray(render(photo, Tint(gray, differences, method)), np.uint8)
+        for photo, gray, differences in zip(photos, grays, colors, strict=True)
+    ]
+    return results, steadily.predictions / len(truth)
 
 
 def scores(frames: Sequence[RGB], truth: Sequence[RGB], predictions: float) -> Scores:

@@ -339,7 +339,7 @@ def colorize(
         typer.Option(
             min=0,
             max=1,
-            help="How much of a color is kept from frame to frame; 0 colors each by itself.",
+            help="How much frames before and after count; 0 colors each by itself.",
             rich_help_panel=_FILMS,
         ),
     ] = STEADY,

@@ -148,12 +148,14 @@ class _Work:
                             " the same command with --skip-existing continues it."
                         )
                     last = _time_of(frame)
-                    colored = self._colorist.color(frame)
-                    writer.write(context.encode(colored))
+                    for colored in self._colorist.add(frame):
+                        writer.write(context.encode(colored))
                     count += 1
                     self.frames += 1
                     yield Progress(self.frames, self._total, self._seconds(last))
                     frame = next(frames, None)
+                for colored in self._colorist.finish():
+                    writer.write(context.encode(colored))
                 writer.write(context.encode(None))
                 luma = None if self._film.is_damaged else _luma_sum(colored)
                 writer.finish(Segment(count, last, self._colorist.state, luma))

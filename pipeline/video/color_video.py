@@ -45,8 +45,8 @@ def color_video(
         source: any film that FFmpeg reads.
         target: the file to write; its extension chooses the container.
         colorizer: the network; None loads the default (:meth:`Colorizer.load`).
-        steady: 0, each frame by itself, to 1: how much of a color is kept at the most when the
-            network sees the same thing again.
+        steady: 0, each frame by itself, to 1: how much what the network sees a few frames before
+            and after counts, beside what it sees now.
         codec: what encodes the pictures; None is what the container is best known for, and
             ``source`` the film's own.
         crf: the codec's scale of quality, lower is better; None is a good one.
@@ -92,6 +92,8 @@ def colored_frames(
     source: str | Path, colorizer: Colorizer | None = None, *, steady: float = STEADY
 ) -> Iterator[ColoredFrame]:
     """Yield the frames of a film in color, as they are shown, and write nothing.
+
+    Unless ``steady`` is 0, up to 8 of the film's frames are held until their colors are known.
 
     Args:
         source: any film that FFmpeg reads.

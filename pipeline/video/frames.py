@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,17 @@ class ColoredFrame:
         return luma, cb, cr
 
 
+@dataclass(frozen=True)
+class _Uncolored:
+    """A frame whose colors are not known yet."""
+
+    frame: av.VideoFrame
+    layout: Layout
+    gray: Gray
+
+
 class FrameColorist:
-    """Colors the frames of one film in their order.
+    """Colors the frames of one film in their order, a few frames late.
 
     Args:
         colorizer: the network.
@@ -71,31 +81,44 @@ class FrameColorist:
         self._pixels = pixels
         self._quarters = round(rotation / 90) % 4
         self._colors = SteadyColors(self._predict, steady, state)
+        self._uncolored: deque[_Uncolored] = deque()
 
     @property
     def state(self) -> ColorState | None:
-        """What the colors of the next frame depend on."""
+        """What the colors of the next frame depend on, after :meth:`finish`."""
         return self._colors.state
 
-    def color(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Return a frame with the luma of ``frame`` and with colors."""
+    def add(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
+        """Take the next frame; yield those whose colors are known by now, with the luma they had.
+
+        ``frame`` may be one of them: it is written to, or copied, and not to be used any more.
+        """
         layout = layout_of(frame, self._pixels)
         colored = in_planes(frame, self._pixels)
-        luma, cb, cr = (plane_of(colored, number) for number in range(3))
-        gray = small_gray(luma, layout, self._working_shape(layout))
-        differences = self._colors.color(gray)
-        write_chroma(
-            luma,
-            (cb, cr),
-            layout,
-            gray=gray,
-            differences=differences,
-            method=self._colorizer.upsampling,
-        )
         mark_colors(colored, layout, frame)
         # Where the old film had a key frame is not for the new one to follow.
         colored.pict_type = 0
-        return colored
+        gray = small_gray(plane_of(colored, 0), layout, self._working_shape(layout))
+        self._uncolored.append(_Uncolored(colored, layout, gray))
+        yield from self._known(self._colors.add(gray))
+
+    def finish(self) -> Iterator[av.VideoFrame]:
+        """Yield the frames that are left."""
+        yield from self._known(self._colors.finish())
+
+    def _known(self, colors: list[Float]) -> Iterator[av.VideoFrame]:
+        for differences in colors:
+            own = self._uncolored.popleft()
+            luma, cb, cr = (plane_of(own.frame, number) for number in range(3))
+            write_chroma(
+                luma,
+                (cb, cr),
+                own.layout,
+                gray=own.gray,
+                differences=differences,
+                method=self._colorizer.upsampling,
+            )
+            yield own.frame
 
     def _working_shape(self, layout: Layout) -> tuple[int, int]:
         """Return the size for the network of frames as they are stored."""
@@ -130,9 +153,16 @@ def colored_frames(
     """
     with Film(source) as film:
         colorist: FrameColorist | None = None
+
+        def timed(frames: Iterator[av.VideoFrame]) -> Iterator[ColoredFrame]:
+            for frame in frames:
+                seconds = float((frame.pts or 0) * film.time_base - film.start)
+                yield ColoredFrame(frame, seconds)
+
         for frame in film.frames():
             if colorist is None:
                 pixels = pixels_for(frame.format, _PLANAR)
                 colorist = FrameColorist(colorizer, pixels, frame.rotation, steady)
-            seconds = float((frame.pts or 0) * film.time_base - film.start)
-            yield ColoredFrame(colorist.color(frame), seconds)
+            yield from timed(colorist.add(frame))
+        if colorist is not None:
+            yield from timed(colorist.finish())

@@ -29,18 +29,23 @@ _CUT_TRUST, _CUT_CHANGE = 0.35, 18.0
 
 @dataclass(frozen=True)
 class Motion:
-    """Where each pixel of a frame was in the frame before."""
+    """Where each pixel of a frame is in another one, mostly the frame before."""
 
     places: Float
-    """(h, w, 2): column and row in the frame before."""
+    """(h, w, 2): column and row in the other frame."""
     trust: Float
     """(h, w): 0 to 1, how surely it is the same thing there."""
     is_cut: bool
     """Whether another scene begins."""
 
     def carry(self, values: Float) -> Float:
-        """Bring ``values`` (h, w) or (h, w, n) of the frame before to where they are now."""
+        """Bring ``values`` (h, w) or (h, w, n) of the other frame to where they are in this one."""
         return _taken_from(values, self.places)
+
+    def after(self, other: Motion) -> Motion:
+        """Return where each pixel is in the frame that ``other`` leads to from the other frame."""
+        trust = self.trust * self.carry(other.trust)
+        return Motion(self.carry(other.places), trust, self.is_cut or other.is_cut)
 
 
 class MotionFinder:
@@ -53,31 +58,39 @@ class MotionFinder:
 
     def between(self, before: Gray, now: Gray) -> Motion:
         """Find where the pixels of ``now`` (h, w), uint8, were in ``before``."""
-        height, width = now.shape
-        rows, columns = np.mgrid[:height, :width].astype(np.float32)
-        grid = np.dstack([columns, rows])
-        back = self._flow(now, before)
-        there = self._flow(before, now)
-        places = grid + back
-        miss = np.square(back + _taken_from(there, places)).sum(axis=-1)
-        changed = np.abs(_taken_from(before.astype(np.float32), places) - now)
-        change = np.asarray(cv2.blur(changed, (3, 3)), np.float32)
-        # Fast motion is found less exactly: what it may miss by grows with it.
-        slack = _MISS**2 + np.float32(0.02) * np.square(back).sum(axis=-1)
-        trust = np.exp(-miss / slack - np.square(change / np.float32(_CHANGE)))
-        outside = (places < 0) | (places > np.array([width - 1, height - 1], np.float32))
-        trust[outside.any(axis=-1)] = 0
-        is_cut = bool(trust.mean() < _CUT_TRUST and change.mean() > _CUT_CHANGE)
-        unmoved = cv2.blur(cv2.absdiff(before, now).astype(np.float32), _AROUND)
-        still = np.exp(-np.square(unmoved / np.float32(_STILL_CHANGE)))
-        places = np.where((still > trust)[..., None], grid, places)
-        trust = np.maximum(trust, still)
-        return Motion(places, trust.astype(np.float32), is_cut)
+        return _motion(before, now, self._flow(now, before), self._flow(before, now))
+
+    def both_ways(self, before: Gray, now: Gray) -> tuple[Motion, Motion]:
+        """Find where the pixels of ``now`` were in ``before``, and those of ``before`` are now."""
+        back, there = self._flow(now, before), self._flow(before, now)
+        return _motion(before, now, back, there), _motion(now, before, there, back)
 
     def _flow(self, of: Gray, to: Gray) -> Float:
         start = np.zeros((*of.shape, 2), np.float32)
         contiguous = np.ascontiguousarray(of), np.ascontiguousarray(to)
         return np.asarray(self._search.calc(*contiguous, start), np.float32)
+
+
+def _motion(before: Gray, now: Gray, back: Float, there: Float) -> Motion:
+    """Judge the flow ``back`` from ``now`` to ``before`` (h, w, 2) by the one the other way."""
+    height, width = now.shape
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    grid = np.dstack([columns, rows])
+    places = grid + back
+    miss = np.square(back + _taken_from(there, places)).sum(axis=-1)
+    changed = np.abs(_taken_from(before.astype(np.float32), places) - now)
+    change = np.asarray(cv2.blur(changed, (3, 3)), np.float32)
+    # Fast motion is found less exactly: what it may miss by grows with it.
+    slack = _MISS**2 + np.float32(0.02) * np.square(back).sum(axis=-1)
+    trust = np.exp(-miss / slack - np.square(change / np.float32(_CHANGE)))
+    outside = (places < 0) | (places > np.array([width - 1, height - 1], np.float32))
+    trust[outside.any(axis=-1)] = 0
+    is_cut = bool(trust.mean() < _CUT_TRUST and change.mean() > _CUT_CHANGE)
+    unmoved = cv2.blur(cv2.absdiff(before, now).astype(np.float32), _AROUND)
+    still = np.exp(-np.square(unmoved / np.float32(_STILL_CHANGE)))
+    places = np.where((still > trust)[..., None], grid, places)
+    trust = np.maximum(trust, still)
+    return Motion(places, trust.astype(np.float32), is_cut)
 
 
 def _taken_from(values: Float, places: Float) -> Float:

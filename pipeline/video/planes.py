@@ -47,12 +47,6 @@ class Layout:
     """Whether luma reaches from 0 to 2^bits - 1, and not from 16 to 235 times 2^(bits - 8)."""
     matrix: MatrixName
 
-    @property
-    def chroma_shape(self) -> tuple[int, int]:
-        """Height and width of each of the two planes of chroma."""
-        form = VideoFormat(self.pixels, self.width, self.height)
-        return form.chroma_height(), form.chroma_width()
-
 
 def layout_of(frame: av.VideoFrame, pixels: str) -> Layout:
     """Return how the planes of ``frame`` are to be read once it is in the format ``pixels``."""

@@ -33,7 +33,7 @@ _PACKET = struct.Struct(">qqqBI")
 """Times of showing and of decoding, duration, whether it is a key frame, bytes that follow."""
 _TRAILER = struct.Struct(">II")
 """Bytes of what is known of the part, just before, and the checksum of all that is before."""
-_MAGIC = b"colorpipe film 3\n"
+_MAGIC = b"colorpipe film 4\n"
 _BLOCK = 1 << 20
 """Bytes of a part that are in memory at once while it is checked: parts may have gigabytes."""
 _KEY = "key.json"
@@ -181,9 +181,8 @@ class SegmentWriter:
             state = segment.state
             arrays |= {
                 "gray": state.gray,
-                "differences": state.differences,
-                "evidence": state.evidence,
-                "since": np.array(state.since),
+                "predicted": state.predicted,
+                "colors": state.colors,
             }
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
@@ -232,9 +231,7 @@ def _read_trailer(path: Path) -> Segment | None:
         frames, last = (int(value) for value in arrays["known"])
         state = None
         if "gray" in arrays:
-            state = ColorState(
-                arrays["gray"], arrays["differences"], arrays["evidence"], int(arrays["since"])
-            )
+            state = ColorState(arrays["gray"], arrays["predicted"], arrays["colors"])
         luma = int(arrays["luma"]) if "luma" in arrays else None
     return Segment(frames, last, state, luma)
 

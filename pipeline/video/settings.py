@@ -10,7 +10,7 @@ CodecName = Literal["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "pr
 CODECS: tuple[CodecName, ...] = get_args(CodecName)
 
 STEADY = 0.7
-"""The default share of a color that is kept at the most when a new prediction comes."""
+"""By default, how much what the network sees before and after counts, beside what it sees now."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """Colors that stay with the things they belong to, from frame to frame.
 
 A network that sees one picture at a time colors the same thing a little differently in each: the
-film flickers. So colors are carried along the motion, each with the evidence for it, the number of
-predictions it was made of. A new prediction is blended in with the weight of one more, so that
-colors come near the mean of all predictions for the same thing. Evidence falls where motion is
-unsure, so that uncovered places take the next prediction almost alone, shifted as the colors
-around them differ from it, and it ends at cuts.
+film flickers. So it is asked at key frames only, every few of them. The colors of a key frame are
+the mean of what the network sees there, at the key frame before and at the one after, both carried
+along the motion; those of the frames in between go over from one key frame's to the next's.
 
-Because carried colors hold for a while, the network runs on a part of the frames only.
+The mean reaches as far ahead as back. One over the past alone would keep what the network saw first
+for longer than it still sees it: its errors then last, and what it sees better later comes late.
+And what a thing uncovers, only the key frame after has seen.
 """
 
 from __future__ import annotations
@@ -21,47 +21,67 @@ import numpy as np
 from pipeline.imaging import color
 from pipeline.imaging.color import Float
 from pipeline.imaging.decode import Gray
-from pipeline.video.motion import MotionFinder
+from pipeline.video.motion import Motion, MotionFinder
 from pipeline.video.settings import STEADY
 
 INTERVAL = 4
-"""Frames from one prediction to the next where motion is clear."""
-_FORGOTTEN = 0.3
-"""Evidence below which a place counts as without a color of its own."""
-_LOST = 0.06
-"""Share of the picture that may be without a color of its own before the network is asked."""
+"""Frames from one key frame to the next where motion is clear."""
+_UNSURE = 0.3
+"""Trust below which a place counts as lost since the key frame before."""
+_LOST = 0.12
+"""Share of the picture that may be lost before a frame becomes a key frame."""
 _ROOM, _FEW = (31, 31), 0.25
-"""Pixels around an uncovered one that show how colors differ from a new prediction, and the share
-of old colors in them below which they say little."""
+"""Pixels around a place that show how two key frames' colors differ there, and the share of them
+that has to be found in both before they say anything."""
 _FILL = (9, 9)
-"""Pixels around an uncovered one whose colors it borrows until the next prediction."""
-
-
-_MOST = 1e6
-"""Predictions that weigh so much that a further one changes nothing."""
+"""Pixels around a place in neither key frame whose colors it borrows."""
+_LITTLE = np.float32(1e-3)
 
 
 @dataclass(frozen=True)
 class ColorState:
-    """What the colors of the next frame depend on."""
+    """What the colors of the frames after a key frame depend on."""
 
     gray: Gray
-    """(h, w): the last frame."""
-    differences: Float
-    """(h, w, 2): its colors, R - Y and B - Y on the scale of 255."""
-    evidence: Float
-    """(h, w): how many predictions each is made of."""
-    since: int
-    """Frames since the network ran."""
+    """(h, w): the key frame."""
+    predicted: Float
+    """(h, w, 2): what the network sees there, R - Y and B - Y on the scale of 255."""
+    colors: Float
+    """(h, w, 2): the colors it has."""
+
+
+@dataclass
+class _Frame:
+    """A frame whose colors are not known yet."""
+
+    gray: Gray
+    back: Motion
+    """Where its pixels were in the key frame before."""
+    ahead: Motion
+    """Where the pixels of the frame before it are in this one."""
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A key frame that waits for the next one."""
+
+    gray: Gray
+    predicted: Float
+    back: Motion | None = None
+    """Where its pixels were in the key frame before; None if that is another scene's."""
+    ahead: Motion | None = None
+    """Where the pixels of the key frame before are in this one."""
+    between: tuple[tuple[Motion, Motion], ...] = ()
+    """Of each frame since the key frame before: where its pixels are in the one and the other."""
 
 
 class SteadyColors:
-    """Colors the small frames of a film one after the other.
+    """Colors the small frames of a film one after the other, a few frames late.
 
     Args:
         predict: the network: a* and b* (h, w, 2) for gray (h, w).
-        steady: 0, each frame by itself, to 1: how much of a color is kept at the most when
-            a new prediction comes.
+        steady: 0, each frame by itself, to 1: how much what the network sees at the key frames
+            before and after counts, beside what it sees at a key frame.
         state: what another left off with, to go on from.
     """
 
@@ -73,64 +93,132 @@ class SteadyColors:
     ) -> None:
         self._predict = predict
         self._steady = steady
-        self._limit = steady / (1 - steady) if steady < 1 else _MOST
-        self._interval = INTERVAL if steady > 0 else 1
         self._motion = MotionFinder()
         self.state = state
+        """The last key frame whose colors are known: after :meth:`finish`, the last frame."""
+        self._waiting: _Key | None = None
+        self._frames: list[_Frame] = []
         self.predictions = 0
         """How often the network ran."""
 
-    def color(self, gray: Gray) -> Float:
-        """Return the colors of the next frame ``gray`` (h, w): R - Y and B - Y (h, w, 2)."""
-        before = self.state
-        if before is None or self._limit == 0:
-            return self._begin(gray)
-        motion = self._motion.between(before.gray, gray)
-        if motion.is_cut:
-            return self._begin(gray)
-        evidence = motion.carry(before.evidence) * motion.trust
-        carried = motion.carry(before.differences)
-        lost = float(np.mean(evidence < _FORGOTTEN))
-        if before.since + 1 < self._interval and lost < _LOST:
-            colors = _filled(carried, np.minimum(evidence, 1))
-            self.state = ColorState(gray, colors, evidence, before.since + 1)
-            return colors
-        fresh = self._fresh(gray)
-        share = (evidence / (1 + evidence))[..., None]
-        kept = (carried - fresh) * share
-        # Where a color has all the evidence there can be, its share is steady.
-        new = 1 - share / np.float32(self._steady)
-        colors = np.asarray(fresh + kept + new * _around(kept, share), np.float32)
-        evidence = np.minimum(evidence + 1, self._limit)
-        self.state = ColorState(gray, colors, evidence, 0)
-        return colors
+    def add(self, gray: Gray) -> list[Float]:
+        """Take the next frame ``gray`` (h, w).
 
-    def _begin(self, gray: Gray) -> Float:
-        colors = self._fresh(gray)
-        ones = np.full(gray.shape, min(1, self._limit), np.float32)
-        self.state = ColorState(gray, colors, ones, 0)
-        return colors
+        Returns:
+            The colors R - Y and B - Y (h, w, 2) of those frames, in their order, whose colors are
+            known by now: none, or all up to some key frame.
+        """
+        if self._steady == 0:
+            return [self._fresh(gray)]
+        before = self._last()
+        if before is None:
+            self._waiting = _Key(gray, self._fresh(gray))
+            return []
+        if before.shape != gray.shape:
+            return self._begin(gray)
+        back, ahead = self._motion.both_ways(before, gray)
+        if back.is_cut:
+            return self._begin(gray)
+        if self._frames:
+            back = back.after(self._frames[-1].back)
+        self._frames.append(_Frame(gray, back, ahead))
+        lost = float(np.mean(back.trust < _UNSURE))
+        if len(self._frames) < INTERVAL and lost < _LOST:
+            return []
+        return self._add_key()
+
+    def finish(self) -> list[Float]:
+        """Return the colors of the frames that are left; the last becomes a key frame."""
+        known = self._add_key() if self._frames else []
+        return known + self._settle(None)
+
+    def _last(self) -> Gray | None:
+        """Return the frame before the next one."""
+        if self._frames:
+            return self._frames[-1].gray
+        known = self._waiting or self.state
+        return None if known is None else known.gray
+
+    def _begin(self, gray: Gray) -> list[Float]:
+        """Begin another scene, which has nothing to do with the one before."""
+        known = self.finish()
+        self.state = None
+        self._waiting = _Key(gray, self._fresh(gray))
+        return known
+
+    def _add_key(self) -> list[Float]:
+        """Make a key frame of the last frame; return what is known by that."""
+        *between, last = self._frames
+        motions: list[tuple[Motion, Motion]] = []
+        ahead = last.ahead
+        for frame in reversed(between):
+            motions.insert(0, (frame.back, ahead))
+            ahead = frame.ahead.after(ahead)
+        key = _Key(last.gray, self._fresh(last.gray), last.back, ahead, tuple(motions))
+        self._frames = []
+        known = self._settle(key)
+        self._waiting = key
+        return known
+
+    def _settle(self, following: _Key | None) -> list[Float]:
+        """Decide the colors of the key frame that waits, and of the frames before it."""
+        key, before = self._waiting, self.state
+        if key is None:
+            return []
+        others = []
+        if before is not None and key.back is not None:
+            others.append((key.back, before.predicted))
+        if following is not None and following.ahead is not None:
+            others.append((following.ahead, following.predicted))
+        share = np.float32(self._steady / (1 + self._steady * len(others)))
+        colors = key.predicted
+        for motion, predicted in others:
+            colors = colors + share * _spread(motion.carry(predicted) - key.predicted, motion.trust)
+        known = []
+        if before is not None:
+            count = len(key.between) + 1
+            for number, (back, ahead) in enumerate(key.between, 1):
+                known.append(_between(before.colors, back, colors, ahead, number / count))
+        self.state = ColorState(key.gray, key.predicted, colors)
+        self._waiting = None
+        return [*known, colors]
 
     def _fresh(self, gray: Gray) -> Float:
         self.predictions += 1
         return color.differences_over(gray, self._predict(gray))
 
 
-def _around(kept: Float, share: Float) -> Float:
-    """Return by how much the colors around a place differ from what the network sees there now.
+def _between(old: Float, back: Motion, new: Float, ahead: Motion, time: float) -> Float:
+    """Return the colors of a frame at ``time``, 0 to 1, from a key frame to the next.
 
-    It may see a room gray and four frames later yellow. Where the room is uncovered meanwhile, it
-    shall look like the rest, which keeps most of its gray.
+    What only one of them has seen changes as the colors around it do.
     """
-    weights = np.maximum(cv2.blur(share, _ROOM), np.float32(_FEW))
-    return np.asarray(cv2.blur(kept * share, _ROOM) / weights[..., None], np.float32)
+    from_old, from_new = back.carry(old), ahead.carry(new)
+    change = _spread(from_new - from_old, back.trust * ahead.trust)
+    from_old += change * np.float32(time)
+    from_new -= change * np.float32(1 - time)
+    share = (ahead.trust + _LITTLE) / (back.trust + ahead.trust + 2 * _LITTLE)
+    colors = from_old + (from_new - from_old) * share[..., None]
+    return _filled(colors, np.maximum(back.trust, ahead.trust))
 
 
-def _filled(colors: Float, share: Float) -> Float:
-    """Give places that were just uncovered the colors around them, until the network has run.
+def _spread(differences: Float, trust: Float) -> Float:
+    """Return ``differences`` (h, w, 2), and where trust is low the mean of those around.
+
+    The network may see a room gray and four frames later yellow. Where the room is uncovered
+    meanwhile, it shall look like the rest, which is halfway between.
+    """
+    share = trust[..., None]
+    weights = np.maximum(cv2.blur(trust, _ROOM), np.float32(_FEW))
+    around = cv2.blur(differences * share, _ROOM) / weights[..., None]
+    return np.asarray(around + (differences - around) * share, np.float32)
+
+
+def _filled(colors: Float, trust: Float) -> Float:
+    """Give places that neither key frame has seen the colors around them.
 
     Normalized convolution (Knutsson and Westin 1993): a mean in which each counts by its share.
     """
-    weights = np.maximum(share, np.float32(1e-3))
+    weights = np.maximum(trust, _LITTLE)
     around = cv2.blur(colors * weights[..., None], _FILL) / cv2.blur(weights, _FILL)[..., None]
-    return np.asarray(around + (colors - around) * share[..., None], np.float32)
+    return np.asarray(around + (colors - around) * trust[..., None], np.float32)

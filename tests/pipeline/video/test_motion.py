@@ -25,6 +25,22 @@ def test_a_moved_picture_is_found_again() -> None:
     assert np.abs(carried - now)[middle].mean() < 4
 
 
+def test_motion_there_leads_back_again_and_motions_follow_each_other() -> None:
+    first, second, third = (
+        GRAY[20 + 2 * n : 148 + 2 * n, 10 + 3 * n : 170 + 3 * n] for n in range(3)
+    )
+    finder = MotionFinder()
+    back, there = finder.both_ways(first, second)
+    middle = np.s_[24:-24, 24:-24]
+    rows, columns = np.mgrid[:128, :160]
+    grid = np.dstack([columns, rows])
+    assert np.array_equal(back.places, finder.between(first, second).places)
+    assert np.median(np.abs(there.places - grid + (3, 2))[middle]) < 0.3
+    twice = finder.between(second, third).after(back)
+    assert np.median(np.abs(twice.places - grid - (6, 4))[middle]) < 0.4
+    assert twice.trust[middle].mean() > 0.7
+
+
 def test_what_was_uncovered_is_not_trusted() -> None:
     before = GRAY[20:148, 10:170].copy()
     now = before.copy()
