@@ -50,6 +50,11 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
 });
 
+// Gradio opens a list of choices again after the Tab key has left it.
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Tab' && event.target.closest?.('[role=combobox]')) event.stopPropagation();
+}, true);
+
 function moveHandle(handle, direction, far) {
   const width = handle.parentElement.getBoundingClientRect().width;
   const line = handle.querySelector('.inner').getBoundingClientRect();

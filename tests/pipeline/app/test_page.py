@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import films
 import gradio
@@ -42,6 +43,21 @@ from stages.colorize import colorize
 PROJECT = Path(pipeline.__file__).parents[1]
 SOON = 60_000
 """Milliseconds: on a busy machine everything takes long."""
+
+
+CONTRAST = """element => {
+    const luminance = (color) => {
+        const [red, green, blue] = color.match(/[0-9.]+/g).map((value) =>
+            value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+    };
+    let behind = element;
+    while (getComputedStyle(behind).backgroundColor.endsWith(", 0)")) behind = behind.parentElement;
+    const text = luminance(getComputedStyle(element).color);
+    const ground = luminance(getComputedStyle(behind).backgroundColor);
+    return Math.max(text / ground, ground / text);
+}"""
+"""WCAG's ratio of an element's text to what is behind it."""
 
 
 @dataclass
@@ -95,8 +111,8 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
         yield one
 
 
-def opened(browser: Browser, served: Served) -> Page:
-    one = browser.new_page(viewport={"width": 1280, "height": 1000})
+def opened(browser: Browser, served: Served, scheme: Literal["light", "dark"] = "light") -> Page:
+    one = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
     one.set_default_timeout(SOON)
     expect.set_options(timeout=SOON)
     one.goto(served.address)
@@ -358,6 +374,41 @@ def test_the_keyboard_alone_does_it_all(page: Page, photo: Path) -> None:
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename == "portrait.jpg"
+
+
+def test_lists_of_choices_close_when_the_tab_key_leaves_them(page: Page) -> None:
+    lists = page.get_by_role("listbox")
+    end = time.monotonic() + SOON / 1000
+    for label in ("Working size, px", "Model"):
+        field = page.locator("#work").get_by_role("combobox", name=label)
+        # The page is seen before its fields do anything.
+        while not lists.count():
+            assert time.monotonic() < end
+            field.blur()
+            field.focus()
+            page.wait_for_timeout(200)
+        field.press("Tab")
+    expect(page.get_by_role("button", name="Colors from another photo")).to_be_focused()
+    expect(lists).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_written_in_color_can_be_read(
+    scheme: Literal["light", "dark"], browser: Browser, served: Served
+) -> None:
+    with opened(browser, served, scheme) as page:
+        tab = page.get_by_role("tab", name="Many files")
+        end = time.monotonic() + SOON / 1000
+        while tab.get_attribute("aria-selected") != "true":
+            assert time.monotonic() < end
+            tab.click()
+            page.wait_for_timeout(200)
+        page.mouse.move(0, 0)
+        # WCAG's least for text.
+        for text in (tab, page.locator("#many-start")):
+            while (contrast := text.evaluate(CONTRAST)) < 4.5 and time.monotonic() < end:
+                page.wait_for_timeout(200)  # colors change by and by
+            assert contrast >= 4.5
 
 
 def test_hostile_uploads_are_refused_and_the_page_goes_on(
