@@ -27,6 +27,8 @@ def main() -> None:
     parser.add_argument("--gpus", action="store_true", help="give each worker a GPU")
     parser.add_argument("--address", default="auto", help="the cluster's; local starts one")
     options = parser.parse_args()
+    # Ray would tell its makers about a cluster that it starts.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(options.address)
     TorchTrainer(
         train_here,
