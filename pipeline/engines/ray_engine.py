@@ -178,7 +178,7 @@ class RayEngine:
     def __init__(self, ray: Any) -> None:
         self._ray = ray
         self._shared: dict[str, str] = {}
-        self._workers = RayWorkers(ray, _nothing, {"num_cpus": CPUS}, self._shared)
+        self._workers = RayWorkers(ray, _nothing, {"CPU": CPUS}, self._shared)
 
     def __enter__(self) -> RayEngine:
         return self
@@ -200,13 +200,16 @@ class RayEngine:
         """See :meth:`pipeline.engines.base.Engine.holding`."""
         # The others would keep the cores that these need.
         self._workers.end(self._workers.slots)
-        needs: dict[str, float] = {"num_cpus": CPUS}
-        has_gpus = self._ray.cluster_resources().get("GPU", 0) >= GPU_SHARE
-        if device == "cuda" and not has_gpus:
-            raise ColorpipeError("No machine of the cluster has a GPU; use --device auto or cpu.")
-        if device in {"auto", "cuda"} and has_gpus:
-            needs["num_gpus"] = GPU_SHARE
-        return RayWorkers(self._ray, load, needs, self._shared)
+        if device in {"auto", "cuda"}:
+            workers = RayWorkers(self._ray, load, {"CPU": CPUS, "GPU": GPU_SHARE}, self._shared)
+            if workers.room():
+                return workers
+        if device == "cuda":
+            raise ColorpipeError(
+                "No machine of the cluster has a GPU and a core beside it; use --device auto or"
+                " cpu."
+            )
+        return RayWorkers(self._ray, load, {"CPU": CPUS}, self._shared)
 
     @contextlib.contextmanager
     def sharing(self, source: Path, out: Path | None) -> Iterator[None]:
@@ -345,7 +348,7 @@ class RayWorkers(Generic[S]):
     Args:
         ray: the module, connected.
         load: makes what each holds.
-        needs: the cores and the share of a GPU that each takes.
+        needs: what each takes of its machine: cores, as ``CPU``, and maybe a share of a ``GPU``.
         shared: paths that workers must see when they begin something, and what they stand for.
     """
 
@@ -356,8 +359,10 @@ class RayWorkers(Generic[S]):
         self.slots: list[_Slot] = []
         self.ray, self._load = ray, load
         self._shared = shared
-        self._room = {"CPU": needs["num_cpus"], "GPU": needs.get("num_gpus", 0)}
-        self._class = ray.remote(_Actor).options(**needs, max_restarts=0)
+        self._needs = needs
+        self._class = ray.remote(_Actor).options(
+            num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), max_restarts=0
+        )
         self._failed_starts = 0
         self._here: HoldingProcess[S] | None = None
 
@@ -398,9 +403,12 @@ class RayWorkers(Generic[S]):
         return self._here.run(work, stopped)
 
     def room(self) -> int:
-        """Return how many workers the cluster has room for, if nobody else uses it."""
-        there = self.ray.cluster_resources()
-        return min(int(there.get(kind, 0) / each) for kind, each in self._room.items() if each)
+        """Return how many workers the machines have room for, if nobody else uses them."""
+        return sum(
+            min(int(node["Resources"].get(kind, 0) / each) for kind, each in self._needs.items())
+            for node in self.ray.nodes()
+            if node["Alive"]
+        )
 
     def grow(self, number: int) -> None:
         """Start workers up to ``number``; those that the cluster has no room for wait."""

@@ -6,6 +6,7 @@ cannot import this module.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import signal
@@ -25,11 +26,12 @@ import ray
 from file_server import FileServer
 from photos import scene
 from PIL import Image
+from ray._private.node import Node
 from ray.cluster_utils import Cluster
 from scratch import PROJECT
 
 from pipeline.engines import ray_engine
-from pipeline.engines.base import KILLED, Engine
+from pipeline.engines.base import KILLED, Engine, Workers
 from pipeline.engines.local_engine import LOCAL
 from pipeline.engines.ray_engine import AHEAD, BATCH, connected
 from pipeline.errors import ColorpipeError
@@ -272,8 +274,56 @@ def test_what_loading_raises_is_raised_here(engine: Engine) -> None:
         list(workers.map_in_order(each, [1], failed=abs))
 
 
+# Ray believes what it is told of a machine's GPUs.
+
+
+@contextlib.contextmanager
+def another_node(cluster: Cluster, **resources: int) -> Iterator[Node]:
+    node = cluster.add_node(**{**NODE, **resources})
+    yield node
+    cluster.remove_node(node)
+    end = time.monotonic() + PATIENCE
+    while any(known["NodeID"] == node.node_id and known["Alive"] for known in ray.nodes()):
+        assert time.monotonic() < end, "the node does not go"
+        time.sleep(0.05)
+
+
+def placements(workers: Workers[object], count: int) -> list[tuple[str, str, float, int]]:
+    """For each input the node, what its worker sees of a GPU and has of it, and the process."""
+
+    def each(held: object, inputs: Iterator[int]) -> Iterator[tuple[str, str, float, int]]:
+        import ray
+
+        context = ray.get_runtime_context()
+        for _ in inputs:
+            time.sleep(0.1)
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            share = context.get_assigned_resources().get("GPU", 0)
+            yield context.get_node_id(), visible, share, os.getpid()
+
+    return list(workers.map_in_order(each, range(count), failed=lambda _: ("", "", 0, 0)))
+
+
+def test_workers_share_a_gpu_where_it_is(engine: Engine, cluster: Cluster) -> None:
+    with another_node(cluster, num_cpus=2, num_gpus=1) as node:
+        for device in ("auto", "cuda"):
+            with engine.holding(dict, device) as workers:
+                found = placements(workers, 20)
+            assert {place[:3] for place in found} == {(node.node_id, "0", 0.25)}
+            assert len({process for *_, process in found}) == 2
+
+
+def test_a_gpu_without_a_core_beside_it_is_not_used(engine: Engine, cluster: Cluster) -> None:
+    with another_node(cluster, num_cpus=0, num_gpus=1):
+        with pytest.raises(ColorpipeError, match="has a GPU and a core beside it; use --device"):
+            engine.holding(dict, "cuda")
+        with engine.holding(dict, "auto") as workers:
+            found = placements(workers, 4)
+    assert {place[1:3] for place in found} == {("", 0)}
+
+
 def test_a_gpu_that_the_cluster_lacks_is_a_sentence(engine: Engine) -> None:
-    with pytest.raises(ColorpipeError, match="No machine of the cluster has a GPU; use --device"):
+    with pytest.raises(ColorpipeError, match="No machine of the cluster has a GPU and a core"):
         engine.holding(dict, "cuda")
 
 
