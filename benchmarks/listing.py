@@ -6,6 +6,7 @@ out, should not grow with their number.
 
     python benchmarks/listing.py                          10,000 and 100,000 objects
     python benchmarks/listing.py --objects 1000 5000
+    python benchmarks/listing.py --engine ray             the same with a Ray of this machine
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from pipeline.engines.choice import ENGINES, EngineName
 
 PAGE = 1000
 """Objects of a page, as many as S3 gives."""
@@ -37,12 +40,13 @@ def main() -> None:
     """Let the command go through listings of each length."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--engine", choices=ENGINES, default="local")
     options = parser.parse_args()
     print(" objects  seconds  MiB of the driver at most  bytes an object more")
     before: tuple[int, int] | None = None
     for count in options.objects:
         started = time.perf_counter()
-        memory = driver_memory(count)
+        memory = driver_memory(count, options.engine)
         seconds = time.perf_counter() - started
         more = ""
         if before is not None:
@@ -51,9 +55,10 @@ def main() -> None:
         before = (count, memory)
 
 
-def driver_memory(count: int) -> int:
+def driver_memory(count: int, engine: EngineName) -> int:
     """Return the bytes that the driver took at most, with ``count`` photos listed."""
     command = ["colorize", "s3://photos/in", "s3://photos/out", "--skip-existing"]
+    command += ["--engine", engine]
     with listing_server(count) as endpoint:
         environment = {
             **os.environ,

@@ -21,6 +21,7 @@ def real_photos(n: int) -> list[Path]:
     return (paths if len(paths) >= n else _tiles())[:n]
 
 
+@functools.cache
 def _is_colorful(path: Path) -> bool:
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB").resize((32, 32))).astype(int)

@@ -27,7 +27,14 @@ from pipeline.inference.jobs import Job
 from pipeline.inference.streaming import Existing, Outcome
 from pipeline.location import WEB, Location, Url
 from pipeline.locations.name_set import NameSet
-from pipeline.locations.storage import TRANSFERS, Entry, Storage, StorageError, transfer
+from pipeline.locations.storage import (
+    TRANSFERS,
+    Entry,
+    Storage,
+    StorageError,
+    UnreachableError,
+    transfer,
+)
 
 BATCH = 256
 """Objects of a batch, about; those that could get the same name stay together."""
@@ -290,12 +297,14 @@ class StoragePlaces:
                 self._write.write(path, self._object(path))
                 self._has_uploaded = True
         except StorageError as error:
-            is_barred = isinstance(error.__cause__, PermissionError | FileNotFoundError)
+            is_barred = isinstance(error, UnreachableError) or isinstance(
+                error.__cause__, PermissionError | FileNotFoundError
+            )
             if is_barred and not self._has_uploaded:
                 # Otherwise an archive would be colored before somebody reads why it was in vain.
                 raise ColorpipeError(
-                    f"{self._to} could not be written to: {error}; check the URL and the"
-                    " credentials."
+                    f"{self._to} could not be written to: {error}; check the URL, the"
+                    " credentials, the region and the endpoint."
                 ) from error
             reason = f"the result could not be uploaded ({error})"
             return Outcome(outcome.name, "failed", reason=reason)

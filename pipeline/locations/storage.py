@@ -24,6 +24,9 @@ from pipeline.location import OBJECT_STORAGE, WEB, Url
 TRANSFERS = 16
 """Objects that are read or written at the same time: they wait for servers, not for the CPU."""
 
+FIRST_ANSWER = 60.0
+"""Seconds until a storage that was asked for the first time is taken not to be there. Later it may
+take the minutes that its library has the patience for."""
 WEB_TIMEOUT = 60.0
 """Seconds that a web server may say nothing."""
 WEB_ATTEMPTS = 4
@@ -40,6 +43,10 @@ R = TypeVar("R")
 
 class StorageError(Exception):
     """A request failed, though it was tried again; the message is a phrase for a ``Failure``."""
+
+
+class UnreachableError(StorageError):
+    """There was nobody to connect to."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,10 @@ class Storage:
             return True
         try:
             with _errors_as_phrases():
-                return "/" in self.url.path and self._files.info(self._path())["type"] == "file"
+                if "/" not in self.url.path:
+                    return False
+                found = self._files.info(self._path(), timeout=FIRST_ANSWER)
+                return bool(found["type"] == "file")
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return False
@@ -150,7 +160,7 @@ class Storage:
     def _pages(self) -> Iterator[Entry]:
         bucket, _, key = self.url.path.partition("/")
         prefix = f"{key}/" if key else ""
-        more: dict[str, str] = {}
+        more: dict[str, Any] = {"timeout": FIRST_ANSWER}
         while True:
             page = self._files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
             for found in page.get("Contents", ()):
@@ -248,11 +258,19 @@ def _errors_as_phrases() -> Iterator[None]:
         raise
     # Each provider's library has its own.
     except Exception as error:
-        raise StorageError(_phrase(error)) from error
+        # Botocore, aiohttp and Azure have classes that are not Python's own.
+        names = {base.__name__ for base in type(error).__mro__}
+        nobody = {"ConnectionError", "ClientConnectionError", "ServiceRequestError"}
+        kind = StorageError if names.isdisjoint(nobody) else UnreachableError
+        raise kind(_phrase(error)) from error
 
 
 def _phrase(error: Exception) -> str:
     """Say what went wrong, without the credentials that a URL in it may have."""
+    from fsspec.exceptions import FSTimeoutError
+
+    if isinstance(error, FSTimeoutError):
+        return "it does not answer"
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     # Azure's has numbers of the request and XML in further lines.
     text = said.strip().partition("\n")[0].strip().rstrip(".")

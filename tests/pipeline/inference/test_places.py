@@ -403,6 +403,11 @@ def test_where_nothing_may_be_written_the_work_ends(
     nowhere = parse_location("s3://no-such-bucket/out")
     with pytest.raises(ColorpipeError, match="no-such-bucket/out could not be written to: it does"):
         colorize(url("in"), nowhere, model, PARAMS, overwrite=True)
+    with (
+        clients_of("http://127.0.0.1:9"),
+        pytest.raises(ColorpipeError, match="s3://photos/out could not be written to: Could not c"),
+    ):
+        colorize(photos, url("out"), model, PARAMS, overwrite=True)
     # A single object that is barred is that photo's failure.
     monkeypatch.setattr(places, "BATCH", 1)
     with door(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import threading
 from pathlib import Path
 
 import fsspec
@@ -15,6 +16,7 @@ from object_storage import clients_of, door, in_memory
 
 from pipeline.errors import ColorpipeError
 from pipeline.location import Url
+from pipeline.locations import storage as storage_module
 from pipeline.locations.storage import Entry, Storage, StorageError
 
 PHOTOS = Url("s3", "photos")
@@ -158,6 +160,25 @@ def test_wrong_settings_are_one_sentence(
     assert UNREACHABLE[setting] in said
     assert said.endswith("; check the URL, the credentials, the region and the endpoint.")
     assert "\n" not in said
+
+
+def test_a_storage_that_says_nothing_is_one_sentence(
+    storage: object_storage.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_module, "FIRST_ANSWER", 0.5)
+    over = threading.Event()
+
+    def silent(*_: str) -> int:
+        over.wait(60)
+        return 0
+
+    with door(storage.endpoint, silent):
+        objects = Storage(PHOTOS / "in")
+        with pytest.raises(ColorpipeError, match="could not be listed: it does not answer; check"):
+            list(objects.entries())
+        with pytest.raises(ColorpipeError, match="could not be read: it does not answer; check"):
+            objects.is_file()
+        over.set()
 
 
 def test_the_wrong_region_is_one_sentence(storage: object_storage.Storage) -> None:

@@ -1,0 +1,159 @@
+"""What a photo costs the process that hands it out: bytes of memory, milliseconds of a processor.
+
+Beyond some number of workers that process is what they wait for. A job is what `colorize` keeps of
+each photo of a local folder. Handing out is measured with a Ray of one worker that sleeps for half
+a second a batch, and is the time of the thread that does it; reading and writing with a server on
+this computer that speaks S3's language. It is the processor's time: a busy machine alters little.
+
+    python benchmarks/driver.py
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from pipeline.engines.choice import open_engine
+from pipeline.engines.ray_engine import BATCH_SECONDS
+from pipeline.inference.jobs import Job
+from pipeline.location import Url
+from pipeline.locations.storage import TRANSFERS, Storage, transfer
+
+JOBS = 100_000
+BATCHES = 40
+PHOTOS_IN_BATCH = 10
+"""About as many of 400 pixels as a core colors in the time of a batch."""
+OBJECTS = 500
+BYTES = 30_000
+"""Of an object: a JPEG of 400 pixels."""
+
+
+def main() -> None:
+    """Print a row for each cost."""
+    print(f"bytes of a job:              {job_bytes():6.0f}")
+    print(f"ms to hand out a batch:      {hand_out():6.2f}")
+    for name, milliseconds in transfers().items():
+        print(f"ms to {name} an object:     {milliseconds:6.2f}")
+
+
+def jobs(count: int) -> list[Job]:
+    """Return jobs as a folder of folders gives them."""
+    names = (f"{number // 1000:06}/photo-{number:09}.jpg" for number in range(count))
+    photos, results = Path("/archive/scans"), Path("/archive/colorized")
+    return [Job(name, photos / name, results / name) for name in names]
+
+
+def job_bytes() -> float:
+    """Return the bytes that a job takes."""
+    tracemalloc.start()
+    held = jobs(JOBS)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return taken / len(held)
+
+
+def hand_out() -> float:
+    """Return the milliseconds of this process that a batch takes, from its jobs to its results."""
+    photos = jobs(BATCHES * PHOTOS_IN_BATCH)
+    with open_engine("ray", "local") as engine, engine.holding(dict) as workers:
+        # The worker starts.
+        list(workers.map_in_order(_wait, photos[:1], failed=_name))
+        started = time.thread_time()
+        for _ in workers.map_in_order(_wait, photos, failed=_name):
+            pass
+        return (time.thread_time() - started) / BATCHES * 1000
+
+
+def _wait(held: object, batch: Iterable[Job]) -> Iterator[str]:
+    del held
+    for job in batch:
+        time.sleep(BATCH_SECONDS / PHOTOS_IN_BATCH)
+        yield _name(job)
+
+
+def _name(job: Job) -> str:
+    return job.name
+
+
+def transfers() -> dict[str, float]:
+    """Return the milliseconds of this process that an object takes to be read and written."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    server = context.Process(target=_serve, args=(theirs,), daemon=True)
+    server.start()
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "benchmark",
+        "AWS_SECRET_ACCESS_KEY": "benchmark",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ours.recv()}",
+    }
+    storage = Storage(Url("s3", "photos"))
+    with tempfile.TemporaryDirectory(prefix="colorpipe-driver-") as name:
+        folder = Path(name)
+        taken = {
+            "read": _milliseconds(partial(_read, storage, folder)),
+            "write": _milliseconds(partial(_write, storage, folder)),
+        }
+    server.kill()
+    return taken
+
+
+def _read(storage: Storage, folder: Path, name: str) -> None:
+    storage.read(name, folder / name)
+
+
+def _write(storage: Storage, folder: Path, name: str) -> None:
+    storage.write(folder / name, name)
+
+
+def _milliseconds(function: Callable[[str], None]) -> float:
+    names = [f"{number}.jpg" for number in range(OBJECTS)]
+    with ThreadPoolExecutor(TRANSFERS) as pool:
+        for _ in transfer(function, names[:TRANSFERS], pool):
+            pass
+        started = time.process_time()
+        for _, error in transfer(function, names, pool):
+            if error is not None:
+                raise error
+        return (time.process_time() - started) / len(names) * 1000
+
+
+def _serve(pipe: Connection) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    pipe.send(server.server_port)
+    server.serve_forever()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(bytes(BYTES))
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(b"")
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"0"')
+        self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep quiet."""
+
+
+if __name__ == "__main__":
+    main()
