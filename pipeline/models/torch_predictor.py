@@ -31,13 +31,15 @@ class TorchPredictor:
         self.multiple = generator.recipe.multiple
         self.recipe = generator.recipe.name
         self._device = choose_device(device)
-        fold_batch_norm(generator.module)
-        self._module = _Cast(generator.module, choose_dtype(self._device)).to(self._device).eval()
-        self.takes_hints = generator.recipe.takes_hints
         module = generator.module
+        self.batch = 4 if self._device.type == "cpu" else 32
+        fold_batch_norm(module)
+        if isinstance(module, LiteUNet):
+            _make_steady(module, self.batch)
+        self._module = _Cast(module, choose_dtype(self._device)).to(self._device).eval()
+        self.takes_hints = generator.recipe.takes_hints
         self._describing = Describing(module) if isinstance(module, LiteUNet) else None
         self._predict_ab: Callable[..., torch.Tensor] = generator.recipe.predict_ab
-        self.batch = 4 if self._device.type == "cpu" else 32
 
     @classmethod
     def load(cls, path: Path, device: DeviceName = "auto") -> TorchPredictor:
@@ -112,6 +114,51 @@ class _Cast(nn.Module):
         cast = (x.to(dtype=self.dtype, memory_format=torch.channels_last) for x in inputs)
         result: torch.Tensor = self.module(*cast)
         return result.float()
+
+
+def _make_steady(network: LiteUNet, rows: int) -> None:
+    """Let a picture have the same colors to the last bit alone and among up to ``rows`` others."""
+    network.add_module("context", FixedRows(network.context, rows))
+    for block in network.attention.children():
+        neighborhood = block.get_submodule("neighborhood")
+        block.add_module("neighborhood", ChannelsLast(neighborhood))
+
+
+class FixedRows(nn.Module):
+    """Computes ``layer``, which takes rows one by one, on at least ``rows`` of them.
+
+    A product with a single row is summed up in another order than one with several, so that a
+    photo that is predicted alone would have other colors, by a rounding, than one among others.
+    """
+
+    def __init__(self, layer: nn.Module, rows: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.rows = rows
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, inputs) to (N, outputs)."""
+        missing = max(self.rows - len(x), 0)
+        result: torch.Tensor = self.layer(functional.pad(x, (0, 0, 0, missing)))
+        return result[: len(x)]
+
+
+class ChannelsLast(nn.Module):
+    """Computes the convolution ``layer`` on channels that lie last, whatever the strides say.
+
+    Those of a single picture can say that and not be what a batch's are, and the library then sums
+    up in another order.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, channels, H, W) as ``layer`` does."""
+        laid_out = torch.empty_like(x, memory_format=torch.channels_last)
+        result: torch.Tensor = self.layer(laid_out.copy_(x))
+        return result
 
 
 class Describing(nn.Module):
