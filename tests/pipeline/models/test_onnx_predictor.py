@@ -53,11 +53,16 @@ def test_results_are_within_a_level_of_torchs(model: Path) -> None:
         assert difference.max() <= 1
 
 
-def test_pictures_and_hints_of_any_number_and_size_give_what_they_give_in_torch(
-    pretrained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The file holds float32; some processors would compute PyTorch's half in bfloat16.
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch in the precision of the file; on some processors it would take bfloat16."""
     monkeypatch.setattr(torch_predictor, "choose_dtype", lambda device: torch.float32)
+
+
+@pytest.mark.usefixtures("float32")
+def test_pictures_and_hints_of_any_number_and_size_give_what_they_give_in_torch(
+    pretrained: Path,
+) -> None:
     onnx = OnnxPredictor(pretrained)
     reference = TorchPredictor.load(pretrained_weights(), "cpu")
     assert onnx.takes_hints
@@ -76,10 +81,11 @@ def test_pictures_and_hints_of_any_number_and_size_give_what_they_give_in_torch(
         assert np.allclose(onnx.describe(grays), reference.describe(grays), atol=1e-3)
 
 
+@pytest.mark.usefixtures("float32")
 def test_a_reference_gives_its_colors_as_in_torch(pretrained: Path) -> None:
-    onnx, torch = Colorizer.load(pretrained), Colorizer.load(pretrained_weights(), "cpu")
+    onnx, reference = Colorizer.load(pretrained), Colorizer.load(pretrained_weights(), "cpu")
     gray = skimage.data.astronaut().mean(2).astype(np.uint8)
-    results = [each(gray, reference=skimage.data.astronaut()) for each in (onnx, torch)]
+    results = [each(gray, reference=skimage.data.astronaut()) for each in (onnx, reference)]
     assert np.abs(results[0].astype(int) - results[1]).max() <= 1
     assert np.abs(results[0].astype(int) - onnx(gray)).mean() > 1
 
