@@ -81,6 +81,11 @@ class Tint:
     """(h, w, 2): R - Y and B - Y, on the scale of 255."""
     method: Method
 
+    @property
+    def mean_chroma(self) -> float:
+        """How far its colors are from gray on average, on the scale of ``differences``."""
+        return float(np.hypot(self.differences[..., 0], self.differences[..., 1]).mean())
+
     @classmethod
     def of(cls, photo: GrayPhoto, gray: Gray, ab: color.Float, method: Method) -> Tint:
         """Bring a prediction ``ab`` (h, w, 2) for ``gray`` (h, w) back to the photo as stored."""

@@ -49,6 +49,31 @@ def test_outcomes_come_in_the_order_of_the_jobs(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "7.png").exists()
 
 
+class Pale(Rainbow):
+    """As colors come out that the network is not sure of."""
+
+    def predict(self, grays: NDArray[np.uint8]) -> Float:
+        return super().predict(grays) / 50
+
+
+def test_a_photo_with_hardly_any_color_gets_a_note_unless_its_colors_are_known(
+    tmp_path: Path,
+) -> None:
+    (job,) = jobs_for(tmp_path, [(60, 40)])
+    assert isinstance(job, Job)
+
+    def note(predictor: Rainbow, *hints: Hint, strength: float = 1.0) -> str:
+        colorizer = Colorizer(predictor, strength=strength)
+        settings = Settings("overwrite")
+        (outcome,) = colorize_files(colorizer, [replace(job, hints=hints)], settings)
+        return outcome.note
+
+    assert "little more than a guess" in note(Pale())
+    assert not note(Rainbow())
+    assert not note(Rainbow(), strength=0.1)  # asked for
+    assert not note(Pale(), Hint(10, 10, "crimson"))
+
+
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     jobs = jobs_for(tmp_path, [(30 + n, 40) for n in range(9)])
     list(colorize_files(Colorizer(Rainbow()), jobs, workers=1))
