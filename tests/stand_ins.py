@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.models.weights import save_generator
+from pipeline.networks.lite_unet import LiteUNet
 from pipeline.params import RecipeName
 from pipeline.recipes import get_recipe
 
@@ -34,5 +35,10 @@ def generator(path: Path, seed: int = 0, recipe_name: RecipeName = "colorpipe") 
     """Write the weights of an untrained generator; another seed gives other colors."""
     torch.manual_seed(seed)
     recipe = get_recipe(recipe_name)
-    save_generator(path, recipe.generator(), recipe)
+    module = recipe.generator()
+    if isinstance(module, LiteUNet):
+        assert module.output.bias is not None
+        # Fresh, it would leave photos nearly gray, which reports remark on.
+        nn.init.uniform_(module.output.bias, 0.5, 1.0)
+    save_generator(path, module, recipe)
     return path
