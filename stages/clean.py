@@ -77,7 +77,7 @@ def clean(
     """
     if dry_run:
         files = list_raw(raw)
-        with engine.sharing(raw, None):
+        with engine.sharing([raw], None):
             screened = _screen_all(files, None, params, engine)
         rows = _without_duplicates(screened, params)
         print_decisions(rows)
@@ -94,7 +94,7 @@ def clean(
         with _new_report(report) as (table, sheet), new_folder(out) as folder:
             for category in sorted({file.category for file in files if file.category}):
                 (folder / category).mkdir()
-            with engine.sharing(raw, folder):
+            with engine.sharing([raw], folder):
                 screened = _screen_all(files, folder, params, engine)
             rows = _without_duplicates(screened, params)
             _delete_duplicates(folder, screened, rows)

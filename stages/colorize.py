@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
 from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
 from pipeline.inference.colorizer import Colorizer
+from pipeline.inference.files import Item
 from pipeline.inference.hints import Hint
 from pipeline.inference.isolated import IsolatedColorizer, Loaded
 from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write
@@ -113,10 +115,12 @@ def colorize(
                 f"There are no photos in {source}, and no films: no name there ends in {READ}, or"
                 f" in {FILMS_READ}."
             )
-        load = _loader(model, params)
+        # Found here, because code that was sent to another machine has no weights beside it.
+        weights = find_model(model, params.runtime)
+        read = [*places.shared, *filter(os.path.exists, filter(None, (weights, reference)))]
         with (
-            engine.sharing(places.source, places.out),
-            IsolatedColorizer(load, engine, params.device) as colorizer,
+            engine.sharing(read, places.shared_out),
+            IsolatedColorizer(_loader(weights, params), engine, params.device) as colorizer,
         ):
             loaded = colorizer.loaded
             print(f"Colorizing with {_described(loaded)}.", file=sys.stderr)
@@ -126,16 +130,19 @@ def colorize(
             known = passed_over if places.is_local else Counter[str]()
             _say_what_goes_elsewhere(known, first, engine)
             with interruptions() as stop:
-                outcomes = _colorized(
-                    colorizer,
-                    places,
-                    itertools.chain([first], batches),
-                    settings=settings,
-                    films=films or FilmSettings(),
-                    stopped=lambda: stop.requested,
+                outcomes = places.checked(
+                    _colorized(
+                        colorizer,
+                        places,
+                        itertools.chain([first], batches),
+                        settings=settings,
+                        films=films or FilmSettings(),
+                        stopped=lambda: stop.requested,
+                    )
                 )
                 if report is not None and report.suffix.lower() in PAGE_SUFFIXES:
-                    outcomes = _on_page(outcomes, report, f"Colorized with {_described(loaded)}.")
+                    page = PhotosPage(f"Colorized with {_described(loaded)}.", places.result)
+                    outcomes = _on_page(outcomes, report, page)
                 elif report is not None:
                     outcomes = _reported(outcomes, report, places)
                 failures, done = _failures(outcomes)
@@ -146,12 +153,11 @@ def colorize(
     return failures
 
 
-def _loader(model: Path | None, params: ColorizeParams) -> Callable[[], Colorizer]:
+def _loader(weights: Path, params: ColorizeParams) -> Callable[[], Colorizer]:
     """Return what makes the colorizer in the processes of an engine."""
     return functools.partial(
         Colorizer.load,
-        # Found here, because code that was sent to another machine has no weights beside it.
-        find_model(model, params.runtime),
+        weights,
         params.device,
         strength=params.strength,
         size=params.size,
@@ -180,7 +186,7 @@ def _failures(outcomes: Iterator[Outcome]) -> tuple[list[Failure], int]:
     return failures, done
 
 
-def _stopped(done: int, first: Sequence[Job | Failure], places: Places) -> StoppedError:
+def _stopped(done: int, first: Sequence[Item], places: Places) -> StoppedError:
     """Say how far the work came; how many photos a storage holds was not known yet."""
     kind = "files" if any(map(_is_film_job, first)) else "photos"
     total = f" of {len(first)}" if places.is_local else ""
@@ -193,52 +199,67 @@ def _stopped(done: int, first: Sequence[Job | Failure], places: Places) -> Stopp
 def _colorized(
     colorizer: IsolatedColorizer,
     places: Places,
-    batches: Iterable[Sequence[Job | Failure]],
+    batches: Iterable[Sequence[Item]],
     *,
     settings: Settings,
     films: FilmSettings,
     stopped: Callable[[], bool],
 ) -> Iterator[Outcome]:
-    """Colorize of each batch the photos, then the films one by one, and show how far it is."""
+    """Colorize photos up to a batch with films, then these one by one, and show how far it is."""
     done = failed = 0
     progress: ProgressReport | None = None
+    waiting = iter(batches)
+    film_jobs: list[Job] = []
     with ExitStack() as stack:
-        for jobs in places.prepared(batches):
-            film_jobs = [job for job in jobs if _is_film_job(job)]
-            photos = [job for job in jobs if not _is_film_job(job)]
-            if photos and progress is None:
-                total = len(photos) if places.is_local else None
-                progress = stack.enter_context(ProgressReport("Colorizing", total, done=done))
+
+        def photos() -> Iterator[Item]:
+            nonlocal progress
+            for items in waiting:
+                film_jobs.extend(filter(_is_film_job, items))
+                others = [item for item in items if not _is_film_job(item)]
+                if others and progress is None:
+                    total = len(others) if places.is_local else None
+                    progress = stack.enter_context(ProgressReport("Colorizing", total, done=done))
+                yield from others
+                if film_jobs:
+                    return
+
+        while True:
             # Photos under way are finished: what is written stands in the report.
-            for outcome in places.delivered(colorizer.colorize_files(photos, settings, stopped)):
+            for outcome in colorizer.colorize_files(
+                photos(), settings, stopped, places.files, places.was_free
+            ):
                 yield outcome
                 done += 1
                 failed += outcome.status in {"failed", "damaged"}
                 if progress is not None:
                     progress.advance(detail=f"{failed} failed" if failed else None)
+            if not film_jobs:
+                return
             # A film has a bar of its own.
-            if film_jobs:
-                stack.close()
-                progress = None
+            stack.close()
+            progress = None
             for job in film_jobs:
                 if stopped():
                     return
-                outcome = _colorized_film(colorizer, job, settings, films, stopped)
-                yield from places.delivered(iter([outcome]))
-            if stopped():
-                return
+                yield _colorized_film(
+                    colorizer, places, job, settings=settings, films=films, stopped=stopped
+                )
+            film_jobs.clear()
 
 
 def _colorized_film(
     colorizer: IsolatedColorizer,
+    places: Places,
     job: Job,
+    *,
     settings: Settings,
     films: FilmSettings,
     stopped: Callable[[], bool],
 ) -> Outcome:
     if settings.label is not None:
         films = replace(films, label=settings.label.comment)
-    work = functools.partial(film_outcomes, job, films, settings.existing)
+    work = places.on_files(film_outcomes, job, films, settings.existing)
     outcome = Outcome(job.name, "failed", reason=KILLED)
     done = 0
     with ExitStack() as stack:
@@ -258,17 +279,17 @@ def _colorized_film(
 
 
 def _say_what_goes_elsewhere(
-    passed_over: Counter[str], jobs: Sequence[Job | Failure], engine: Engine
+    passed_over: Counter[str], items: Sequence[Item], engine: Engine
 ) -> None:
     if passed_over:
         count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
         print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
-    if engine.is_remote and any(map(_is_film_job, jobs)):
+    if engine.is_remote and any(map(_is_film_job, items)):
         print("Films are colorized on this machine, one after the other.", file=sys.stderr)
 
 
-def _is_film_job(job: Job | Failure) -> TypeGuard[Job]:
-    return isinstance(job, Job) and _is_film(job.source)
+def _is_film_job(item: Item) -> TypeGuard[Job]:
+    return isinstance(item, Job) and _is_film(item.source)
 
 
 def _is_film(path: Path) -> bool:
@@ -341,9 +362,8 @@ def _reported(outcomes: Iterator[Outcome], report: Path, places: Places) -> Iter
             yield outcome
 
 
-def _on_page(outcomes: Iterator[Outcome], report: Path, model: str) -> Iterator[Outcome]:
+def _on_page(outcomes: Iterator[Outcome], report: Path, page: PhotosPage) -> Iterator[Outcome]:
     """Write a page of all outcomes once the last has come, also where the user stopped the work."""
-    page = PhotosPage(model)
     with ExitStack() as stack:
         # Begun before any work: a report that cannot be written is noticed at once.
         try:

@@ -51,7 +51,7 @@ def resize(
     check_replaceable(
         out, "--resized", near=[clean], known=_is_resized_name, looks_own=looks_like_tile
     )
-    with new_folder(out) as folder, engine.sharing(clean, folder):
+    with new_folder(out) as folder, engine.sharing([clean], folder):
         for category in sorted({photo.category for photo in photos}):
             (folder / category).mkdir()
         work = functools.partial(resize_photo, folder=folder, params=params)

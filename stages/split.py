@@ -95,7 +95,7 @@ def split(
         for side in sides:
             (folder / f"{side}_x").mkdir()
             (folder / f"{side}_y").mkdir()
-        with engine.sharing(resized, folder):
+        with engine.sharing([resized], folder):
             pairs, failures = _write_pairs(photos, folder, engine)
         if not pairs:
             raise ColorpipeError(f"No photo in {resized} could be read; first {failures[0]}.")

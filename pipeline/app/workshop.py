@@ -30,7 +30,7 @@ from pipeline.imaging.kinds import SUFFIXES
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.hints import Hint
 from pipeline.inference.isolated import IsolatedColorizer
-from pipeline.inference.jobs import READ, Job
+from pipeline.inference.jobs import READ, Job, with_rivals
 from pipeline.inference.references import Reference
 from pipeline.inference.streaming import Outcome, Settings
 from pipeline.video.color_video import film_outcomes
@@ -262,7 +262,9 @@ class Workshop:
                 else:
                     jobs.append(Failure(name, f"not named like a photo: {READ}"))
             with self._process_apart(look) as process:
-                outcomes = process.colorize_files(jobs, Settings("overwrite"), lambda: self._closed)
+                outcomes = process.colorize_files(
+                    with_rivals(jobs), Settings("overwrite"), lambda: self._closed
+                )
                 yield from enumerate(outcomes, start=1)
             paths = sorted(path for path in colored.rglob("*") if path.is_file())
             if not paths:

@@ -60,7 +60,7 @@ class Workers(Protocol[S_co]):
     def map_in_order(
         self,
         function: Stream[S_co, T, R],
-        inputs: Sequence[T],
+        inputs: Iterable[T],
         *,
         failed: Callable[[T], R],
         again: Callable[[T], T] | None = None,
@@ -69,8 +69,10 @@ class Workers(Protocol[S_co]):
         """Yield the results of ``function`` over ``inputs``, in their order.
 
         Args:
-            function: is given what a worker holds, and some or all of ``inputs``.
-            inputs: any number; a bounded part of them is under way.
+            function: is given what a worker holds, and some or all of ``inputs``. Another thread
+                of the worker may call it for the next ones while it waits for something: what only
+                one may do at a time is its own care.
+            inputs: any number, or endless; a bounded part of them is read and under way.
             failed: makes the result, in this process, for an input that :data:`KILLED` is about.
             again: makes what an input becomes, in this process, when it is done a second time.
             stopped: asked before each input: once it says so, no further one is taken up.
@@ -85,7 +87,7 @@ class Engine(Protocol):
 
     is_remote: bool
     """Whether processes that this one has not started do the work, maybe of other machines. They
-    must find the same files under the same paths."""
+    must find the same files under the same paths; what is behind URLs is the same for all."""
 
     def map_in_order(
         self,
@@ -126,13 +128,14 @@ class Engine(Protocol):
             ColorpipeError: a worker was killed while it loaded, or the device is not there.
         """
 
-    def sharing(self, source: Path, out: Path | None) -> AbstractContextManager[None]:
+    def sharing(self, sources: Sequence[Path], out: Path | None) -> AbstractContextManager[None]:
         """Let workers begin, for the length of the block, only where they see the same files.
 
         Otherwise a machine that lacks a folder would make one of its own, and keep the results.
+        What is behind URLs, workers read and write themselves; it need not be shared.
 
         Args:
-            source: what is read: a file or a folder.
+            sources: what is read: files and folders.
             out: the folder that is written to, which need not be there yet; None is none.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.engines.base import Engine, R, S, T
@@ -30,9 +30,11 @@ class LocalEngine:
         del device
         return HoldingProcess(load)
 
-    def sharing(self, source: Path, out: Path | None) -> contextlib.AbstractContextManager[None]:
+    def sharing(
+        self, sources: Sequence[Path], out: Path | None
+    ) -> contextlib.AbstractContextManager[None]:
         """See :meth:`pipeline.engines.base.Engine.sharing`; there is nobody to share with."""
-        del source, out
+        del sources, out
         return contextlib.nullcontext()
 
 

@@ -8,11 +8,14 @@ libraries write to the terminal stays in the process as well.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import multiprocessing
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -25,14 +28,11 @@ from pipeline.errors import ColorpipeError
 _PATIENCE = 0.1
 """Seconds between two looks at whether the work is to be stopped."""
 
-_READY, _DONE = "ready", "done"
+HANDED = 64
+"""Inputs handed over at a time: the process asks for more when it has taken up all of them."""
 
-
-@dataclass(frozen=True)
-class _Taken:
-    """An input is taken up."""
-
-    number: int
+_READY, _MORE, _TAKEN, _DONE = "ready", "more", "taken", "done"
+"""What the process says: it can begin, wants inputs, takes up the next one, and has done it all."""
 
 
 @dataclass(frozen=True)
@@ -133,76 +133,113 @@ class HoldingProcess(Generic[S]):
     def map_in_order(
         self,
         function: Stream[S, T, R],
-        inputs: Sequence[T],
+        inputs: Iterable[T],
         *,
         failed: Callable[[T], R],
         again: Callable[[T], T] | None = None,
         stopped: Callable[[], bool] = never,
     ) -> Iterator[R]:
         """See :meth:`pipeline.engines.base.Workers.map_in_order`."""
-        done = 0
-        while done < len(inputs) and not stopped():
-            first = taken = done
-            part = functools.partial(_part, function, inputs[first:])
-            for message in self._exchange(part, stopped):
-                if isinstance(message, _Yielded):
-                    done += 1
-                    yield message.value
+        waiting = iter(inputs)
+        # Handed over and without a result yet, and how many of these are taken up.
+        handed: deque[T] = deque()
+        taken = 0
+
+        def more() -> list[T]:
+            chunk = list(itertools.islice(waiting, HANDED))
+            handed.extend(chunk)
+            return chunk
+
+        while not stopped():
+            for message in self._exchange(functools.partial(_part, function), stopped, more):
+                if message == _TAKEN:
+                    taken += 1
                 else:
-                    taken = first + message.number + 1
+                    handed.popleft()
+                    taken -= 1
+                    yield message.value
             if self._child is not None:
                 return
-            # Its process was killed: what was under way goes through one by one.
-            for number in range(done, max(taken, done + 1)):
-                item = inputs[number] if again is None else again(inputs[number])
-                alone = functools.partial(_part, function, [item])
-                results = [
-                    message.value
-                    for message in self._exchange(alone, never)
-                    if isinstance(message, _Yielded)
-                ]
-                yield results[0] if results else failed(inputs[number])
-                done += 1
+            # Its process was killed: what was under way goes through one by one, at least one.
+            if not handed and not more():
+                return
+            for _ in range(max(taken, 1)):
+                item = handed.popleft()
+                yield self._alone(function, item if again is None else again(item), failed, item)
+            waiting = itertools.chain(handed, waiting)
+            handed, taken = deque(), 0
+
+    def _alone(self, function: Stream[S, T, R], changed: T, failed: Callable[[T], R], item: T) -> R:
+        """Return the result of an input with which nothing else is under way."""
+        inputs = iter([[changed]])
+        messages = self._exchange(
+            functools.partial(_part, function), never, lambda: next(inputs, [])
+        )
+        results = [message.value for message in messages if message != _TAKEN]
+        return results[0] if results else failed(item)
 
     def run(self, work: Work[S, R], stopped: Callable[[], bool] = never) -> Iterator[R]:
         """See :meth:`pipeline.engines.base.Workers.run`."""
         for message in self._exchange(functools.partial(_whole, work), stopped):
             yield message.value
 
-    def _exchange(self, request: object, stopped: Callable[[], bool]) -> Iterator[Any]:
+    def _exchange(
+        self,
+        request: object,
+        stopped: Callable[[], bool],
+        more: Callable[[], Sequence[object]] = list,
+    ) -> Iterator[Any]:
         """Yield what the process says to a request; end when it is killed or has done it."""
         child = self._child or self._start()
         child.send(request)
         while (message := child.receive(stopped)) is not None:
             if message == _DONE:
                 return
-            yield message
+            if message == _MORE:
+                # If it was killed meanwhile, that is what is received next.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    child.send(more())
+            else:
+                yield message
         self._end()
 
 
-def _part(
-    function: Stream[S, T, R],
-    inputs: Sequence[T],
-    pipe: Connection,
-    held: S,
-    stopped: Callable[[], bool],
-) -> Iterator[R]:
-    """Go through inputs, in the process; each is named by its number when it is taken up."""
+class _Parent:
+    """The parent, as the process hears it while it answers a request."""
 
-    def taken() -> Iterator[T]:
-        for number, item in enumerate(inputs):
-            if stopped():
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._has_said_stop = False
+
+    def stopped(self) -> bool:
+        """Whether to stop."""
+        if not self._has_said_stop and self._pipe.poll():
+            self._has_said_stop = self._pipe.recv() == "stop"
+        return self._has_said_stop
+
+    def inputs(self) -> Iterator[Any]:
+        """Ask for inputs, some at a time, and say when each is taken up."""
+        while not self.stopped():
+            self._pipe.send(_MORE)
+            while (chunk := self._pipe.recv()) == "stop":
+                self._has_said_stop = True
+            if not chunk:
                 return
-            pipe.send(_Taken(number))
-            yield item
+            for item in chunk:
+                if self.stopped():
+                    return
+                self._pipe.send(_TAKEN)
+                yield item
 
-    return function(held, taken())
+
+def _part(function: Stream[S, T, R], parent: _Parent, held: S) -> Iterator[R]:
+    """Go through inputs, in the process."""
+    return function(held, parent.inputs())
 
 
-def _whole(work: Work[S, R], pipe: Connection, held: S, stopped: Callable[[], bool]) -> Iterator[R]:
+def _whole(work: Work[S, R], parent: _Parent, held: S) -> Iterator[R]:
     """Do a single piece of work, in the process."""
-    del pipe
-    return work(held, stopped)
+    return work(held, parent.stopped)
 
 
 def _serve(pipe: Connection, load: Callable[[], object]) -> None:
@@ -215,21 +252,10 @@ def _serve(pipe: Connection, load: Callable[[], object]) -> None:
             # A stop that came when all was done already is of no use any more.
             while (request := pipe.recv()) == "stop":
                 continue
-            _answer(pipe, request, held)
+            for value in request(_Parent(pipe), held):
+                pipe.send(_Yielded(value))
+            pipe.send(_DONE)
     except EOFError:
         return
     except Exception as error:  # noqa: BLE001 - it is the parent's to handle
         pipe.send(error)
-
-
-def _answer(pipe: Connection, request: Callable[..., Iterator[object]], held: object) -> None:
-    is_stopped = False
-
-    def stopped() -> bool:
-        nonlocal is_stopped
-        is_stopped = is_stopped or (pipe.poll() and pipe.recv() == "stop")
-        return is_stopped
-
-    for value in request(pipe, held, stopped):
-        pipe.send(_Yielded(value))
-    pipe.send(_DONE)

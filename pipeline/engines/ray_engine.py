@@ -2,9 +2,9 @@
 
 Each worker is an actor: it makes what it holds once. A batch is half a second of work, so that
 small photos do not pay for a message each, and few batches are under way, so that neither the
-driver nor a machine has to keep much. A worker may be lost with its machine: what it had is done
-again elsewhere, each input alone. An input whose worker dies then, while the machine lives on, is
-given up.
+driver nor a machine has to keep much. While one is worked on, the next one may be read. A worker
+may be lost with its machine: what it had is done again elsewhere, each input alone. An input whose
+worker dies then, while the machine lives on, is given up.
 
 Ray is imported late, and its extra may be missing.
 """
@@ -178,7 +178,7 @@ class RayEngine:
     def __init__(self, ray: Any) -> None:
         self._ray = ray
         self._shared: dict[str, str] = {}
-        self._workers = RayWorkers(ray, _nothing, {"CPU": CPUS}, self._shared)
+        self._workers = RayWorkers(ray, _nothing, {"CPU": CPUS}, self._shared, 1)
 
     def __enter__(self) -> RayEngine:
         return self
@@ -201,7 +201,8 @@ class RayEngine:
         # The others would keep the cores that these need.
         self._workers.end(self._workers.slots)
         if device in {"auto", "cuda"}:
-            workers = RayWorkers(self._ray, load, {"CPU": CPUS, "GPU": GPU_SHARE}, self._shared)
+            needs = {"CPU": CPUS, "GPU": GPU_SHARE}
+            workers = RayWorkers(self._ray, load, needs, self._shared, QUEUED)
             if workers.room():
                 return workers
         if device == "cuda":
@@ -209,14 +210,15 @@ class RayEngine:
                 "No machine of the cluster has a GPU and a core beside it; use --device auto or"
                 " cpu."
             )
-        return RayWorkers(self._ray, load, {"CPU": CPUS}, self._shared)
+        return RayWorkers(self._ray, load, {"CPU": CPUS}, self._shared, QUEUED)
 
     @contextlib.contextmanager
-    def sharing(self, source: Path, out: Path | None) -> Iterator[None]:
+    def sharing(self, sources: Sequence[Path], out: Path | None) -> Iterator[None]:
         """See :meth:`pipeline.engines.base.Engine.sharing`."""
         with contextlib.ExitStack() as stack:
-            self._shared[str(source)] = str(source)
             stack.callback(self._shared.clear)
+            read = [*sources, *(() if out is None or out.is_absolute() else (Path.cwd(),))]
+            self._shared |= {str(path): str(path) for path in read}
             if out is not None:
                 # Every machine may have a folder of this name, but not with this one in it.
                 folder = next(path for path in (out, *out.absolute().parents) if path.is_dir())
@@ -266,7 +268,9 @@ class _View:
         try:
             os.chdir(self.folder)
         except OSError as error:
-            raise _not_seen(self.folder) from error
+            # Nobody misses it where no path is relative.
+            if not all(map(os.path.isabs, self.shared)):
+                raise _not_seen(self.folder) from error
         for path, name in self.shared.items():
             if not os.path.lexists(path):
                 raise _not_seen(name)
@@ -275,8 +279,8 @@ class _View:
 def _not_seen(path: str) -> ColorpipeError:
     return ColorpipeError(
         f"The cluster's machine {platform.node()} does not see {path} as this one does; all its"
-        " machines must see the same files under the same paths, those of URLs in a folder that"
-        " TMPDIR names."
+        " machines must see the same files under the same paths, those of a data stage between"
+        " URLs in a folder that TMPDIR names."
     )
 
 
@@ -286,6 +290,7 @@ class _Actor:
     def __init__(self, load: Callable[[], Any]) -> None:
         self._load = load
         self._held: Any = None
+        self._ended = 0.0
 
     def start(self, view: _View) -> str | _Raised:
         """Make what is held; return the machine's name in the cluster."""
@@ -310,7 +315,9 @@ class _Actor:
             results = list(function(self._held, batch))
         except Exception as error:  # noqa: BLE001 - it is the driver's to handle
             return _Raised(error)
-        return results, max(time.perf_counter() - started, 1e-9) / len(batch)
+        # While the batch before was worked on, this one waited.
+        started, self._ended = max(started, self._ended), time.perf_counter()
+        return results, max(self._ended - started, 1e-9) / len(batch)
 
 
 @dataclass
@@ -350,10 +357,16 @@ class RayWorkers(Generic[S]):
         load: makes what each holds.
         needs: what each takes of its machine: cores, as ``CPU``, and maybe a share of a ``GPU``.
         shared: paths that workers must see when they begin something, and what they stand for.
+        at_once: batches that a worker may have begun.
     """
 
     def __init__(
-        self, ray: Any, load: Callable[[], S], needs: dict[str, float], shared: dict[str, str]
+        self,
+        ray: Any,
+        load: Callable[[], S],
+        needs: dict[str, float],
+        shared: dict[str, str],
+        at_once: int,
     ) -> None:
         self.cores: int | None = CPUS
         self.slots: list[_Slot] = []
@@ -361,7 +374,10 @@ class RayWorkers(Generic[S]):
         self._shared = shared
         self._needs = needs
         self._class = ray.remote(_Actor).options(
-            num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), max_restarts=0
+            num_cpus=needs["CPU"],
+            num_gpus=needs.get("GPU", 0),
+            max_restarts=0,
+            max_concurrency=at_once,
         )
         self._failed_starts = 0
         self._here: HoldingProcess[S] | None = None
@@ -377,7 +393,7 @@ class RayWorkers(Generic[S]):
     def map_in_order(
         self,
         function: Stream[S, T, R],
-        inputs: Sequence[T],
+        inputs: Iterable[T],
         *,
         failed: Callable[[T], R],
         again: Callable[[T], T] | None = None,

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.engines.base import KILLED, Engine, R, Work, never
 from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.names import without_number
 from pipeline.inference.colorizer import Colorizer
-from pipeline.inference.jobs import Job
+from pipeline.inference.files import Files, Item, LocalFiles
+from pipeline.inference.jobs import Job, stems_of
 from pipeline.inference.streaming import Outcome, Settings, colorize_files
+from pipeline.locations.name_set import NameSet
 from pipeline.params import DeviceName
 
-Jobs = Sequence[Job | Failure]
+_turn = threading.Lock()
+"""Who has the network. A worker may be given further photos while it uploads the results of some:
+they are read by then."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +63,37 @@ class IsolatedColorizer:
         self._stack.close()
 
     def colorize_files(
-        self, jobs: Jobs, settings: Settings, stopped: Callable[[], bool] = never
+        self,
+        jobs: Iterable[Item],
+        settings: Settings,
+        stopped: Callable[[], bool] = never,
+        files: Callable[[], AbstractContextManager[Files]] = LocalFiles,
+        was_free: Callable[[Job], bool] | None = None,
     ) -> Iterator[Outcome]:
         """Do as :func:`pipeline.inference.streaming.colorize_files` does.
 
         A photo that kills its process, and again when nothing else is under way, has failed.
-        """
-        folders = {job.target.parent for job in jobs if isinstance(job, Job)}
-        before = {folder: _names(folder) for folder in folders}
 
-        def again(job: Job | Failure) -> Job | Failure:
-            if isinstance(job, Failure):
-                return job
-            names = before[job.target.parent]
-            # What has its name now was written by the process that was killed.
-            return replace(job, again=not any(name.startswith(job.target.stem) for name in names))
+        Args:
+            jobs: any number; a bounded part of them is under way.
+            settings: how files are written.
+            stopped: asked before each photo: once it says so, no further one is taken up.
+            files: makes, in the process that colors, the :class:`pipeline.inference.files.Files`.
+            was_free: whether nothing was at first where the results of a photo go, so that what is
+                there now was written by a process that was killed. None looks at folders.
+        """
+        if was_free is None:
+            before = _Before()
+            jobs, was_free = before.looked_at(jobs), before.was_free
+
+        def again(item: Item) -> Item:
+            return replace(item, again=was_free(item)) if isinstance(item, Job) else item
 
         yield from self._workers.map_in_order(
-            functools.partial(_colorized, settings=settings, workers=self._workers.cores),
-            _with_rivals(jobs),
+            functools.partial(
+                _colorized, settings=settings, workers=self._workers.cores, files=files
+            ),
+            jobs,
             failed=_given_up,
             again=again,
             stopped=stopped,
@@ -108,41 +124,54 @@ def _not_described(_: str) -> Loaded:
 
 def _colorized(
     colorizer: Colorizer,
-    jobs: Iterable[Job | Failure],
+    items: Iterable[Item],
     settings: Settings,
     workers: int | None,
+    files: Callable[[], AbstractContextManager[Files]],
 ) -> Iterator[Outcome]:
-    return colorize_files(colorizer, jobs, settings, workers=workers, planned=set())
+    with files() as own:
+        ready = own.ahead(items)
+        # The first is read, and others are being read, before it is this call's turn.
+        ready = itertools.chain(list(itertools.islice(ready, 1)), ready)
+        outcomes = colorize_files(colorizer, ready, settings, workers=workers, files=own)
+        yield from own.delivered(_in_turn(outcomes))
 
 
-def _given_up(job: Job | Failure) -> Outcome:
-    name = job.what if isinstance(job, Failure) else job.name
+def _in_turn(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    with _turn:
+        yield from outcomes
+
+
+def _given_up(item: Item) -> Outcome:
+    name = item.what if isinstance(item, Failure) else item.name
     return Outcome(name, "failed", reason=KILLED)
 
 
-def _with_rivals(jobs: Jobs) -> Jobs:
-    """Tell each job the targets of others whose results may get the names of its own.
+class _Before:
+    """What the folders of results held before any result was written there."""
 
-    A photo that gets another extension, or a file for each page, keeps its stem but for a number.
-    """
-    by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
-    for job in jobs:
-        if isinstance(job, Job):
-            for stem in {job.target.stem, without_number(job.target.stem)} - {""}:
-                by_stem[job.target.parent, stem].append(job.target)
+    def __init__(self) -> None:
+        self._folders: set[Path] = set()
+        self._stems = NameSet()
 
-    def told(job: Job | Failure) -> Job | Failure:
-        if isinstance(job, Failure):
-            return job
-        like = by_stem[job.target.parent, job.target.stem]
-        return job if len(like) == 1 else replace(job, rivals=frozenset(like) - {job.target})
+    def looked_at(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items, each when its folder has been looked at."""
+        for item in items:
+            if isinstance(item, Job) and (folder := item.target.parent) not in self._folders:
+                self._folders.add(folder)
+                for name in _names(folder):
+                    for stem in stems_of(str(folder / name)):
+                        self._stems.add(stem)
+            yield item
 
-    return [told(job) for job in jobs]
+    def was_free(self, job: Job) -> bool:
+        """Whether nothing had a name that a result of ``job`` may get."""
+        return stems_of(str(job.target))[0] not in self._stems
 
 
-def _names(folder: Path) -> set[str]:
+def _names(folder: Path) -> list[str]:
     """Return the names in ``folder``; none where it cannot be listed or is still to be made."""
     try:
-        return {path.name for path in folder.iterdir()}
+        return [path.name for path in folder.iterdir()]
     except OSError:
-        return set()
+        return []

@@ -6,13 +6,15 @@ Found one after the other, so that a folder may hold any number of them.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import NamedTuple, TypeGuard
 
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.listing import is_hidden, leads_to_folder
+from pipeline.files.names import without_number
 from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, SUFFIXES, WRITTEN, FormatName
 from pipeline.inference.hints import SIDECAR, Hint
 
@@ -22,6 +24,13 @@ WRITABLE = ", ".join(sorted(suffix for name in WRITTEN for suffix in BY_NAME[nam
 """The extensions of the files that are written."""
 NO_FILMS: Mapping[str, str] = {}
 """For work on photos alone."""
+
+
+class Rival(NamedTuple):
+    """A photo whose result may get the name of another one's, by its two paths."""
+
+    source: str
+    target: str
 
 
 @dataclass(frozen=True)
@@ -34,10 +43,12 @@ class Job:
     target: Path
     hints: Path | tuple[Hint, ...] = ()
     """Places with known colors, or the file that holds them."""
-    rivals: frozenset[Path] = frozenset()
-    """Targets of other photos whose results may get the names of this one's."""
+    rivals: tuple[Rival, ...] = ()
+    """Other photos whose results may get the names of this one's."""
+    bytes: int = 0
+    """Of ``source``, where it is still to be read from a storage that told them."""
     again: bool = False
-    """Whether what is at ``target`` comes from an earlier try, and gives way."""
+    """Whether what is where its results go comes from an earlier try, and gives way."""
 
 
 def find_jobs(
@@ -199,23 +210,59 @@ def _below(
             passed_over.update(_kind_of_other(name) for name in others if name not in sidecars)
         among_photos = own.include(real, (out / folder).resolve())
         written: dict[str, str] = {}
+        found: list[Job | Failure] = []
         for name in photos:
             path = folder / name
             target = out / folder / _name(name, extension, films)
             if reason := _unreadable(source / path):
-                yield Failure(path.as_posix(), reason)
+                found.append(Failure(path.as_posix(), reason))
             elif target.name in written:
                 reason = f"would be written to the same file as {written[target.name]}"
-                yield Failure(path.as_posix(), reason)
+                found.append(Failure(path.as_posix(), reason))
             elif among_photos:
                 reason = f"would be written among the photos themselves, to {target}"
-                yield Failure(path.as_posix(), reason)
+                found.append(Failure(path.as_posix(), reason))
             else:
                 written[target.name] = path.as_posix()
                 sidecar = name + SIDECAR
                 hints = source / folder / sidecar if sidecar in sidecars else ()
-                yield Job(path.as_posix(), source / path, target, hints)
+                found.append(Job(path.as_posix(), source / path, target, hints))
+        yield from with_rivals(found)
         waiting.extend((folder / name, (*around, here)) for name in reversed(inner))
+
+
+def with_rivals(jobs: Sequence[Job | Failure]) -> Iterator[Job | Failure]:
+    """Tell the job of each photo which others may want the names of its own results.
+
+    That depends on their content; whoever has a photo in hand then knows whose to look at.
+    """
+    by_stem: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        if is_photo_job(job):
+            for stem in stems_of(str(job.target)):
+                by_stem[stem].append(job)
+    for job in jobs:
+        # A photo that gets another extension, or a file for each page, keeps its stem.
+        like = by_stem[stems_of(str(job.target))[0]] if is_photo_job(job) else ()
+        rivals = tuple(rival_of(other) for other in like if other is not job)
+        yield replace(job, rivals=rivals) if rivals and isinstance(job, Job) else job
+
+
+def is_photo_job(job: object) -> TypeGuard[Job]:
+    """Whether it is a photo that there is to color, and no film."""
+    return isinstance(job, Job) and PurePath(job.name).suffix.lower() in SUFFIXES
+
+
+def rival_of(job: Job) -> Rival:
+    """Return what other photos have to know of this one."""
+    return Rival(str(job.source), str(job.target))
+
+
+def stems_of(path: str) -> tuple[str, ...]:
+    """Return the path of a result without its extension, and the same without a page's number."""
+    stem = os.path.splitext(path)[0]  # noqa: PTH122 - of millions, as text
+    document = without_number(stem)
+    return (stem, document) if document else (stem,)
 
 
 def _listed(folder: Path, films: Mapping[str, str]) -> tuple[list[str], list[str], list[str]]:

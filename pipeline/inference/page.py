@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from pipeline.imaging.color import luma
@@ -27,10 +28,12 @@ class PhotosPage:
 
     Args:
         model: a sentence on what colored them.
+        read: returns what was written at a path, or raises an ImageError.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, read: Callable[[Path], bytes] = read_bytes) -> None:
         self._model = model
+        self._read = read
         self._statuses: Counter[str] = Counter()
         self._outcomes: dict[str, list[Outcome]] = {"failed": [], "damaged": []}
         self._photos: list[GalleryPhoto] = []
@@ -43,8 +46,9 @@ class PhotosPage:
             self._outcomes[outcome.status].append(outcome)
         if outcome.status == "failed":
             return
-        colored = _open(outcome.outputs[0]) if outcome.outputs else None
-        if colored is None or len(self._photos) >= PICTURED:
+        has_room = len(self._photos) < PICTURED
+        colored = self._open(outcome.outputs[0]) if has_room and outcome.outputs else None
+        if colored is None:
             self._others.append(outcome)
             return
         folder = PurePosixPath(outcome.name).parent.as_posix()
@@ -70,12 +74,11 @@ class PhotosPage:
         parts = ", ".join(f"{count} {status}" for status, count in self._statuses.most_common())
         return f"{total} file{'' if total == 1 else 's'}: {parts or 'none'}."
 
-
-def _open(path: Path) -> RGB | None:
-    if path.suffix.lower() not in PHOTOS:  # a film
-        return None
-    try:
-        return open_photo(read_bytes(path), at_least=LONGEST).pixels
-    # A format may be written by a library that Pillow reads nothing of.
-    except ImageError:
-        return None
+    def _open(self, path: Path) -> RGB | None:
+        if path.suffix.lower() not in PHOTOS:  # a film
+            return None
+        try:
+            return open_photo(self._read(path), at_least=LONGEST).pixels
+        # A format may be written by a library that Pillow reads nothing of.
+        except ImageError:
+            return None

@@ -1,47 +1,42 @@
 """Where photos to color come from and their results go: folders as they are, or storage in batches.
 
 What lies behind a URL is listed as the work goes on, a batch of some hundred objects at a time. The
-next batch is read while one is colored, each result is uploaded as one object, and the local files
-go with their batch: neither memory nor disk grows with the number of photos.
+command decides by their names what there is to do. Who colors a photo reads it and uploads its
+result (:mod:`pipeline.inference.stored_files`), so that neither memory nor disk grows with the
+number of photos, and the command does not wait for any of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
-import re
 import shutil
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.listing import is_hidden
-from pipeline.imaging.kinds import BY_NAME, WRITTEN
-from pipeline.inference.jobs import Job
+from pipeline.imaging.decode import read_bytes
+from pipeline.imaging.errors import ImageError
+from pipeline.inference.files import Files, Item, LocalFiles
+from pipeline.inference.jobs import Job, Rival, is_photo_job, rival_of, stems_of
+from pipeline.inference.stored_files import StandIns, StoredFiles, through_files
 from pipeline.inference.streaming import Existing, Outcome
 from pipeline.location import WEB, Location, Url
 from pipeline.locations.name_set import NameSet
-from pipeline.locations.storage import (
-    TRANSFERS,
-    Entry,
-    Storage,
-    StorageError,
-    UnreachableError,
-    transfer,
-)
+from pipeline.locations.storage import Entry, Storage, StorageError
 
 BATCH = 256
 """Objects of a batch, about; those that could get the same name stay together."""
-BATCH_BYTES = 1 << 30
-"""A batch is closed when its objects have as many bytes."""
 
-Jobs: TypeAlias = Sequence[Job | Failure]
+R = TypeVar("R")
+Items: TypeAlias = Sequence[Item]
 Find: TypeAlias = Callable[[Path, Path], Iterable[Job | Failure]]
 """Finds what there is to do at a source, a file or a folder, and where the results go."""
 
@@ -50,22 +45,30 @@ class LocalPlaces:
     """Photos and results on this computer: one batch, the files where they are."""
 
     is_local = True
+    files: Callable[[], contextlib.AbstractContextManager[Files]] = LocalFiles
+    """What the processes that color get at photos and results by."""
+    was_free: Callable[[Job], bool] | None = None
+    """Whether nothing was at first where a photo's results go; None is what the folders say."""
 
     def __init__(self, source: Path, out: Path) -> None:
         self.source = source
         self.out = out
+        self.shared = [source]
+        self.shared_out = out
 
-    def batches(self, find: Find) -> Iterator[Jobs]:
+    def batches(self, find: Find) -> Iterator[Items]:
         """Yield all that there is to do, at once."""
         if jobs := list(find(self.source, self.out)):
             yield jobs
 
-    def prepared(self, batches: Iterable[Jobs]) -> Iterator[Jobs]:
-        """Yield the batches: everything is there."""
-        yield from batches
+    def on_files(
+        self, work: Callable[..., Iterator[R]], job: Job, *arguments: object
+    ) -> Callable[..., Iterator[R | Outcome]]:
+        """Return ``work`` on ``job``, to be done by another process."""
+        return functools.partial(work, job, *arguments)
 
-    def delivered(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-        """Yield the outcomes: everything is where it belongs."""
+    def checked(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Yield the outcomes: what goes wrong with a file says nothing about the next one."""
         yield from outcomes
 
     def named(self, text: str) -> str:
@@ -77,6 +80,14 @@ class LocalPlaces:
         if path.parent == self.out.parent:
             return path.name
         return path.relative_to(self.out).as_posix()
+
+    def result(self, path: Path) -> bytes:
+        """Return a result.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return read_bytes(path)
 
 
 class StoragePlaces:
@@ -104,13 +115,13 @@ class StoragePlaces:
             )
         self._from, self._to = source, out
         self._existing = existing
-        self._work = work
-        self._written = NameSet()
-        self._has_uploaded = False
-        self._numbers = itertools.count()
+        self._stand_ins = StandIns(work, source, out)
+        self.source, self.out = self._stand_ins.source, self._stand_ins.out
+        self.shared = [source] if isinstance(source, Path) else []
+        self.shared_out = out if isinstance(out, Path) else None
+        self.files = functools.partial(StoredFiles, self._stand_ins)
+        self._has_delivered = False
         self._is_file = False
-        self.source = source if isinstance(source, Path) else work / "in" / source.name
-        self.out = out if isinstance(out, Path) else work / "out" / out.name
         if isinstance(source, Url):
             self._read = Storage(source)
             self._is_file = self._read.is_file()
@@ -120,224 +131,136 @@ class StoragePlaces:
             else:
                 self.source.mkdir(parents=True)
         self._there = NameSet()
-        if isinstance(out, Url):
-            # What is written may have the name of ``out`` itself.
-            self._write = Storage(out.parent)
-            if existing != "overwrite":
-                found = Storage(out)
-                self._there = NameSet(f"{out.name}/{entry.name}" for entry in found.entries())
-                if found.is_file():
-                    self._there.add(out.name)
+        self._stems_there = NameSet()
+        self.was_free = self._was_free if isinstance(out, Url) else None
+        if isinstance(out, Url) and existing != "overwrite":
+            found = Storage(out)
+            for entry in found.entries():
+                self._add(f"{out.name}/{entry.name}")
+            if found.is_file():
+                self._add(out.name)
 
-    def batches(self, find: Find) -> Iterator[Jobs]:
-        """Find what there is to do, a batch at a time; photos behind URLs are empty files yet."""
-        if isinstance(self._from, Path):
-            yield from self._of_folder(find)
-            return
-        if self._is_file:
-            yield list(find(self.source, self.out))
-            return
-        skipped = self._to if isinstance(self._to, Url) and self._from.holds(self._to) else None
-        for entries in _in_batches(self._read.entries()):
-            folder = self._work / str(next(self._numbers))
-            source = folder / "in" / self._from.name
-            out = self.out if isinstance(self._to, Path) else folder / "out" / self.out.name
-            failures = []
-            for entry in entries:
-                if skipped is not None and skipped.holds(self._from / entry.name):
-                    continue
-                if failure := _make_empty(source, entry.name):
-                    failures.append(failure)
-            if jobs := [*(find(source, out) if source.is_dir() else ()), *failures]:
-                yield jobs
-
-    def _of_folder(self, find: Find) -> Iterator[Jobs]:
-        """Divide what there is to do in a local folder, and give each part a folder of results."""
-        jobs = iter(find(self.source, self.out))
-        while batch := list(itertools.islice(jobs, BATCH)):
-            out = self._work / str(next(self._numbers)) / "out"
-            yield [
-                dataclasses.replace(job, target=out / job.target.relative_to(self.out.parent))
-                if isinstance(job, Job)
-                else job
-                for job in batch
-            ]
-
-    def prepared(self, batches: Iterable[Jobs]) -> Iterator[Jobs]:
-        """Read the photos of each batch, while the one before is in use.
-
-        Of a photo whose result is there, nothing is read: an empty file stands for each.
-        """
-        waiting = iter(batches)
+    def batches(self, find: Find) -> Iterator[Items]:
+        """Find what there is to do, a batch at a time, and the next while one is handed out."""
+        batches = self._of_folder(find) if isinstance(self._from, Path) else self._listed(find)
         with ThreadPoolExecutor(1) as ahead:
-            following = ahead.submit(self._prepare_next, waiting)
-            try:
-                while (jobs := following.result()) is not None:
-                    following = ahead.submit(self._prepare_next, waiting)
-                    yield jobs
-                    if folder := self._folder_of(jobs):
-                        shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                following.cancel()
+            following = ahead.submit(next, batches, None)
+            while (batch := following.result()) is not None:
+                following = ahead.submit(next, batches, None)
+                yield batch
 
-    def delivered(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-        """Upload the results, each as one object; yield each outcome when its results are there.
+    def on_files(
+        self, work: Callable[..., Iterator[R]], job: Job, *arguments: object
+    ) -> Callable[..., Iterator[R | Outcome]]:
+        """Return ``work`` on ``job``, to be done by another process, which transfers the files."""
+        return functools.partial(through_files, self._stand_ins, work, job, *arguments)
+
+    def checked(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Yield the outcomes.
 
         Raises:
-            ColorpipeError: nothing has been uploaded yet, and nothing may be.
+            ColorpipeError: nothing has been uploaded yet, and nothing may be. Otherwise an archive
+                would be colored before somebody reads why it was in vain.
         """
-        with ThreadPoolExecutor(TRANSFERS) as pool:
-            pending: deque[Future[Outcome]] = deque()
-            for outcome in outcomes:
-                pending.append(pool.submit(self._deliver, self._checked(outcome)))
-                while pending and (pending[0].done() or len(pending) > 2 * TRANSFERS):
-                    yield from self._finished(pending.popleft())
-            while pending:
-                yield from self._finished(pending.popleft())
+        for outcome in outcomes:
+            if outcome.barred and not self._has_delivered:
+                raise ColorpipeError(
+                    f"{self._to} could not be written to: {outcome.barred}; check the URL, the"
+                    " credentials, the region and the endpoint."
+                )
+            self._has_delivered |= outcome.status in {"colorized", "damaged"}
+            yield outcome
 
     def named(self, text: str) -> str:
-        """Put URLs in the place of the local files that stand for them."""
-        for kind, place in (("in", self._from), ("out", self._to)):
-            if isinstance(place, Url):
-                work, end = (re.escape(part) for part in (str(self._work), place.name))
-                local = rf"{work}[/\\](\d+[/\\])?{kind}[/\\]{end}"
-                text = re.sub(local, str(place).replace("\\", r"\\"), text)
+        """Put URLs in the place of the paths that stand for them."""
+        for path in (self.source, self.out):
+            text = text.replace(str(path), self._stand_ins.named(path))
         return text
 
     def output(self, path: Path) -> str:
         """Name a result in a report: by its URL, or relative to the folder of the results."""
         if isinstance(self._to, Path):
             return LocalPlaces(self.source, self._to).output(path)
-        return str(self._to.parent / self._object(path))
+        return self._stand_ins.named(path)
 
-    def _object(self, path: Path) -> str:
-        """Return the name of a result's object, relative to what ``out`` lies in."""
-        parts = path.relative_to(self._work).parts
-        return PurePosixPath(*parts[parts.index("out") + 1 :]).as_posix()
-
-    def _prepare_next(self, batches: Iterator[Jobs]) -> Jobs | None:
-        jobs = next(batches, None)
-        if jobs is None:
-            return None
-        with ThreadPoolExecutor(TRANSFERS) as pool:
-            return [
-                Failure(self._called(job), f"could not be read ({done})")
-                if isinstance(done, StorageError | OSError)
-                else done
-                for job, done in transfer(self._prepare, jobs, pool)
-            ]
-
-    def _prepare(self, job: Job | Failure) -> Job | Failure:
-        """Read a photo, unless its result is there; mark where results are.
+    def result(self, path: Path) -> bytes:
+        """Return a result.
 
         Raises:
-            StorageError: it cannot be read.
-            OSError: the local file that stands for it cannot be written.
+            ImageError: it cannot be read.
         """
-        if isinstance(job, Failure):
-            return Failure(self._called(job), job.reason)
-        named = dataclasses.replace(job, name=self._called(job))
-        if self._existing != "overwrite":
-            if isinstance(self._to, Url) and len(self._there) and not self._is_marked(job.target):
-                self._mark_results(job.target)
-            if os.path.lexists(job.target):
-                return named
-        if isinstance(self._from, Path):
-            return named
-        sidecars = [job.hints] if isinstance(job.hints, Path) else []
-        for path in (job.source, *sidecars):
-            name = "" if self._is_file else _relative(path, job)
-            self._read.read(name, path)
-        return named
+        if isinstance(self._to, Path):
+            return read_bytes(path)
+        with tempfile.TemporaryDirectory(dir=self._stand_ins.folder) as folder:
+            copy = Path(folder, path.name)
+            try:
+                Storage(self._to.parent).read(self._stand_ins.result(path), copy)
+            except (StorageError, OSError) as error:
+                raise ImageError(f"could not be read ({error})") from error
+            return read_bytes(copy)
 
-    def _called(self, job: Job | Failure) -> str:
+    def _of_folder(self, find: Find) -> Iterator[Items]:
+        """Divide what there is to do in a local folder."""
+        jobs = iter(find(self.source, self.out))
+        while batch := list(itertools.islice(jobs, BATCH)):
+            yield [self._decided(job, {}) for job in batch]
+
+    def _listed(self, find: Find) -> Iterator[Items]:
+        """Find what there is to do behind a URL, by empty files that stand for the objects."""
+        assert isinstance(self._from, Url)
+        if self._is_file:
+            yield [self._decided(job, {}) for job in find(self.source, self.out)]
+            return
+        skipped = self._to if isinstance(self._to, Url) and self._from.holds(self._to) else None
+        numbered = _Numbered()
+        for entries in _in_batches(self._read.entries()):
+            sizes = {}
+            found: list[Job | Failure] = []
+            for entry in entries:
+                if skipped is not None and skipped.holds(self._from / entry.name):
+                    continue
+                sizes[entry.name] = entry.bytes
+                if failure := _make_empty(self.source, entry.name):
+                    found.append(failure)
+            found = [*find(self.source, self.out), *found]
+            shutil.rmtree(self.source)
+            self.source.mkdir()
+            if batch := [self._decided(job, sizes) for job in numbered.told(found, entries[-1])]:
+                yield batch
+
+    def _decided(self, job: Job | Failure, sizes: Mapping[str, int]) -> Item:
+        """Return a job as a worker needs it, or what becomes of it: its result may be there."""
+        if isinstance(job, Failure):
+            return Failure(self._called(job.what), job.reason)
+        name = self._called(job.name)
+        if self._existing == "overwrite" or not self._is_there(job.target):
+            return dataclasses.replace(job, name=name, bytes=sizes.get(job.name, 0))
+        if self._existing == "skip":
+            return Outcome(name, "skipped", (job.target,))
+        there = self._stand_ins.named(job.target)
+        return Failure(name, f"{there} is there already; use --overwrite or --skip-existing")
+
+    def _called(self, name: str) -> str:
         """Return what a photo is called in a report."""
-        name = job.name if isinstance(job, Job) else job.what
         if isinstance(self._from, Path):
             return name
         return str(self._from if self._is_file else self._from / name)
 
-    def _mark_results(self, target: Path) -> None:
-        """Put an empty file wherever a photo could be written to, too, and an object is there."""
-        for suffix in {suffix for name in WRITTEN for suffix in BY_NAME[name].suffixes}:
-            self._is_marked(target.with_suffix(suffix))
-            for number in itertools.count(1):
-                if not self._is_marked(target.with_name(f"{target.stem}-{number}{suffix}")):
-                    break
+    def _is_there(self, target: Path) -> bool:
+        if isinstance(self._to, Path):
+            return os.path.lexists(target)
+        return self._stand_ins.result(target) in self._there
 
-    def _is_marked(self, path: Path) -> bool:
-        """Whether the object that ``path`` stands for is there, which an empty file then says."""
-        if self._object(path) not in self._there:
-            return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        return True
+    def _add(self, name: str) -> None:
+        self._there.add(name)
+        for stem in stems_of(name):
+            self._stems_there.add(stem)
 
-    def _checked(self, outcome: Outcome) -> Outcome:
-        """Refuse a result that would get the place of another one of this run."""
-        if not isinstance(self._to, Url) or outcome.status not in {"colorized", "damaged"}:
-            return outcome
-        for path in outcome.outputs:
-            name = self._object(path)
-            if name in self._written:
-                reason = f"would be written to {self.output(path)}, as another photo is"
-                return dataclasses.replace(outcome, status="failed", reason=reason)
-            self._written.add(name)
-        return outcome
-
-    def _deliver(self, outcome: Outcome) -> Outcome:
-        outcome = dataclasses.replace(outcome, reason=self.named(outcome.reason))
-        if not isinstance(self._to, Url) or outcome.status not in {"colorized", "damaged"}:
-            return outcome
-        try:
-            if (path := self._in_the_way(outcome)) is not None:
-                reason = f"{self.output(path)} is there already; use --overwrite"
-                return Outcome(outcome.name, "failed", reason=reason)
-            for path in outcome.outputs:
-                self._write.write(path, self._object(path))
-                self._has_uploaded = True
-        except StorageError as error:
-            is_barred = isinstance(error, UnreachableError) or isinstance(
-                error.__cause__, PermissionError | FileNotFoundError
-            )
-            if is_barred and not self._has_uploaded:
-                # Otherwise an archive would be colored before somebody reads why it was in vain.
-                raise ColorpipeError(
-                    f"{self._to} could not be written to: {error}; check the URL, the"
-                    " credentials, the region and the endpoint."
-                ) from error
-            reason = f"the result could not be uploaded ({error})"
-            return Outcome(outcome.name, "failed", reason=reason)
-        return outcome
-
-    def _in_the_way(self, outcome: Outcome) -> Path | None:
-        """Return the result of a single photo that an object is in the place of.
-
-        The names of its pages are known now that they are written. What a folder's photos may be
-        written to was listed.
-        """
-        assert isinstance(self._to, Url)
-        if self._existing == "overwrite" or not self.source.is_file():
-            return None
-        place = self._to.parent
-        taken = (path for path in outcome.outputs if Storage(place / self._object(path)).is_file())
-        return next(taken, None)
-
-    def _finished(self, future: Future[Outcome]) -> Iterator[Outcome]:
-        outcome = future.result()
-        yield outcome
-        if isinstance(self._to, Url):
-            for path in outcome.outputs:
-                path.unlink(missing_ok=True)
-
-    def _folder_of(self, jobs: Jobs) -> Path | None:
-        """Return the folder of a batch, with the local files that go with it."""
-        for job in jobs:
-            for path in (job.source, job.target) if isinstance(job, Job) else ():
-                if path.is_relative_to(self._work):
-                    first = path.relative_to(self._work).parts[0]
-                    return self._work / first if first.isdecimal() else None
-        return None
+    def _was_free(self, job: Job) -> bool:
+        # What is beside the result of a single photo was not listed.
+        is_alone = self.source.is_file()
+        stem = stems_of(self._stand_ins.result(job.target))[0]
+        return not is_alone and stem not in self._stems_there
 
 
 Places: TypeAlias = LocalPlaces | StoragePlaces
@@ -359,6 +282,41 @@ def open_places(source: Location, out: Location, existing: Existing) -> Iterator
             yield places
         except ColorpipeError as error:
             raise type(error)(places.named(str(error))) from error
+        finally:
+            # Of processes of this machine that were killed.
+            for left in Path(folder).parent.glob(f"{Path(folder).name}-*"):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+class _Numbered:
+    """Photos of earlier batches that are named like a page: ``scan-2.png``.
+
+    A ``scan.tif`` of a later batch may want such a name. In the order of the listing, nothing comes
+    between the two but names that begin with ``scan-`` or ``scan.``; then they are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._rivals: dict[str, list[Rival]] = {}
+
+    def told(self, jobs: Sequence[Job | Failure], last: Entry) -> list[Job | Failure]:
+        """Tell the jobs of a batch of such rivals, and remember its own; ``last`` is its end."""
+        told: list[Job | Failure] = []
+        for job in jobs:
+            earlier = self._rivals.get(stems_of(job.name)[0]) if is_photo_job(job) else None
+            if earlier and isinstance(job, Job):
+                told.append(dataclasses.replace(job, rivals=(*job.rivals, *earlier)))
+            else:
+                told.append(job)
+        for job in filter(is_photo_job, jobs):
+            for document in stems_of(job.name)[1:]:
+                self._rivals.setdefault(document, []).append(rival_of(job))
+        # The code point after that of the dot is the slash's.
+        self._rivals = {
+            document: rivals
+            for document, rivals in self._rivals.items()
+            if last.name < f"{document}/"
+        }
+        return told
 
 
 def _in_batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -367,14 +325,12 @@ def _in_batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     All that begin with ``a.`` follow each other: ``a.jpg``, ``a.jpg.hints.json``, ``a.png``.
     """
     batch: list[Entry] = []
-    size, together = 0, ""
+    together = ""
     for entry in entries:
-        full = len(batch) >= BATCH or size >= BATCH_BYTES
-        if full and not entry.name.startswith(together):
+        if len(batch) >= BATCH and not entry.name.startswith(together):
             yield batch
-            batch, size = [], 0
+            batch = []
         batch.append(entry)
-        size += entry.bytes
         if not (together and entry.name.startswith(together)):
             together = f"{entry.name.rpartition('.')[0] or entry.name}."
     if batch:
@@ -396,8 +352,3 @@ def _make_empty(folder: Path, name: str) -> Failure | None:
     except OSError as error:
         return Failure(name, f"a file cannot have its name ({error.strerror})")
     return None
-
-
-def _relative(path: Path, job: Job) -> str:
-    """Return the name of the object that ``path``, the photo itself or what lies beside it, has."""
-    return (PurePosixPath(job.name).parent / path.name).as_posix()

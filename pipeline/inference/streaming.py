@@ -12,8 +12,6 @@ What goes wrong with one photo, expected or not, is that photo's failure.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +22,7 @@ from typing import Literal
 
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.files.cores import cores
-from pipeline.files.outputs import new_file
+from pipeline.files.names import numbered
 from pipeline.imaging.decode import open_photo, read_bytes
 from pipeline.imaging.errors import ImageError
 from pipeline.imaging.formats import photo_file
@@ -33,9 +31,11 @@ from pipeline.imaging.formats.page import Colored, Page, PhotoFile
 from pipeline.imaging.gray_photo import GrayPhoto, Tint
 from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, FormatName
 from pipeline.inference.colorizer import BATCH_SIZE, Colorizer
+from pipeline.inference.files import Files, Item, LocalFiles
 from pipeline.inference.hints import Hint, read_hints, require_inside
-from pipeline.inference.jobs import Job
+from pipeline.inference.jobs import Job, Rival
 from pipeline.inference.references import Reference
+from pipeline.locations.storage import StorageError
 from pipeline.models.device import is_out_of_memory
 
 PIXELS_UNDER_WAY = 48_000_000
@@ -68,6 +68,8 @@ class Outcome:
     """Why it failed, or what is damaged."""
     note: str = ""
     """What else its owner should know."""
+    barred: str = ""
+    """What the storage said that took no result of it, and may take none at all."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Settings:
 class _Ready:
     """A photo that is opened, and where its pages go."""
 
-    name: str
+    job: Job
     file: PhotoFile
     format: FormatName
     paths: tuple[Path, ...]
@@ -110,28 +112,29 @@ class _Group:
 
 def colorize_files(
     colorizer: Colorizer,
-    jobs: Iterable[Job | Failure],
+    jobs: Iterable[Item],
     settings: Settings | None = None,
     *,
     workers: int | None = None,
     stopped: Callable[[], bool] = lambda: False,
-    planned: set[Path] | None = None,
+    files: Files | None = None,
 ) -> Iterator[Outcome]:
     """Colorize files and yield what became of each, in the order of ``jobs``.
 
     Args:
         colorizer: the trained generator.
-        jobs: what to read and where to write; a Failure comes out again as failed.
+        jobs: what to read and where to write; a Failure comes out again as failed, and an Outcome
+            as it is. None gets the place of a rival that it names.
         settings: how files are written.
         workers: processors to use, a thread each as far as memory goes; None is all.
         stopped: asked before each photo: once it says so, no further one is taken up.
-        planned: where other photos go, so that none gets the place of another; None is the targets
-            of ``jobs``. What a job itself says of its rivals counts as well.
+        files: where photos and results are; None is this computer.
 
     Raises:
         ColorpipeError: the reference photo cannot be read, or the network takes none.
     """
     settings = settings or Settings()
+    files = files or LocalFiles()
     reference = None if settings.reference is None else _reference(colorizer, settings.reference)
     workers = workers or cores()
     threads = _threads(colorizer, workers)
@@ -147,18 +150,15 @@ def colorize_files(
 
     try:
         with colorizer.predictor.in_threads(workers // threads):
-            if planned is None:
-                jobs = list(jobs)
-                planned = {job.target for job in jobs if isinstance(job, Job)}
             going_on = takewhile(lambda _: not stopped(), jobs)
-            opened = _opened(going_on, settings, planned)
+            opened = _opened(going_on, settings, files)
             for group in _groups(opened, colorizer.batch):
                 while under_way and (
                     len(under_way) > threads or pixels + group.pixels > PIXELS_UNDER_WAY
                 ):
                     yield from finish_first()
                 pixels += group.pixels
-                future = pool.submit(_colorize_group, colorizer, group, settings, reference)
+                future = pool.submit(_colorize_group, colorizer, group, settings, reference, files)
                 under_way.append((group, future))
             while under_way:
                 yield from finish_first()
@@ -183,56 +183,82 @@ def _threads(colorizer: Colorizer, workers: int) -> int:
     return min(workers, max(most, 1))
 
 
-def _opened(
-    jobs: Iterable[Job | Failure], settings: Settings, planned: set[Path]
-) -> Iterator[_Ready | Outcome]:
+def _opened(jobs: Iterable[Item], settings: Settings, files: Files) -> Iterator[_Ready | Outcome]:
     """Read each file and its head, once, or say what becomes of it without."""
     for job in jobs:
+        if isinstance(job, Outcome):
+            yield job
+            continue
         if isinstance(job, Failure):
             yield Outcome(job.what, "failed", reason=job.reason)
             continue
         existing: Existing = "overwrite" if job.again else settings.existing
-        if outcome := _is_there(job.name, (job.target,), existing):
+        if outcome := _is_there(job, (job.target,), existing, files):
             yield outcome
             continue
         try:
-            ready = _ready(job, settings, existing)
+            yield _ready(job, settings, existing, files)
         except Exception as error:  # noqa: BLE001 - the others go on
             yield Outcome(job.name, "failed", reason=_reason(error, "read"))
-            continue
-        if ready.paths != (job.target,):
-            others = planned | job.rivals if job.rivals else planned
-            if taken := next((path for path in ready.paths if path in others), None):
-                reason = f"would be written to {taken.name}, as another photo is"
-                yield Outcome(job.name, "failed", reason=reason)
-                continue
-            planned.update(ready.paths)
-            if outcome := _is_there(job.name, ready.paths, existing):
-                yield outcome
-                continue
-        yield ready
 
 
-def _ready(job: Job, settings: Settings, existing: Existing) -> _Ready:
-    file = photo_file.open_file(job.source)
+def _ready(job: Job, settings: Settings, existing: Existing, files: Files) -> _Ready:
+    file = photo_file.open_file(files.photo(job.source))
     target = photo_file.target_of(file, settings.format)
     notes = [target.note, file.note]
-    path = job.target
-    if settings.format is None:
-        path = photo_file.target_path(path, file, target.format, keep_name=settings.keep_names)
     if photo_file.lies(job.source, file):
         notes.append(f"named like {named_kind(job.source)}, but its content is {file.kind.label}")
     if settings.label is not None and target.format in UNLABELED:
         notes.append(f"without the label, which {BY_NAME[target.format].label} cannot hold")
-    paths: tuple[Path, ...] = (path,)
     if photo_file.is_numbered(file, target.format):
         notes.append(f"a file for each of {file.count} pages")
-        paths = tuple(
-            path.with_name(f"{path.stem}-{number}{path.suffix}")
-            for number in range(1, file.count + 1)
-        )
+    paths = _result_paths(file, job.target, target.format, settings)
     note = "; ".join(filter(None, notes))
-    return _Ready(job.name, file, target.format, paths, note, existing, _hints(job, file))
+    return _Ready(job, file, target.format, paths, note, existing, _hints(job, file))
+
+
+def _result_paths(
+    file: PhotoFile, path: Path, format: FormatName, settings: Settings
+) -> tuple[Path, ...]:
+    """Return where the result of a photo goes, or those of its pages: its content has a say."""
+    if settings.format is None:
+        path = photo_file.target_path(path, file, format, keep_name=settings.keep_names)
+    if not photo_file.is_numbered(file, format):
+        return (path,)
+    return tuple(
+        path.with_name(f"{numbered(path.stem, page)}{path.suffix}")
+        for page in range(1, file.count + 1)
+    )
+
+
+def _kept_from_its_name(ready: _Ready, settings: Settings, files: Files) -> Outcome | None:
+    """Return what becomes of a photo whose content gives its result a name that is not free."""
+    job = ready.job
+    if ready.paths == (job.target,):
+        return None
+    try:
+        for rival in job.rivals:
+            wanted = _wanted(rival, settings, files) if rival.target < str(job.target) else ()
+            others = {Path(rival.target), *wanted}
+            if taken := next((path for path in ready.paths if path in others), None):
+                reason = f"would be written to {taken.name}, as another photo is"
+                return Outcome(job.name, "failed", reason=reason)
+        return _is_there(job, ready.paths, ready.existing, files)
+    except Exception as error:  # noqa: BLE001 - the others go on
+        return Outcome(job.name, "failed", reason=_reason(error, "read"))
+
+
+def _wanted(rival: Rival, settings: Settings, files: Files) -> tuple[Path, ...]:
+    """Return the names that the content of a rival, which comes first, gives to its results.
+
+    Whoever asks finds the same, whatever else is under way and on whichever machine.
+    """
+    try:
+        file = photo_file.open_file(files.photo(Path(rival.source)))
+    except ImageError:
+        return ()
+    format = photo_file.target_of(file, settings.format).format
+    return _result_paths(file, Path(rival.target), format, settings)
 
 
 def _hints(job: Job, file: PhotoFile) -> tuple[Hint, ...]:
@@ -259,15 +285,16 @@ def named_kind(path: Path) -> str:
     return BY_SUFFIX[path.suffix.lower()].label
 
 
-def _is_there(name: str, paths: tuple[Path, ...], existing: Existing) -> Outcome | None:
+def _is_there(
+    job: Job, paths: tuple[Path, ...], existing: Existing, files: Files
+) -> Outcome | None:
     """Return what becomes of a photo whose result is there already; None if it is to be made."""
-    there = [path for path in paths if os.path.lexists(path)]
-    if existing == "overwrite" or not there:
+    if existing == "overwrite" or not (there := files.taken(job, paths)):
         return None
     if existing == "skip":
-        return Outcome(name, "skipped", paths) if len(there) == len(paths) else None
-    reason = f"{there[0]} is there already; use --overwrite or --skip-existing"
-    return Outcome(name, "failed", reason=reason)
+        return Outcome(job.name, "skipped", paths) if len(there) == len(paths) else None
+    reason = f"{files.named(there[0])} is there already; use --overwrite or --skip-existing"
+    return Outcome(job.name, "failed", reason=reason)
 
 
 def _groups(entries: Iterable[_Ready | Outcome], batch: int) -> Iterator[_Group]:
@@ -288,38 +315,48 @@ def _groups(entries: Iterable[_Ready | Outcome], batch: int) -> Iterator[_Group]
 
 
 def _colorize_group(
-    colorizer: Colorizer, group: _Group, settings: Settings, reference: Reference | None
+    colorizer: Colorizer,
+    group: _Group,
+    settings: Settings,
+    reference: Reference | None,
+    files: Files,
 ) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     single: list[tuple[int, _Ready, Page]] = []
     for place, entry in enumerate(group.entries):
         if isinstance(entry, Outcome):
             outcomes[place] = entry
+        elif outcome := _kept_from_its_name(entry, settings, files):
+            outcomes[place] = outcome
         elif entry.file.count > 1:
-            outcomes[place] = _colorize_pages(colorizer, entry, settings, reference)
+            outcomes[place] = _colorize_pages(colorizer, entry, settings, reference, files)
         else:
             try:
                 single.append((place, entry, _read_single(entry)))
             except Exception as error:  # noqa: BLE001 - the others go on
-                outcomes[place] = Outcome(entry.name, "failed", reason=_reason(error, "read"))
+                outcomes[place] = Outcome(entry.job.name, "failed", reason=_reason(error, "read"))
     photos = [page.photo for _, _, page in single]
     tints = _tints(colorizer, photos, [entry.hints for _, entry, _ in single], reference)
     for (place, entry, page), tint in zip(single, tints, strict=True):
         if isinstance(tint, str):
-            outcomes[place] = Outcome(entry.name, "failed", reason=tint)
+            outcomes[place] = Outcome(entry.job.name, "failed", reason=tint)
             continue
         try:
-            _write(entry, [(page, tint)], entry.paths[0], settings)
+            _write(entry, [(page, tint)], entry.paths[0], settings, files)
             is_guess = not entry.hints and reference is None
             is_faint = tint.mean_chroma < FAINT * colorizer.strength
             outcomes[place] = _done(entry, page.damage, _DOUBTFUL if is_guess and is_faint else "")
         except Exception as error:  # noqa: BLE001 - the others go on
-            outcomes[place] = Outcome(entry.name, "failed", reason=_reason(error, "written"))
+            outcomes[place] = Outcome(entry.job.name, "failed", reason=_reason(error, "written"))
     return [outcomes[place] for place in range(len(group.entries))]
 
 
 def _colorize_pages(
-    colorizer: Colorizer, ready: _Ready, settings: Settings, reference: Reference | None
+    colorizer: Colorizer,
+    ready: _Ready,
+    settings: Settings,
+    reference: Reference | None,
+    files: Files,
 ) -> Outcome:
     """Colorize a document or an animation, of which one page at a time is in memory."""
     damages: list[str] = []
@@ -335,20 +372,22 @@ def _colorize_pages(
 
     try:
         if len(ready.paths) == 1:
-            _write(ready, colored(), ready.paths[0], settings)
+            _write(ready, colored(), ready.paths[0], settings, files)
         else:
+            is_skipped = ready.existing == "skip"
+            there = set(files.taken(ready.job, ready.paths) if is_skipped else ())
             for one, path in zip(colored(), ready.paths, strict=True):
-                if ready.existing != "skip" or not os.path.lexists(path):
-                    _write(ready, [one], path, settings)
+                if path not in there:
+                    _write(ready, [one], path, settings, files)
     except Exception as error:  # noqa: BLE001 - the others go on
-        return Outcome(ready.name, "failed", reason=_reason(error, "read"))
+        return Outcome(ready.job.name, "failed", reason=_reason(error, "read"))
     return _done(ready, "; ".join(damages))
 
 
 def _done(ready: _Ready, damage: str, note: str = "") -> Outcome:
     status: Literal["colorized", "damaged"] = "damaged" if damage else "colorized"
     notes = "; ".join(filter(None, (ready.note, note)))
-    return Outcome(ready.name, status, ready.paths, damage, notes)
+    return Outcome(ready.job.name, status, ready.paths, damage, notes)
 
 
 def _tints(
@@ -377,6 +416,8 @@ def _reason(error: Exception, undone: Literal["read", "colorized", "written"]) -
         raise error
     if isinstance(error, ImageError):
         return str(error)
+    if isinstance(error, StorageError):
+        return f"could not be {undone} ({error})"
     if is_out_of_memory(error):
         return "memory ran out" + ("; lower --size" if undone == "colorized" else "")
     what = str(error).partition("\n")[0]
@@ -385,7 +426,9 @@ def _reason(error: Exception, undone: Literal["read", "colorized", "written"]) -
     return f"could not be {undone} ({type(error).__name__}: {what})"
 
 
-def _write(ready: _Ready, pages: Iterable[Colored], target: Path, settings: Settings) -> None:
+def _write(
+    ready: _Ready, pages: Iterable[Colored], target: Path, settings: Settings, files: Files
+) -> None:
     label = settings.label
     if label is not None:
         pages = (
@@ -393,45 +436,4 @@ def _write(ready: _Ready, pages: Iterable[Colored], target: Path, settings: Sett
         )
     file = ready.file if len(ready.paths) == 1 else replace(ready.file, count=1, is_animated=False)
     data = photo_file.encode(file, pages, ready.format)
-    if ready.existing == "overwrite":
-        with new_file(target) as temporary:
-            temporary.write_bytes(data)
-    else:
-        _publish(data, target)
-
-
-def _publish(data: bytes, target: Path) -> None:
-    """Write a file that is not there yet, whole or not at all.
-
-    Where the system knows files without a name (O_TMPFILE of Linux), the data get theirs when they
-    are complete: a process that is killed leaves nothing behind.
-
-    Raises:
-        FileExistsError: somebody else made it in the meantime.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(target.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
-        Path(f"/proc/self/fd/{handle}").lstat()
-    except (AttributeError, OSError):
-        _publish_renamed(data, target)
-        return
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            # With a folder's handle Python calls linkat(2), and only that follows the link.
-            name = f"/proc/self/fd/{handle}"
-            os.link(name, target.name, dst_dir_fd=folder, follow_symlinks=True)
-        finally:
-            os.close(folder)
-
-
-def _publish_renamed(data: bytes, target: Path) -> None:
-    """Do the same with a temporary file, for other systems and file systems."""
-    with new_file(target) as temporary:
-        temporary.write_bytes(data)
-        # The moment until the file gets its name is not guarded.
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, "it is there already")
+    files.write(ready.job, target, data, replace=ready.existing == "overwrite")

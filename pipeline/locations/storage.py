@@ -23,6 +23,8 @@ from pipeline.location import OBJECT_STORAGE, WEB, Url
 
 TRANSFERS = 16
 """Objects that are read or written at the same time: they wait for servers, not for the CPU."""
+TRANSFER_BYTES = 1 << 26
+"""Objects under way have as many bytes together, or one more."""
 
 FIRST_ANSWER = 60.0
 """Seconds until a storage that was asked for the first time is taken not to be there. Later it may
@@ -85,15 +87,24 @@ class Storage:
         if self.url.scheme in WEB:
             return True
         try:
+            return "/" in self.url.path and self.has("", FIRST_ANSWER)
+        except StorageError as error:
+            raise ColorpipeError(_unreachable(self.url, "read", error)) from error
+
+    def has(self, name: str, timeout: float | None = None) -> bool:
+        """Whether there is an object ``name``; an answer may take ``timeout`` seconds.
+
+        Raises:
+            StorageError: nobody can tell.
+        """
+        try:
             with _errors_as_phrases():
-                if "/" not in self.url.path:
-                    return False
-                found = self._files.info(self._path(), timeout=FIRST_ANSWER)
+                found = self._files.info(self._path(name), timeout=timeout)
                 return bool(found["type"] == "file")
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return False
-            raise ColorpipeError(_unreachable(self.url, "read", error)) from error
+            raise
 
     def entries(self) -> Iterator[Entry]:
         """Yield what lies below ``url``, by name, in the order of the code points.
@@ -283,16 +294,28 @@ def _phrase(error: Exception) -> str:
 
 
 def transfer(
-    function: Callable[[T], R], items: Iterable[T], pool: ThreadPoolExecutor
+    function: Callable[[T], R],
+    items: Iterable[T],
+    pool: ThreadPoolExecutor,
+    size: Callable[[T], int] = lambda _: 0,
 ) -> Iterator[tuple[T, R | StorageError | OSError]]:
     """Apply ``function`` by a pool of threads; yield each item with its result or its error.
 
     ``items`` is read only a bounded number ahead, and the order stays.
+
+    Args:
+        function: reads or writes.
+        items: may be endless.
+        pool: of :data:`TRANSFERS` threads.
+        size: bytes of an item, of which :data:`TRANSFER_BYTES` are under way.
     """
     pending: deque[tuple[T, Future[R]]] = deque()
+    under_way = 0
 
     def first() -> tuple[T, R | StorageError | OSError]:
+        nonlocal under_way
         item, future = pending.popleft()
+        under_way -= size(item)
         try:
             return item, future.result()
         except (StorageError, OSError) as error:
@@ -301,7 +324,8 @@ def transfer(
     try:
         for item in items:
             pending.append((item, pool.submit(function, item)))
-            if len(pending) >= 2 * TRANSFERS:
+            under_way += size(item)
+            while len(pending) >= 2 * TRANSFERS or (pending and under_way > TRANSFER_BYTES):
                 yield first()
         while pending:
             yield first()

@@ -13,7 +13,7 @@ from pipeline.errors import ColorpipeError
 def test_the_local_engine_is_the_default() -> None:
     with open_engine() as engine:
         assert engine is LOCAL
-        with engine.sharing(Path("photos"), Path("out")):
+        with engine.sharing([Path("photos")], Path("out")):
             assert list(engine.map_in_order(str, [1, 2])) == ["1", "2"]
 
 

@@ -416,7 +416,7 @@ def test_a_machine_that_sees_other_files_is_said_before_it_works(
     engine: Engine, raw: Path, tmp_path: Path
 ) -> None:
     # All machines of this cluster see the same; what is gone when they begin, none of them sees.
-    with engine.sharing(raw, tmp_path / "out"):
+    with engine.sharing([raw], tmp_path / "out"):
         assert list(engine.map_in_order(str, [1])) == ["1"]
         (mark,) = tmp_path.iterdir()
         mark.rmdir()
@@ -424,7 +424,7 @@ def test_a_machine_that_sees_other_files_is_said_before_it_works(
             list(engine.map_in_order(str, [1]))
     gone = tmp_path / "gone"
     with (
-        engine.sharing(gone, tmp_path),
+        engine.sharing([gone], tmp_path),
         engine.holding(dict) as workers,
         pytest.raises(ColorpipeError, match=f"does not see {gone} as this one does; all its ma"),
     ):
