@@ -2,29 +2,41 @@
 
 Beyond some number of workers that process is what they wait for. A job is what `colorize` keeps of
 each photo of a local folder. Handing out is measured with a Ray of one worker that sleeps for half
-a second a batch, and is the time of the thread that does it; reading and writing with a server on
-this computer that speaks S3's language. It is the processor's time: a busy machine alters little.
+a second a batch, and is the time of the thread that does it. A photo behind a URL is listed, handed
+to a worker that does nothing, and its outcome taken; the server, on this computer, speaks S3's
+language. Reading and writing it is the worker's part. All are times of the processor, which a busy
+machine alters little.
 
     python benchmarks/driver.py
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from listing import listing_server
+from s3fs import S3FileSystem
+
 from pipeline.engines.choice import open_engine
 from pipeline.engines.ray_engine import BATCH_SECONDS
-from pipeline.inference.jobs import Job
+from pipeline.errors import Failure
+from pipeline.inference.files import Item
+from pipeline.inference.jobs import Job, find_jobs
+from pipeline.inference.places import open_places
+from pipeline.inference.streaming import Outcome
 from pipeline.location import Url
 from pipeline.locations.storage import TRANSFERS, Storage, transfer
 
@@ -32,6 +44,7 @@ JOBS = 100_000
 BATCHES = 40
 PHOTOS_IN_BATCH = 10
 """About as many of 400 pixels as a core colors in the time of a batch."""
+LISTED = 20_000
 OBJECTS = 500
 BYTES = 30_000
 """Of an object: a JPEG of 400 pixels."""
@@ -39,10 +52,11 @@ BYTES = 30_000
 
 def main() -> None:
     """Print a row for each cost."""
-    print(f"bytes of a job:              {job_bytes():6.0f}")
-    print(f"ms to hand out a batch:      {hand_out():6.2f}")
+    print(f"bytes of a job:                       {job_bytes():6.0f}")
+    print(f"ms to hand out a batch:               {hand_out():6.2f}")
+    print(f"ms of a photo behind a URL:           {behind_url():6.2f}")
     for name, milliseconds in transfers().items():
-        print(f"ms to {name} an object:     {milliseconds:6.2f}")
+        print(f"ms of a worker to {name + ' an object:':19} {milliseconds:6.2f}")
 
 
 def jobs(count: int) -> list[Job]:
@@ -88,27 +102,66 @@ def _name(job: Job) -> str:
     return job.name
 
 
+def behind_url() -> float:
+    """Return the milliseconds of this process that a photo behind a URL takes."""
+    source, out = Url("s3", "photos/in"), Url("s3", "photos/out")
+    with (
+        served(_serve_listing),
+        open_engine("ray", "local") as engine,
+        engine.holding(_nothing) as workers,
+        open_places(source, out, "overwrite") as places,
+    ):
+        list(workers.map_in_order(_wait, jobs(1), failed=_name))
+        started = time.process_time()
+        items = chain.from_iterable(places.batches(partial(find_jobs, extension=None)))
+        outcomes = places.checked(workers.map_in_order(_at_once, items, failed=_lost))
+        done = sum(1 for outcome in outcomes if outcome.status == "colorized")
+        if done != LISTED:
+            raise SystemExit(f"Of {LISTED} photos {done} came out.")
+        return (time.process_time() - started) / LISTED * 1000
+
+
+def _at_once(held: object, items: Iterable[Item]) -> Iterator[Outcome]:
+    del held
+    for item in items:
+        is_job = isinstance(item, Job)
+        yield Outcome(item.name, "colorized", (item.target,)) if is_job else _lost(item)
+
+
+def _lost(item: Item) -> Outcome:
+    return Outcome(item.what if isinstance(item, Failure) else item.name, "failed")
+
+
 def transfers() -> dict[str, float]:
     """Return the milliseconds of this process that an object takes to be read and written."""
+    with served(_serve), tempfile.TemporaryDirectory(prefix="colorpipe-driver-") as name:
+        storage = Storage(Url("s3", "photos"))
+        folder = Path(name)
+        return {
+            "read": _milliseconds(partial(_read, storage, folder)),
+            "write": _milliseconds(partial(_write, storage, folder)),
+        }
+
+
+@contextlib.contextmanager
+def served(serve: Callable[[Connection], None]) -> Iterator[None]:
+    """Let the environment name a server in a process of its own, whose endpoint ``serve`` sends."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    server = context.Process(target=_serve, args=(theirs,), daemon=True)
+    server = context.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
     os.environ |= {
         "AWS_ACCESS_KEY_ID": "benchmark",
         "AWS_SECRET_ACCESS_KEY": "benchmark",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ours.recv()}",
+        "AWS_ENDPOINT_URL": ours.recv(),
     }
-    storage = Storage(Url("s3", "photos"))
-    with tempfile.TemporaryDirectory(prefix="colorpipe-driver-") as name:
-        folder = Path(name)
-        taken = {
-            "read": _milliseconds(partial(_read, storage, folder)),
-            "write": _milliseconds(partial(_write, storage, folder)),
-        }
-    server.kill()
-    return taken
+    # A client knows the endpoint that was named when it was made.
+    S3FileSystem.clear_instance_cache()
+    try:
+        yield
+    finally:
+        server.kill()
 
 
 def _read(storage: Storage, folder: Path, name: str) -> None:
@@ -133,8 +186,14 @@ def _milliseconds(function: Callable[[str], None]) -> float:
 
 def _serve(pipe: Connection) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    pipe.send(server.server_port)
+    pipe.send(f"http://127.0.0.1:{server.server_port}")
     server.serve_forever()
+
+
+def _serve_listing(pipe: Connection) -> None:
+    with listing_server(LISTED) as endpoint:
+        pipe.send(endpoint)
+        threading.Event().wait()
 
 
 class _Handler(BaseHTTPRequestHandler):

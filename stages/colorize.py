@@ -130,15 +130,13 @@ def colorize(
             known = passed_over if places.is_local else Counter[str]()
             _say_what_goes_elsewhere(known, first, engine)
             with interruptions() as stop:
-                outcomes = places.checked(
-                    _colorized(
-                        colorizer,
-                        places,
-                        itertools.chain([first], batches),
-                        settings=settings,
-                        films=films or FilmSettings(),
-                        stopped=lambda: stop.requested,
-                    )
+                outcomes = _colorized(
+                    colorizer,
+                    places,
+                    itertools.chain([first], batches),
+                    settings=settings,
+                    films=films or FilmSettings(),
+                    stopped=lambda: stop.requested,
                 )
                 if report is not None and report.suffix.lower() in PAGE_SUFFIXES:
                     page = PhotosPage(f"Colorized with {_described(loaded)}.", places.result)
@@ -226,9 +224,10 @@ def _colorized(
 
         while True:
             # Photos under way are finished: what is written stands in the report.
-            for outcome in colorizer.colorize_files(
+            outcomes = colorizer.colorize_files(
                 photos(), settings, stopped, places.files, places.was_free
-            ):
+            )
+            for outcome in places.checked(outcomes):
                 yield outcome
                 done += 1
                 failed += outcome.status in {"failed", "damaged"}
@@ -242,9 +241,10 @@ def _colorized(
             for job in film_jobs:
                 if stopped():
                     return
-                yield _colorized_film(
+                outcome = _colorized_film(
                     colorizer, places, job, settings=settings, films=films, stopped=stopped
                 )
+                yield from places.checked([outcome])
             film_jobs.clear()
 
 

@@ -13,13 +13,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import Mock
 
 import grpc
+import object_storage
 import predictors
 import pytest
 import ray
@@ -38,6 +41,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import find_jobs
 from pipeline.inference.streaming import Settings
+from pipeline.location import parse_location
 from pipeline.params import CleanParams, ColorizeParams, ResizeParams, SplitParams
 from stages.clean import clean
 from stages.colorize import colorize
@@ -77,16 +81,31 @@ def descendants() -> set[int]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def endpoint() -> Iterator[str]:
+    with object_storage.object_storage() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def temporary() -> Iterator[Path]:
+    """The TMPDIR of the cluster's machines; Ray's sockets have short names only."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def cluster(endpoint: str, temporary: Path) -> Iterator[Cluster]:
     before = descendants()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("TMPDIR", str(temporary))
         # The workers' colorpipe is what the driver sends, wherever another one is installed.
         patch.setenv("PYTHONPATH", os.devnull)
         head = {**NODE, "ray_client_server_port": CLIENT_PORT}
         made = Cluster(initialize_head=True, head_node_args=head)
         made.add_node(**NODE)
         ray.cloudpickle.register_pickle_by_value(predictors)
+        patch.delenv("TMPDIR")
         yield made
         ray.cloudpickle.unregister_pickle_by_value(predictors)
         made.shutdown()
@@ -431,6 +450,82 @@ def test_a_machine_that_sees_other_files_is_said_before_it_works(
         list(workers.map_in_order(lambda held, inputs: iter(inputs), [1], failed=abs))
     assert list(engine.map_in_order(str, [1])) == ["1"]
     assert list(tmp_path.iterdir()) == []
+
+
+# Photos behind URLs
+
+
+@pytest.fixture
+def storage(endpoint: str, raw: Path) -> object_storage.Storage:
+    """The photos behind ``s3://photos/in``."""
+    storage = object_storage.Storage(endpoint)
+    for name, content in state(raw).items():
+        storage.put(f"in/{name}", content)
+    return storage
+
+
+def colorize_stored(engine: Engine) -> None:
+    source, out = parse_location("s3://photos/in"), parse_location("s3://photos/out")
+    (failure,) = colorize(source, out, None, ColorizeParams(device="cpu"), engine=engine)
+    assert str(failure) == "s3://photos/in/c0/bad.jpg: not an image of a known format"
+
+
+def test_workers_read_and_upload_themselves_and_share_no_folder(
+    engine: Engine,
+    storage: object_storage.Storage,
+    local: Path,
+    temporary: Path,
+) -> None:
+    assert tempfile.gettempdir() != str(temporary)
+    seen: set[str] = set()
+    with meanwhile(lambda: seen.update(path.name for path in temporary.glob("colorpipe-*"))):
+        colorize_stored(engine)
+    assert storage.files("out/") == state(local / "colorized")
+    assert seen
+    assert not list(temporary.glob("colorpipe-*"))
+
+
+def test_what_a_killed_worker_had_to_upload_another_does(
+    engine: Engine, storage: object_storage.Storage, local: Path
+) -> None:
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        if not killed and len(storage.names("out/")) >= 5:
+            killed.append(max(map(int, workers_of_ray())))
+            os.kill(killed[0], signal.SIGKILL)
+
+    with meanwhile(kill_one):
+        colorize_stored(engine)
+    assert killed
+    assert storage.files("out/") == state(local / "colorized")
+
+
+@contextlib.contextmanager
+def meanwhile(look: Callable[[], None]) -> Iterator[None]:
+    """Do something again and again while the block runs."""
+    over = threading.Event()
+
+    def looking() -> None:
+        while not over.wait(0.02):
+            look()
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(looking)
+        try:
+            yield
+        finally:
+            over.set()
+        future.result()
+
+
+def workers_of_ray() -> list[int]:
+    """The processes of the workers that hold something."""
+    return [
+        process
+        for process in descendants()
+        if Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::_Actor")
+    ]
 
 
 def test_a_photo_that_crashes_its_decoder_is_that_photos_failure(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from predictors import Rainbow
 
 from pipeline.engines import process
 from pipeline.engines.base import KILLED
+from pipeline.engines.process import HANDED
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.imaging.formats import photo_file
 from pipeline.imaging.formats.page import PhotoFile
@@ -95,6 +98,23 @@ def test_results_of_a_killed_process_are_not_in_the_way(
     failed = {outcome.name for outcome in outcomes if outcome.status == "failed"}
     assert failed == ({"01.png", "02.png"} if there_before else {"02.png"})
     assert (result.read_bytes() == b"of the user") is there_before
+
+
+def test_jobs_are_taken_up_a_bounded_number_ahead(tmp_path: Path) -> None:
+    (job,) = jobs_of(tmp_path, set(), 1)
+    taken = 0
+
+    def endless() -> Iterator[Job | Failure]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield replace(job, target=tmp_path / f"out/{taken}.png")
+
+    with IsolatedColorizer(colorizer) as isolated:
+        outcomes = isolated.colorize_files(endless(), Settings())
+        for _ in range(HANDED + 1):
+            assert next(outcomes).status == "colorized"
+        assert taken <= 3 * HANDED
 
 
 def test_a_stop_ends_what_is_under_way(tmp_path: Path) -> None:

@@ -46,3 +46,28 @@ def test_hints_beside_a_photo_are_its_own_and_no_other_file(tmp_path: Path) -> N
     [job] = find_jobs(folder / "a.jpg", tmp_path / "out", None)
     assert isinstance(job, Job)
     assert job.hints == folder / "a.jpg.hints.json"
+
+
+def test_a_job_knows_whose_results_may_want_its_names(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "c").mkdir(parents=True)
+    names = ("a.heic", "a.jpg", "b-2.jpg", "b-02.jpg", "b-2-1.jpg", "b.tif", "b.x.png", "c/b.jpg")
+    for name in names:
+        (folder / name).touch()
+    (folder / "a.mkv").touch()
+    films = {".mkv": ".mkv"}
+    jobs = {job.name: job for job in find_jobs(folder, tmp_path, None, films=films)}
+    assert jobs.keys() == {*names, "a.mkv"}
+    rivals = {
+        name: [Path(rival.source).name for rival in job.rivals]
+        for name, job in jobs.items()
+        if isinstance(job, Job) and job.rivals
+    }
+    assert rivals == {
+        "a.heic": ["a.jpg"],
+        "a.jpg": ["a.heic"],
+        "b-2.jpg": ["b-2-1.jpg"],
+        "b.tif": ["b-2.jpg"],
+    }
+    (rival,) = jobs["b.tif"].rivals
+    assert rival == (str(folder / "b-2.jpg"), str(tmp_path / "b-2.jpg"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +27,16 @@ from fsspec.implementations.http import HTTPFileSystem
 from here import HERE
 from object_storage import BUCKET, clients_of, door, in_memory
 from PIL import Image
+from predictors import Rainbow
 from s3fs import S3FileSystem
 
+from pipeline.engines import process
+from pipeline.engines.base import KILLED
 from pipeline.errors import ColorpipeError
+from pipeline.imaging.formats import photo_file
+from pipeline.imaging.formats.page import PhotoFile
 from pipeline.inference import places
+from pipeline.inference.colorizer import Colorizer
 from pipeline.location import Location, parse_location
 from pipeline.locations import storage as locations_storage
 from pipeline.params import ColorizeParams
@@ -98,7 +106,7 @@ def test_storage_and_folders_give_the_same_bytes(
     storage.put("in/notes.txt", b"no photo")
     before = storage.files("in/")
     report = tmp_path / "report.jsonl"
-    assert colorize_apart(photos, tmp_path / "out", model, PARAMS) == []
+    assert colorize(photos, tmp_path / "out", model, PARAMS) == []
     expected = files(tmp_path / "out")
     assert len(expected) == 4
     assert colorize_apart(url("in"), url("out"), model, PARAMS, report=report) == []
@@ -107,9 +115,9 @@ def test_storage_and_folders_give_the_same_bytes(
     assert [(row["photo"], row["output"]) for row in rows] == [
         (f"s3://photos/in/{name}", f"s3://photos/out/{name}") for name in expected
     ]
-    assert colorize_apart(photos, url("from-folder"), model, PARAMS) == []
+    assert colorize(photos, url("from-folder"), model, PARAMS) == []
     assert storage.files("from-folder/") == expected
-    assert colorize_apart(url("in"), tmp_path / "to-folder", model, PARAMS) == []
+    assert colorize(url("in"), tmp_path / "to-folder", model, PARAMS) == []
     assert files(tmp_path / "to-folder") == expected
     assert storage.files("in/") == before
 
@@ -194,6 +202,94 @@ def test_a_name_that_two_photos_would_get_is_given_once(
     ]
     assert failures[1].reason == "would be written to z-1.png, as another photo is"
     assert storage.names("out/") == ["out/a.png", "out/b.png", "out/z-1.png"]
+
+
+def test_of_photos_whose_content_wants_one_name_the_first_gets_it(
+    storage: object_storage.Storage, model: Path, tmp_path: Path
+) -> None:
+    # All become a.png, but for a.png, and each is handed out alone.
+    for number, name in enumerate(("a.bmp", "a.jpg", "a.webp")):
+        storage.put(f"in/{name}", encoded(number))
+    storage.put("in/b.png", encoded(3))
+    for _ in range(2):
+        failures = colorize(url("in"), url("out"), model, PARAMS, overwrite=True)
+        assert [str(failure) for failure in failures] == [
+            f"s3://photos/in/{name}: would be written to a.png, as another photo is"
+            for name in ("a.jpg", "a.webp")
+        ]
+        assert storage.names("out/") == ["out/a.png", "out/b.png"]
+    storage.put("alone/a.bmp", encoded(0))
+    assert colorize(url("alone"), tmp_path / "out", model, PARAMS) == []
+    assert storage.get("out/a.png") == (tmp_path / "out/a.png").read_bytes()
+
+
+def test_pages_that_are_there_stay_and_the_others_are_uploaded(
+    storage: object_storage.Storage, model: Path
+) -> None:
+    stream = io.BytesIO()
+    GRAY.save(stream, "TIFF", save_all=True, append_images=[GRAY.rotate(180), GRAY.rotate(90)])
+    storage.put("in/scan.tif", stream.getvalue())
+    assert colorize(url("in"), url("out"), model, PARAMS, format="png") == []
+    whole = storage.files("out/")
+    assert list(whole) == ["scan-1.png", "scan-2.png", "scan-3.png"]
+    storage.delete("out/scan-1.png")
+    storage.put("out/scan-2.png", b"mine")
+    (failure,) = colorize(url("in"), url("out"), model, PARAMS, format="png")
+    assert "s3://photos/out/scan-2.png is there already" in failure.reason
+    assert storage.names("out/") == ["out/scan-2.png", "out/scan-3.png"]
+    options = {"format": "png", "skip_existing": True}
+    assert colorize(url("in"), url("out"), model, PARAMS, **options) == []
+    assert storage.files("out/") == {**whole, "scan-2.png": b"mine"}
+
+
+def test_a_page_of_the_report_shows_what_was_uploaded(
+    storage: object_storage.Storage, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.html"
+    colorize(url("in"), url("out"), model, PARAMS, report=report)
+    content = report.read_text("utf-8")
+    assert "4 files: 4 colorized." in content
+    assert content.count("data:image/") >= 8
+    assert "s3://photos/in/sub folder/deep/d.png" in content
+
+
+def test_a_photo_that_kills_its_process_has_failed_and_nothing_is_left(
+    storage: object_storage.Storage,
+    photos: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What this test defines reaches a forked process only.
+    monkeypatch.setattr(process, "_may_fork", lambda: True)
+    storage.put("in/bomb.png", b"bomb")
+    storage.put("in/a.jpg", encoded(1))  # becomes a.png of the folder below
+    storage.put("in/sub/a.jpg", encoded(1))
+    open_file = photo_file.open_file
+
+    def open_or_crash(source: Path | bytes) -> PhotoFile:
+        if source == b"bomb":
+            # As if it had been uploaded by the process that is killed.
+            storage.put("out/sub/a.png", b"half a result")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return open_file(source)
+
+    def load(*_: object, **__: object) -> Colorizer:
+        photo_file.open_file = open_or_crash
+        return Colorizer(Rainbow())
+
+    monkeypatch.setattr(Colorizer, "load", load)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    failures = colorize_apart(url("in"), url("out"), model, PARAMS)
+    assert [str(failure) for failure in failures] == [
+        "s3://photos/in/a.jpg: would be written to a.png, as another photo is",
+        f"s3://photos/in/bomb.png: {KILLED}",
+    ]
+    assert len(storage.names("out/")) == 5
+    assert len(storage.get("out/sub/a.png")) > 1000
+    assert list(folder.iterdir()) == []
 
 
 def test_a_film_beside_a_photo_is_uploaded_too(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import importlib.util
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -17,7 +19,13 @@ from object_storage import clients_of, door, in_memory
 from pipeline.errors import ColorpipeError
 from pipeline.location import Url
 from pipeline.locations import storage as storage_module
-from pipeline.locations.storage import Entry, Storage, StorageError
+from pipeline.locations.storage import (
+    TRANSFER_BYTES,
+    TRANSFERS,
+    Entry,
+    Storage,
+    StorageError,
+)
 
 PHOTOS = Url("s3", "photos")
 
@@ -219,3 +227,24 @@ def test_an_error_repeats_no_credentials(storage: object_storage.Storage, tmp_pa
     ):
         Storage(PHOTOS).read("a", tmp_path / "a")
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [(0, 2 * TRANSFERS), (TRANSFER_BYTES // 4, 5), (2 * TRANSFER_BYTES, 1)],
+)
+def test_transfers_run_ahead_by_a_number_and_by_bytes(size: int, most: int) -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        while taken < 100:
+            taken += 1
+            yield taken
+
+    with ThreadPoolExecutor(TRANSFERS) as pool:
+        transfers = storage_module.transfer(str, items(), pool, lambda _: size)
+        for number, (item, result) in enumerate(transfers, start=1):
+            assert (item, result) == (number, str(number))
+            assert taken - number < most
+    assert taken == number == 100
