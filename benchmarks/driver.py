@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,14 +27,14 @@ from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import fsspec
 from listing import listing_server
-from s3fs import S3FileSystem
 
 from pipeline.engines.choice import open_engine
 from pipeline.engines.ray_engine import BATCH_SECONDS
 from pipeline.errors import Failure
 from pipeline.inference.files import Item
-from pipeline.inference.jobs import Job, find_jobs
+from pipeline.inference.jobs import Job, listed_jobs
 from pipeline.inference.places import open_places
 from pipeline.inference.streaming import Outcome
 from pipeline.location import Url
@@ -113,7 +113,11 @@ def behind_url() -> float:
     ):
         list(workers.map_in_order(_wait, jobs(1), failed=_name))
         started = time.process_time()
-        items = chain.from_iterable(places.batches(partial(find_jobs, extension=None)))
+
+        def find(names: Sequence[str] | None) -> Iterator[Job | Failure]:
+            return listed_jobs(places.source, places.out, None, names=names or [])
+
+        items = chain.from_iterable(places.batches(find))
         outcomes = places.checked(workers.map_in_order(_at_once, items, failed=_lost))
         done = sum(1 for outcome in outcomes if outcome.status == "colorized")
         if done != LISTED:
@@ -124,8 +128,10 @@ def behind_url() -> float:
 def _at_once(held: object, items: Iterable[Item]) -> Iterator[Outcome]:
     del held
     for item in items:
-        is_job = isinstance(item, Job)
-        yield Outcome(item.name, "colorized", (item.target,)) if is_job else _lost(item)
+        if isinstance(item, Job):
+            yield Outcome(item.name, "colorized", (item.target,))
+        else:
+            yield _lost(item)
 
 
 def _lost(item: Item) -> Outcome:
@@ -157,7 +163,7 @@ def served(serve: Callable[[Connection], None]) -> Iterator[None]:
         "AWS_ENDPOINT_URL": ours.recv(),
     }
     # A client knows the endpoint that was named when it was made.
-    S3FileSystem.clear_instance_cache()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
     try:
         yield
     finally:

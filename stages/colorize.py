@@ -27,7 +27,7 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.files import Item
 from pipeline.inference.hints import Hint
 from pipeline.inference.isolated import IsolatedColorizer, Loaded
-from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write
+from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write, listed_jobs
 from pipeline.inference.page import SUFFIXES as PAGE_SUFFIXES
 from pipeline.inference.page import PhotosPage
 from pipeline.inference.places import Places, open_places
@@ -104,8 +104,9 @@ def colorize(
             _require_report(report, places.source)
         format = format_to_write(places.source, places.out, format)
 
-        def find(source: Path, out: Path) -> Iterator[Job | Failure]:
-            for job in find_jobs(source, out, format, passed_over, WRITTEN_AS):
+        def find(names: Sequence[str] | None) -> Iterator[Job | Failure]:
+            where = (places.source, places.out, format, passed_over, WRITTEN_AS)
+            for job in find_jobs(*where) if names is None else listed_jobs(*where, names=names):
                 yield replace(job, hints=tuple(hints)) if hints and isinstance(job, Job) else job
 
         batches = places.batches(find)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple, TypeGuard
 
 from pipeline.errors import ColorpipeError, Failure
@@ -209,26 +209,91 @@ def _below(
         if passed_over is not None:
             passed_over.update(_kind_of_other(name) for name in others if name not in sidecars)
         among_photos = own.include(real, (out / folder).resolve())
-        written: dict[str, str] = {}
+        reasons = {name: _unreadable(source / folder / name) for name in photos}
+        readable = [name for name in photos if not reasons[name]]
+        jobs = _jobs_in(folder, readable, sidecars, (source, out), (extension, films))
         found: list[Job | Failure] = []
-        for name in photos:
-            path = folder / name
-            target = out / folder / _name(name, extension, films)
-            if reason := _unreadable(source / path):
-                found.append(Failure(path.as_posix(), reason))
-            elif target.name in written:
-                reason = f"would be written to the same file as {written[target.name]}"
-                found.append(Failure(path.as_posix(), reason))
-            elif among_photos:
-                reason = f"would be written among the photos themselves, to {target}"
-                found.append(Failure(path.as_posix(), reason))
-            else:
-                written[target.name] = path.as_posix()
-                sidecar = name + SIDECAR
-                hints = source / folder / sidecar if sidecar in sidecars else ()
-                found.append(Job(path.as_posix(), source / path, target, hints))
+        for name, reason in reasons.items():
+            job = Failure((folder / name).as_posix(), reason) if reason else next(jobs)
+            if isinstance(job, Job) and among_photos:
+                told = f"would be written among the photos themselves, to {job.target}"
+                job = Failure(job.name, told)
+            found.append(job)
         yield from with_rivals(found)
         waiting.extend((folder / name, (*around, here)) for name in reversed(inner))
+
+
+def listed_jobs(
+    source: Path,
+    out: Path,
+    extension: FormatName | None,
+    passed_over: Counter[str] | None = None,
+    films: Mapping[str, str] = NO_FILMS,
+    *,
+    names: Sequence[str],
+) -> Iterator[Job | Failure]:
+    """Do as :func:`find_jobs` does for a folder that is no folder here, but was listed.
+
+    Args:
+        source: what stands for the folder.
+        out: see :func:`find_jobs`.
+        extension: see :func:`find_jobs`.
+        passed_over: see :func:`find_jobs`.
+        films: see :func:`find_jobs`.
+        names: what is below ``source``, with slashes, sorted; or a part of it, which is not cut
+            between names that only their extensions tell apart.
+    """
+    everything = set(names)
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        # What the web pages of a storage call a folder is an object of no bytes.
+        if file and not is_hidden(PurePosixPath(name)):
+            folders.setdefault(folder, []).append(file)
+    for folder, files in folders.items():
+        photos = [name for name in files if (end := _suffix(name)) in SUFFIXES or end in films]
+        others = set(files).difference(photos)
+        sidecars = {name + SIDECAR for name in photos}.intersection(others)
+        if passed_over is not None:
+            passed_over.update(_kind_of_other(name) for name in others - sidecars)
+        if reason := _unusable(folder, everything):
+            for name in photos:
+                yield Failure(f"{folder}/{name}", reason)
+            continue
+        yield from with_rivals(
+            list(_jobs_in(Path(folder), photos, sidecars, (source, out), (extension, films)))
+        )
+
+
+def _unusable(folder: str, names: Set[str]) -> str:
+    """Say why there can be no folder of this name, with slashes, for results; or nothing."""
+    parts = folder.split("/") if folder else []
+    if any(part in {"", ".", ".."} or "\0" in part or os.sep in part for part in parts):
+        return "a file cannot have its name"
+    above = ("/".join(parts[:number]) for number in range(1, len(parts) + 1))
+    photo = next((name for name in above if name in names and _suffix(name) in SUFFIXES), None)
+    return f"a file cannot have its name beside {photo}" if photo else ""
+
+
+def _jobs_in(
+    folder: Path,
+    photos: Sequence[str],
+    sidecars: Set[str],
+    places: tuple[Path, Path],
+    written_as: tuple[FormatName | None, Mapping[str, str]],
+) -> Iterator[Job | Failure]:
+    """Yield a job for each photo and film that a folder has, below the first of ``places``."""
+    source, out = (place / folder for place in places)
+    first: dict[str, str] = {}
+    for name in photos:
+        path = (folder / name).as_posix()
+        target = _name(name, *written_as)
+        if target in first:
+            yield Failure(path, f"would be written to the same file as {first[target]}")
+            continue
+        first[target] = path
+        hints = source / (name + SIDECAR) if name + SIDECAR in sidecars else ()
+        yield Job(path, source / name, out / target, hints)
 
 
 def with_rivals(jobs: Sequence[Job | Failure]) -> Iterator[Job | Failure]:
@@ -250,12 +315,16 @@ def with_rivals(jobs: Sequence[Job | Failure]) -> Iterator[Job | Failure]:
 
 def is_photo_job(job: object) -> TypeGuard[Job]:
     """Whether it is a photo that there is to color, and no film."""
-    return isinstance(job, Job) and PurePath(job.name).suffix.lower() in SUFFIXES
+    return isinstance(job, Job) and _suffix(job.name) in SUFFIXES
 
 
 def rival_of(job: Job) -> Rival:
     """Return what other photos have to know of this one."""
     return Rival(str(job.source), str(job.target))
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - of millions, as text
 
 
 def stems_of(path: str) -> tuple[str, ...]:

@@ -17,11 +17,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.listing import is_hidden
 from pipeline.imaging.decode import read_bytes
 from pipeline.imaging.errors import ImageError
 from pipeline.inference.files import Files, Item, LocalFiles
@@ -37,8 +36,8 @@ BATCH = 256
 
 R = TypeVar("R")
 Items: TypeAlias = Sequence[Item]
-Find: TypeAlias = Callable[[Path, Path], Iterable[Job | Failure]]
-"""Finds what there is to do at a source, a file or a folder, and where the results go."""
+Find: TypeAlias = Callable[[Sequence[str] | None], Iterable[Job | Failure]]
+"""Finds what there is to do: of files that are listed, or else of those that are here."""
 
 
 class LocalPlaces:
@@ -58,7 +57,7 @@ class LocalPlaces:
 
     def batches(self, find: Find) -> Iterator[Items]:
         """Yield all that there is to do, at once."""
-        if jobs := list(find(self.source, self.out)):
+        if jobs := list(find(None)):
             yield jobs
 
     def on_files(
@@ -201,31 +200,28 @@ class StoragePlaces:
 
     def _of_folder(self, find: Find) -> Iterator[Items]:
         """Divide what there is to do in a local folder."""
-        jobs = iter(find(self.source, self.out))
+        jobs = iter(find(None))
         while batch := list(itertools.islice(jobs, BATCH)):
             yield [self._decided(job, {}) for job in batch]
 
     def _listed(self, find: Find) -> Iterator[Items]:
-        """Find what there is to do behind a URL, by empty files that stand for the objects."""
+        """Find what there is to do behind a URL, by the names of the objects."""
         assert isinstance(self._from, Url)
+        # Of a folder, which is empty here, that says whether the results may go where they are to.
+        if jobs := [self._decided(job, {}) for job in find(None)]:
+            yield jobs
         if self._is_file:
-            yield [self._decided(job, {}) for job in find(self.source, self.out)]
             return
         skipped = self._to if isinstance(self._to, Url) and self._from.holds(self._to) else None
         numbered = _Numbered()
         for entries in _in_batches(self._read.entries()):
-            sizes = {}
-            found: list[Job | Failure] = []
-            for entry in entries:
-                if skipped is not None and skipped.holds(self._from / entry.name):
-                    continue
-                sizes[entry.name] = entry.bytes
-                if failure := _make_empty(self.source, entry.name):
-                    found.append(failure)
-            found = [*find(self.source, self.out), *found]
-            shutil.rmtree(self.source)
-            self.source.mkdir()
-            if batch := [self._decided(job, sizes) for job in numbered.told(found, entries[-1])]:
+            sizes = {
+                entry.name: entry.bytes
+                for entry in entries
+                if skipped is None or not skipped.holds(self._from / entry.name)
+            }
+            told = numbered.told(list(find(list(sizes))), entries[-1])
+            if batch := [self._decided(job, sizes) for job in told]:
                 yield batch
 
     def _decided(self, job: Job | Failure, sizes: Mapping[str, int]) -> Item:
@@ -335,20 +331,3 @@ def _in_batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
             together = f"{entry.name.rpartition('.')[0] or entry.name}."
     if batch:
         yield batch
-
-
-def _make_empty(folder: Path, name: str) -> Failure | None:
-    """Make an empty file where an object will be, or say why it cannot have its name here."""
-    parts = name.split("/")
-    # What the web pages of a storage call a folder is an object of no bytes.
-    if not parts[-1] or is_hidden(PurePosixPath(name)):
-        return None
-    if any(part in {"", ".", ".."} or "\0" in part or os.sep in part for part in parts):
-        return Failure(name, "a file cannot have its name")
-    path = folder.joinpath(*parts)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError as error:
-        return Failure(name, f"a file cannot have its name ({error.strerror})")
-    return None
