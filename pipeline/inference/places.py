@@ -23,6 +23,7 @@ from typing import TypeAlias, TypeVar
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.imaging.decode import read_bytes
 from pipeline.imaging.errors import ImageError
+from pipeline.imaging.kinds import WRITTEN
 from pipeline.inference.files import Files, Item, LocalFiles
 from pipeline.inference.jobs import Job, Rival, is_photo_job, rival_of, stems_of
 from pipeline.inference.stored_files import StandIns, StoredFiles, through_files
@@ -130,7 +131,6 @@ class StoragePlaces:
             else:
                 self.source.mkdir(parents=True)
         self._there = NameSet()
-        self._stems_there = NameSet()
         self.was_free = self._was_free if isinstance(out, Url) else None
         if isinstance(out, Url) and existing != "overwrite":
             found = Storage(out)
@@ -249,14 +249,16 @@ class StoragePlaces:
 
     def _add(self, name: str) -> None:
         self._there.add(name)
-        for stem in stems_of(name):
-            self._stems_there.add(stem)
+        for document in stems_of(name)[1:]:
+            # Whatever its number, it may be a page of this one.
+            self._there.add(f"{document}-")
 
     def _was_free(self, job: Job) -> bool:
         # What is beside the result of a single photo was not listed.
         is_alone = self.source.is_file()
         stem = stems_of(self._stand_ins.result(job.target))[0]
-        return not is_alone and stem not in self._stems_there
+        names = (f"{stem}-", *(f"{stem}.{extension}" for extension in WRITTEN))
+        return not is_alone and not any(name in self._there for name in names)
 
 
 Places: TypeAlias = LocalPlaces | StoragePlaces
