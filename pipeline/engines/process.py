@@ -196,9 +196,10 @@ class HoldingProcess(Generic[S]):
             if message == _DONE:
                 return
             if message == _MORE:
+                inputs = more()
                 # If it was killed meanwhile, that is what is received next.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    child.send(more())
+                    child.send(inputs)
             else:
                 yield message
         self._end()
