@@ -172,7 +172,7 @@ def flicker(labs: Sequence[Float], truth: Sequence[RGB]) -> float:
     for (before, now), (old, new) in zip(
         itertools.pairwise(grays), itertools.pairwise(labs), strict=True
     ):
-        motion = finder.between(before, now)
+        motion, _ = finder.both_ways(before, now)
         if motion.is_cut:
             continue
         change = np.linalg.norm(new[..., 1:] - motion.carry(old[..., 1:]), axis=-1)

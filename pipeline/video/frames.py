@@ -109,6 +109,9 @@ class FrameColorist:
     def _known(self, colors: list[Float]) -> Iterator[av.VideoFrame]:
         for differences in colors:
             own = self._uncolored.popleft()
+            # What the decoder still refers to is copied. Few frames are, this late: copies made
+            # when they came would double those that wait.
+            own.frame.make_writable()
             luma, cb, cr = (plane_of(own.frame, number) for number in range(3))
             write_chroma(
                 luma,

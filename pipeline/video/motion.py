@@ -56,12 +56,11 @@ class MotionFinder:
         # The small frames are the film at a fifth of its size already.
         self._search.setFinestScale(1)
 
-    def between(self, before: Gray, now: Gray) -> Motion:
-        """Find where the pixels of ``now`` (h, w), uint8, were in ``before``."""
-        return _motion(before, now, self._flow(now, before), self._flow(before, now))
-
     def both_ways(self, before: Gray, now: Gray) -> tuple[Motion, Motion]:
-        """Find where the pixels of ``now`` were in ``before``, and those of ``before`` are now."""
+        """Find where the pixels of ``now`` were in ``before``, and those of ``before`` are now.
+
+        Both are (h, w), uint8.
+        """
         back, there = self._flow(now, before), self._flow(before, now)
         return _motion(before, now, back, there), _motion(now, before, there, back)
 

@@ -131,14 +131,11 @@ def _chroma_steps(form: VideoFormat) -> tuple[int, int]:
 def in_planes(frame: av.VideoFrame, pixels: str) -> av.VideoFrame:
     """Return ``frame`` in the format ``pixels``, with its luma and room for its chroma.
 
-    The chroma that it returns with is of no use. A film's frame that has the format already comes
-    back itself, for the decoder needs it no more or has a copy.
+    The chroma that it returns with is of no use. A frame that has the format already comes back
+    itself: the decoder may still refer to it, so it is not to be written to.
     """
-    if frame.format.name in {pixels, pixels.replace("yuv", "yuvj")}:
-        # What the decoder goes on to refer to is copied before it is written to.
-        frame.make_writable()
-        if frame.format.name == pixels:
-            return frame
+    if frame.format.name == pixels:
+        return frame
     bits = VideoFormat(pixels).components[0].bits
     if not _has_plane_of_luma(frame.format):
         frame = _with_luma(frame)

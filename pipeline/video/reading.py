@@ -24,6 +24,8 @@ _SEEKABLE = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2")
 _REORDERED = Fraction(1)
 """Seconds that cover how far key frames are decoded before they are shown, which some indexes go
 by: H.264 and HEVC let 16 frames change places."""
+_THREADS = 2
+"""Threads that decode. Each holds frames of its own, and they wait for the encoder anyway."""
 _MISSING_END = Fraction(1)
 """Seconds by which a film may end before the time that its header says."""
 
@@ -108,6 +110,7 @@ class Film:
         if not stream.codec_context.width:
             raise FilmError("its pictures are damaged or encrypted: not even their size is known")
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = _THREADS
         return stream
 
     @property

@@ -33,8 +33,9 @@ _LOST = 0.12
 _ROOM, _FEW = (31, 31), 0.25
 """Pixels around a place that show how two key frames' colors differ there, and the share of them
 that has to be found in both before they say anything."""
-_FILL = (9, 9)
-"""Pixels around a place in neither key frame whose colors it borrows."""
+_FILL, _TONES = (9, 9), 32
+"""Pixels around a place in neither key frame whose colors it borrows, and by how many levels of
+gray they may differ from it."""
 _LITTLE = np.float32(1e-3)
 
 
@@ -62,6 +63,17 @@ class _Frame:
 
 
 @dataclass(frozen=True)
+class _Between:
+    """A frame between two key frames."""
+
+    gray: Gray
+    back: Motion
+    """Where its pixels were in the key frame before."""
+    ahead: Motion
+    """Where its pixels are in the key frame after."""
+
+
+@dataclass(frozen=True)
 class _Key:
     """A key frame that waits for the next one."""
 
@@ -71,8 +83,8 @@ class _Key:
     """Where its pixels were in the key frame before; None if that is another scene's."""
     ahead: Motion | None = None
     """Where the pixels of the key frame before are in this one."""
-    between: tuple[tuple[Motion, Motion], ...] = ()
-    """Of each frame since the key frame before: where its pixels are in the one and the other."""
+    between: tuple[_Between, ...] = ()
+    """The frames since the key frame before."""
 
 
 class SteadyColors:
@@ -149,12 +161,12 @@ class SteadyColors:
     def _add_key(self) -> list[Float]:
         """Make a key frame of the last frame; return what is known by that."""
         *between, last = self._frames
-        motions: list[tuple[Motion, Motion]] = []
+        passed: list[_Between] = []
         ahead = last.ahead
         for frame in reversed(between):
-            motions.insert(0, (frame.back, ahead))
+            passed.insert(0, _Between(frame.gray, frame.back, ahead))
             ahead = frame.ahead.after(ahead)
-        key = _Key(last.gray, self._fresh(last.gray), last.back, ahead, tuple(motions))
+        key = _Key(last.gray, self._fresh(last.gray), last.back, ahead, tuple(passed))
         self._frames = []
         known = self._settle(key)
         self._waiting = key
@@ -177,8 +189,8 @@ class SteadyColors:
         known = []
         if before is not None:
             count = len(key.between) + 1
-            for number, (back, ahead) in enumerate(key.between, 1):
-                known.append(_between(before.colors, back, colors, ahead, number / count))
+            for number, frame in enumerate(key.between, 1):
+                known.append(_passing(frame, before.colors, colors, number / count))
         self.state = ColorState(key.gray, key.predicted, colors)
         self._waiting = None
         return [*known, colors]
@@ -188,18 +200,19 @@ class SteadyColors:
         return color.differences_over(gray, self._predict(gray))
 
 
-def _between(old: Float, back: Motion, new: Float, ahead: Motion, time: float) -> Float:
-    """Return the colors of a frame at ``time``, 0 to 1, from a key frame to the next.
+def _passing(frame: _Between, old: Float, new: Float, time: float) -> Float:
+    """Return the colors of ``frame`` at ``time``, 0 to 1, from a key frame to the next.
 
     What only one of them has seen changes as the colors around it do.
     """
+    back, ahead = frame.back, frame.ahead
     from_old, from_new = back.carry(old), ahead.carry(new)
     change = _spread(from_new - from_old, back.trust * ahead.trust)
     from_old += change * np.float32(time)
     from_new -= change * np.float32(1 - time)
     share = (ahead.trust + _LITTLE) / (back.trust + ahead.trust + 2 * _LITTLE)
     colors = from_old + (from_new - from_old) * share[..., None]
-    return _filled(colors, np.maximum(back.trust, ahead.trust))
+    return _filled(colors, np.maximum(back.trust, ahead.trust), frame.gray)
 
 
 def _spread(differences: Float, trust: Float) -> Float:
@@ -214,11 +227,20 @@ def _spread(differences: Float, trust: Float) -> Float:
     return np.asarray(around + (differences - around) * share, np.float32)
 
 
-def _filled(colors: Float, trust: Float) -> Float:
-    """Give places that neither key frame has seen the colors around them.
+def _filled(colors: Float, trust: Float, gray: Gray) -> Float:
+    """Give places that neither key frame has seen the colors around them that have their tone.
 
-    Normalized convolution (Knutsson and Westin 1993): a mean in which each counts by its share.
+    Normalized convolution (Knutsson and Westin 1993), a mean in which each counts by its share,
+    with the bilateral grid's levels of gray (Chen, Paris and Durand 2007): an arm in front of a
+    black shirt does not turn gray.
     """
     weights = np.maximum(trust, _LITTLE)
-    around = cv2.blur(colors * weights[..., None], _FILL) / cv2.blur(weights, _FILL)[..., None]
+    planes = [colors[..., 0] * weights, colors[..., 1] * weights, weights]
+    sums = [np.zeros_like(trust) for _ in planes]
+    tones = gray.astype(np.float32) / _TONES
+    for level in range(256 // _TONES + 1):
+        near = np.maximum(1 - np.abs(tones - level), 0)
+        for plane, total in zip(planes, sums, strict=True):
+            cv2.accumulateProduct(near, cv2.blur(near * plane, _FILL), total)
+    around = np.dstack(sums[:2]) / sums[2][..., None]
     return np.asarray(around + (colors - around) * trust[..., None], np.float32)

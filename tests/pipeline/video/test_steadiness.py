@@ -121,6 +121,24 @@ def test_uncovered_places_look_like_those_around_them() -> None:
     assert np.mean(steps) < 15
 
 
+def test_what_no_key_frame_has_seen_takes_the_colors_of_its_tone() -> None:
+    (gray,) = moving(1)
+    wall = gray // 4
+    wall[:, 48:] += 160
+    flash = wall.copy()
+    flash[28:34, 45:48] = 190
+
+    def by_tone(seen: Gray) -> Float:
+        """Red where it is bright."""
+        red = np.where(seen > 128, np.float32(30), np.float32(0))
+        return np.dstack([red, np.zeros_like(red)])
+
+    _, _, colors, _, _ = colored(SteadyColors(by_tone), [wall, wall, flash, wall, wall])
+    bright = colors[28:34, 60:90, 0].mean()
+    assert colors[29:33, 45:48, 0].mean() > 0.75 * bright
+    assert colors[10:50, 10:30, 0].mean() < 0.1 * bright
+
+
 def test_colors_do_not_cross_a_cut() -> None:
     network = Wavering()
     (first,) = moving(1)
