@@ -207,7 +207,7 @@ def test_a_name_that_two_photos_would_get_is_given_once(
 def test_of_photos_whose_content_wants_one_name_the_first_gets_it(
     storage: object_storage.Storage, model: Path, tmp_path: Path
 ) -> None:
-    # All become a.png, but for a.png, and each is handed out alone.
+    # Their content is PNG, so all want to become a.png.
     for number, name in enumerate(("a.bmp", "a.jpg", "a.webp")):
         storage.put(f"in/{name}", encoded(number))
     storage.put("in/b.png", encoded(3))
@@ -263,8 +263,8 @@ def test_a_photo_that_kills_its_process_has_failed_and_nothing_is_left(
     # What this test defines reaches a forked process only.
     monkeypatch.setattr(process, "_may_fork", lambda: True)
     storage.put("in/bomb.png", b"bomb")
-    storage.put("in/a.jpg", encoded(1))  # becomes a.png of the folder below
-    storage.put("in/sub/a.jpg", encoded(1))
+    storage.put("in/a.jpg", encoded(1))  # wants to become a.png, which is there
+    storage.put("in/sub/a.jpg", encoded(1))  # becomes a.png
     open_file = photo_file.open_file
 
     def open_or_crash(source: Path | bytes) -> PhotoFile:
