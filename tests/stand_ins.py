@@ -31,14 +31,19 @@ def inception(path: Path) -> Path:
     return path
 
 
-def generator(path: Path, seed: int = 0, recipe_name: RecipeName = "colorpipe") -> Path:
-    """Write the weights of an untrained generator; another seed gives other colors."""
+def generator(
+    path: Path, seed: int = 0, recipe_name: RecipeName = "colorpipe", *, cast: float = 0.0
+) -> Path:
+    """Write the weights of an untrained generator; another seed gives other colors.
+
+    They are hardly any, which reports remark on, unless the recipe is colorpipe's and ``cast``
+    gives all of a photo a color, 1 a vivid one.
+    """
     torch.manual_seed(seed)
     recipe = get_recipe(recipe_name)
     module = recipe.generator()
-    if isinstance(module, LiteUNet):
+    if cast and isinstance(module, LiteUNet):
         assert module.output.bias is not None
-        # Fresh, it would leave photos nearly gray, which reports remark on.
-        nn.init.uniform_(module.output.bias, 0.5, 1.0)
+        nn.init.constant_(module.output.bias, cast)
     save_generator(path, module, recipe)
     return path

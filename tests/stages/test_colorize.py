@@ -46,7 +46,8 @@ PARAMS = ColorizeParams(device="cpu", strength=1.5)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stand_ins.generator(tmp_path_factory.mktemp("model") / "generator.safetensors")
+    path = tmp_path_factory.mktemp("model") / "generator.safetensors"
+    return stand_ins.generator(path, cast=0.7)
 
 
 @pytest.fixture
