@@ -33,10 +33,9 @@ from listing import listing_server
 from pipeline.engines.choice import open_engine
 from pipeline.engines.ray_engine import BATCH_SECONDS
 from pipeline.errors import Failure
-from pipeline.inference.files import Item
 from pipeline.inference.jobs import Job, listed_jobs
+from pipeline.inference.outcomes import Item, Outcome
 from pipeline.inference.places import open_places
-from pipeline.inference.streaming import Outcome
 from pipeline.location import Url
 from pipeline.locations.storage import TRANSFERS, Storage, transfer
 

@@ -42,7 +42,8 @@ from pipeline.imaging.formats.directories import Directory as Tags
 from pipeline.imaging.icc import srgb_icc
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import find_jobs
-from pipeline.inference.streaming import Outcome, colorize_files
+from pipeline.inference.outcomes import Outcome
+from pipeline.inference.streaming import colorize_files
 
 GRAY = np.ascontiguousarray(skimage.data.camera()[100:260, 150:350])
 DEEP = (GRAY.astype(np.uint16) * 257 - GRAY // 3).astype(np.uint16)

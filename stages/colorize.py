@@ -24,14 +24,14 @@ from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
 from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
 from pipeline.inference.colorizer import Colorizer
-from pipeline.inference.files import Item
 from pipeline.inference.hints import Hint
 from pipeline.inference.isolated import IsolatedColorizer, Loaded
 from pipeline.inference.jobs import READ, Job, find_jobs, format_to_write, listed_jobs
+from pipeline.inference.outcomes import Item, Outcome
 from pipeline.inference.page import SUFFIXES as PAGE_SUFFIXES
 from pipeline.inference.page import PhotosPage
 from pipeline.inference.places import Places, open_places
-from pipeline.inference.streaming import Existing, Outcome, Settings
+from pipeline.inference.streaming import Existing, Settings
 from pipeline.location import Location
 from pipeline.models.resolve import describe_model, digest_of, find_model
 from pipeline.params import ColorizeParams

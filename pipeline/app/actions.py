@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from pipeline.app.workshop import Desk, Look, Workshop, how_near
 from pipeline.errors import ColorpipeError
 from pipeline.inference.hints import Hint, as_json, hints_of
+from pipeline.inference.outcomes import Outcome
 from pipeline.inference.palette import likely_colors
-from pipeline.inference.streaming import Outcome
 from pipeline.video.settings import clock
 
 SWATCHES = 12

@@ -31,8 +31,9 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.hints import Hint
 from pipeline.inference.isolated import IsolatedColorizer
 from pipeline.inference.jobs import READ, Job, with_rivals
+from pipeline.inference.outcomes import Outcome
 from pipeline.inference.references import Reference
-from pipeline.inference.streaming import Outcome, Settings
+from pipeline.inference.streaming import Settings
 from pipeline.video.color_video import film_outcomes
 from pipeline.video.kinds import READ as FILMS_READ
 from pipeline.video.kinds import WRITTEN_AS

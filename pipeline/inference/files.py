@@ -7,17 +7,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol
 
-from pipeline.errors import Failure
 from pipeline.files.outputs import new_file
 from pipeline.inference.jobs import Job
-
-if TYPE_CHECKING:
-    from pipeline.inference.streaming import Outcome
-
-Item: TypeAlias = "Job | Failure | Outcome"
-"""A photo to color, or one of which it is known already what becomes of it."""
+from pipeline.inference.outcomes import Item, Outcome
 
 
 class Files(Protocol):

@@ -14,9 +14,10 @@ from pipeline.engines.base import KILLED, Engine, R, Work, never
 from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.inference.colorizer import Colorizer
-from pipeline.inference.files import Files, Item, LocalFiles
+from pipeline.inference.files import Files, LocalFiles
 from pipeline.inference.jobs import Job, stems_of
-from pipeline.inference.streaming import Outcome, Settings, colorize_files
+from pipeline.inference.outcomes import Item, Outcome
+from pipeline.inference.streaming import Settings, colorize_files
 from pipeline.locations.name_set import NameSet
 from pipeline.params import DeviceName
 

@@ -46,7 +46,7 @@ class Job:
     rivals: tuple[Rival, ...] = ()
     """Other photos whose results may get the names of this one's."""
     bytes: int = 0
-    """Of ``source``, where it is still to be read from a storage that told them."""
+    """Size of ``source`` as a storage lists it, which bounds what is read ahead."""
     again: bool = False
     """Whether what is where its results go comes from an earlier try, and gives way."""
 
@@ -216,8 +216,8 @@ def _below(
         for name, reason in reasons.items():
             job = Failure((folder / name).as_posix(), reason) if reason else next(jobs)
             if isinstance(job, Job) and among_photos:
-                told = f"would be written among the photos themselves, to {job.target}"
-                job = Failure(job.name, told)
+                where = f"among the photos themselves, to {job.target}"
+                job = Failure(job.name, f"would be written {where}")
             found.append(job)
         yield from with_rivals(found)
         waiting.extend((folder / name, (*around, here)) for name in reversed(inner))
@@ -323,15 +323,20 @@ def rival_of(job: Job) -> Rival:
     return Rival(str(job.source), str(job.target))
 
 
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - of millions, as text
-
-
 def stems_of(path: str) -> tuple[str, ...]:
     """Return the path of a result without its extension, and the same without a page's number."""
-    stem = os.path.splitext(path)[0]  # noqa: PTH122 - of millions, as text
+    stem, _ = _without_suffix(path)
     document = without_number(stem)
     return (stem, document) if document else (stem,)
+
+
+def _suffix(name: str) -> str:
+    return _without_suffix(name)[1].lower()
+
+
+def _without_suffix(path: str) -> tuple[str, str]:
+    """Return a path without its extension, and the extension."""
+    return os.path.splitext(path)  # noqa: PTH122 - a storage lists millions; a path takes longer
 
 
 def _listed(folder: Path, films: Mapping[str, str]) -> tuple[list[str], list[str], list[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.imaging.color import luma
 from pipeline.imaging.decode import RGB, ImageError, open_photo, read_bytes
 from pipeline.imaging.kinds import SUFFIXES as PHOTOS
-from pipeline.inference.streaming import Outcome
+from pipeline.inference.outcomes import Outcome
 from pipeline.pages.gallery import Gallery, GalleryPhoto
 from pipeline.pages.rendering import LONGEST, picture, render
 

@@ -24,10 +24,11 @@ from pipeline.errors import ColorpipeError, Failure
 from pipeline.imaging.decode import read_bytes
 from pipeline.imaging.errors import ImageError
 from pipeline.imaging.kinds import WRITTEN
-from pipeline.inference.files import Files, Item, LocalFiles
+from pipeline.inference.files import Files, LocalFiles
 from pipeline.inference.jobs import Job, Rival, is_photo_job, rival_of, stems_of
+from pipeline.inference.outcomes import Item, Outcome
 from pipeline.inference.stored_files import StandIns, StoredFiles, through_files
-from pipeline.inference.streaming import Existing, Outcome
+from pipeline.inference.streaming import Existing
 from pipeline.location import WEB, Location, Url
 from pipeline.locations.name_set import NameSet
 from pipeline.locations.storage import Entry, Storage, StorageError
@@ -158,8 +159,8 @@ class StoragePlaces:
         """Yield the outcomes.
 
         Raises:
-            ColorpipeError: nothing has been uploaded yet, and nothing may be. Otherwise an archive
-                would be colored before somebody reads why it was in vain.
+            ColorpipeError: nothing has been uploaded yet, and nothing may be: to color the rest of
+                an archive would be in vain.
         """
         for outcome in outcomes:
             if outcome.barred and not self._has_delivered:
@@ -220,8 +221,8 @@ class StoragePlaces:
                 for entry in entries
                 if skipped is None or not skipped.holds(self._from / entry.name)
             }
-            told = numbered.told(list(find(list(sizes))), entries[-1])
-            if batch := [self._decided(job, sizes) for job in told]:
+            found = numbered.with_earlier(list(find(list(sizes))), entries[-1])
+            if batch := [self._decided(job, sizes) for job in found]:
                 yield batch
 
     def _decided(self, job: Job | Failure, sizes: Mapping[str, int]) -> Item:
@@ -296,15 +297,15 @@ class _Numbered:
     def __init__(self) -> None:
         self._rivals: dict[str, list[Rival]] = {}
 
-    def told(self, jobs: Sequence[Job | Failure], last: Entry) -> list[Job | Failure]:
-        """Tell the jobs of a batch of such rivals, and remember its own; ``last`` is its end."""
-        told: list[Job | Failure] = []
+    def with_earlier(self, jobs: Sequence[Job | Failure], last: Entry) -> list[Job | Failure]:
+        """Add such rivals to the jobs of a batch, and remember its own; ``last`` is its end."""
+        result: list[Job | Failure] = []
         for job in jobs:
             earlier = self._rivals.get(stems_of(job.name)[0]) if is_photo_job(job) else None
             if earlier and isinstance(job, Job):
-                told.append(dataclasses.replace(job, rivals=(*job.rivals, *earlier)))
+                result.append(dataclasses.replace(job, rivals=(*job.rivals, *earlier)))
             else:
-                told.append(job)
+                result.append(job)
         for job in filter(is_photo_job, jobs):
             for document in stems_of(job.name)[1:]:
                 self._rivals.setdefault(document, []).append(rival_of(job))
@@ -314,7 +315,7 @@ class _Numbered:
             for document, rivals in self._rivals.items()
             if last.name < f"{document}/"
         }
-        return told
+        return result
 
 
 def _in_batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.inference.files import Item, LocalFiles
+from pipeline.inference.files import LocalFiles
 from pipeline.inference.hints import hints_of
 from pipeline.inference.jobs import Job
-from pipeline.inference.streaming import Outcome
+from pipeline.inference.outcomes import Item, Outcome
 from pipeline.location import Location, Url
 from pipeline.locations.storage import (
     TRANSFER_BYTES,

@@ -31,9 +31,10 @@ from pipeline.imaging.formats.page import Colored, Page, PhotoFile
 from pipeline.imaging.gray_photo import GrayPhoto, Tint
 from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, FormatName
 from pipeline.inference.colorizer import BATCH_SIZE, Colorizer
-from pipeline.inference.files import Files, Item, LocalFiles
+from pipeline.inference.files import Files, LocalFiles
 from pipeline.inference.hints import Hint, read_hints, require_inside
 from pipeline.inference.jobs import Job, Rival
+from pipeline.inference.outcomes import Item, Outcome
 from pipeline.inference.references import Reference
 from pipeline.locations.storage import StorageError
 from pipeline.models.device import is_out_of_memory
@@ -53,23 +54,6 @@ than gray is; of the others, in 75."""
 _DOUBTFUL = "hardly any color, and little more than a guess; hints would give it some"
 
 Existing = Literal["refuse", "skip", "overwrite"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a photo."""
-
-    name: str
-    status: Literal["colorized", "damaged", "skipped", "failed"]
-    """Damaged: it was colorized, but a part of it is not what it was."""
-    outputs: tuple[Path, ...] = ()
-    """Several where each page has a file of its own."""
-    reason: str = ""
-    """Why it failed, or what is damaged."""
-    note: str = ""
-    """What else its owner should know."""
-    barred: str = ""
-    """What the storage said that took no result of it, and may take none at all."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from pipeline.errors import ColorpipeError, StoppedError, needs_extra
 from pipeline.files.outputs import reason_of
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import Job
-from pipeline.inference.streaming import Existing, Outcome
+from pipeline.inference.outcomes import Outcome
+from pipeline.inference.streaming import Existing
 from pipeline.models.device import is_out_of_memory
 from pipeline.video.errors import FilmError
 from pipeline.video.kinds import WRITTEN, WRITTEN_AS

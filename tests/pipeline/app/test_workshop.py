@@ -20,7 +20,7 @@ from pipeline.app.workshop import PREVIEW, Look, Workshop
 from pipeline.errors import ColorpipeError
 from pipeline.imaging import color
 from pipeline.inference.hints import Hint
-from pipeline.inference.streaming import Outcome
+from pipeline.inference.outcomes import Outcome
 from pipeline.models.pretrained import PRETRAINED, pretrained_weights
 from pipeline.params import ColorizeParams
 from stages.colorize import colorize

@@ -16,7 +16,8 @@ from pipeline.imaging import color
 from pipeline.imaging.decode import open_photo
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.jobs import Job
-from pipeline.inference.streaming import Outcome, Settings, colorize_files
+from pipeline.inference.outcomes import Outcome
+from pipeline.inference.streaming import Settings, colorize_files
 
 PIXELS = np.asarray(GRAY)
 PAGES = (PIXELS, PIXELS[:120, :100], DEEP)
