@@ -17,8 +17,6 @@ the PSNR of luma, in dB, to that of the film that was read.
 from __future__ import annotations
 
 import argparse
-import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -162,11 +160,19 @@ def luma_psnr(source: Path, result: Path) -> float:
 
 def peak(colorizer: Colorizer, source: Path) -> int:
     """Return the MB that coloring a film takes beyond the imports and the loaded network."""
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    before = _memory("VmRSS")
     with tempfile.TemporaryDirectory() as name:
         color(colorizer, source, Path(name, "color.mp4"))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return round((most - before) / 1e6)
+    return round((_memory("VmHWM") - before) / 1e6)
+
+
+def _memory(what: str) -> int:
+    """Return bytes that this process has in memory: ``VmRSS`` now, ``VmHWM`` at most so far.
+
+    What ``getrusage`` calls the most is at least what the process that started this one had.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{what}:")[2].split()[0]) * 1024
 
 
 if __name__ == "__main__":
