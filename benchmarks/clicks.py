@@ -1,6 +1,6 @@
 """What a click does: the color at its place, and what changes beyond the edges around it.
 
-    python benchmarks/clicks.py --photos ../shared/photos
+    python benchmarks/clicks.py --photos PHOTOS
 
 Photos, places and colors are drawn at random, photos from every folder alike. Half of the colors
 are of those that the page offers for the place, half are any of sRGB. A color asks for a* and b*;

@@ -1,6 +1,6 @@
 """How fast `colorpipe colorize` is, beside reading and writing alone and beside the plain way.
 
-    python benchmarks/colorize.py [--model WEIGHTS] [--rounds 3]
+    python benchmarks/colorize.py [--source PHOTOS] [--model WEIGHTS] [--rounds 3]
 
 Three ways take turns in one run, over the same files, from disk to disk:
 
@@ -36,7 +36,6 @@ from pipeline.inference.jobs import find_jobs
 from pipeline.inference.streaming import Settings, colorize_files
 from pipeline.models.resolve import find_model
 
-PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "nature"
 QUALITY = 90
 
 
@@ -49,6 +48,7 @@ def main() -> None:
         default=Path("pretrained"),
         help="weights, as `colorpipe colorize` takes them; the default is the pretrained",
     )
+    parser.add_argument("--source", type=Path, help="a folder of photos; else scikit-image's")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", type=int, default=1000, help="photos of 400 px")
     parser.add_argument("--large", type=int, default=6, help="photos of 12 megapixels")
@@ -66,10 +66,10 @@ def main() -> None:
             ("12 megapixels", options.large, (4000, 3000), 1),
             ("400 px", options.small, (400, 300), 20),
         ):
-            photos = make_photos(folder / label, count, size)
+            photos = make_photos(folder / label, count, size, options.source)
             compare(label, colorizer, photos, folder / "out", rounds=options.rounds, plain=plain)
         for label, size in (("12 megapixels", (4000, 3000)), ("100 megapixels", (11600, 8700))):
-            photos = make_photos(folder / label, 1, size)
+            photos = make_photos(folder / label, 1, size, options.source)
             command = [sys.executable, __file__, "--model", str(model), "--peak-of"]
             done = subprocess.run([*command, photos], capture_output=True, text=True, check=True)
             print(f"peak, one of {label}: {done.stdout.strip()} MB beyond imports and network")
@@ -146,7 +146,7 @@ def peak(model: Path, photos: Path) -> int:
     """Return by how many MB colorizing ``photos`` raises the process's memory (Linux)."""
     colorizer = Colorizer.load(model)
     with tempfile.TemporaryDirectory() as name:
-        tiny = make_photos(Path(name) / "tiny", 1, (400, 300))
+        tiny = make_photos(Path(name) / "tiny", 1, (400, 300), None)
         ours(colorizer, tiny, Path(name) / "out")
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the peak
         before = status("VmRSS")
@@ -160,18 +160,20 @@ def status(key: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))
 
 
-def make_photos(folder: Path, count: int, size: tuple[int, int]) -> Path:
-    """Write gray JPEGs with a photo's shapes and a film's grain."""
+def make_photos(folder: Path, count: int, size: tuple[int, int], source: Path | None) -> Path:
+    """Write gray JPEGs with the shapes of ``source``'s photos and a film's grain."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [np.asarray(Image.open(path).convert("L")) for path in sorted(PHOTOS.glob("*.jpg"))]
-    if not sources:
+    if source is None:
         sources = [skimage.data.camera(), cv2.cvtColor(skimage.data.coffee(), cv2.COLOR_RGB2GRAY)]
+    else:
+        files = sorted(source.rglob("*.jpg"))
+        sources = [np.asarray(Image.open(path).convert("L")) for path in files[:count]]
     random = np.random.default_rng(0)
     grain = random.normal(0, 3, (512, 512)).astype(np.float32)
     tiles = (size[1] // 512 + 1, size[0] // 512 + 1)
     for number in range(count):
-        source = sources[number % len(sources)]
-        photo = cv2.resize(source, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
+        shapes = sources[number % len(sources)]
+        photo = cv2.resize(shapes, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
         photo += np.tile(np.roll(grain, number, 0), tiles)[: size[1], : size[0]]
         pixels = np.clip(photo, 0, 255).astype(np.uint8)
         data = simplejpeg.encode_jpeg(pixels[..., None], QUALITY, "GRAY", "Gray")

@@ -14,9 +14,9 @@ names another one. Both ways run once before it counts, and what either writes g
 was touched just before: the host of a virtual machine takes ten times as long to hand out a page
 that was never used, or not for some seconds, and one way writes more than the other.
 
-    python benchmarks/dataset.py                     2,000 photos and 100 of 12 megapixels
-    python benchmarks/dataset.py --rounds 1 --photos 500 --large 20
-    python benchmarks/dataset.py --folder /tmp       on the disk
+    python benchmarks/dataset.py --source PHOTOS     2,000 photos and 100 of 12 megapixels
+    python benchmarks/dataset.py --source PHOTOS --rounds 1 --photos 500 --large 20
+    python benchmarks/dataset.py --source PHOTOS --folder /tmp            on the disk
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ from stages.clean import clean
 from stages.resize import resize
 from stages.split import split
 
-PHOTOS = Path(__file__).parents[2] / "shared/photos"
 MEGAPIXELS_12 = (4000, 3000)
 CATEGORIES = 10
 SIZE = (200, 200)
@@ -56,7 +55,7 @@ ROOM = 6_000_000_000
 def main() -> None:
     """Make the photos, let both ways take turns, print a row a round and the medians."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, default=PHOTOS, help="a folder of photos")
+    parser.add_argument("--source", type=Path, required=True, help="a folder of photos")
     parser.add_argument("--photos", type=int, default=2000)
     parser.add_argument("--large", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)

@@ -4,8 +4,8 @@ Each stage runs in a process of its own on a small and a large collection; both 
 should be about the same. The photos are crops of real ones, different enough to be no duplicates.
 DVC then takes in what the split wrote, as the folder it is and as one uncompressed archive.
 
-    python benchmarks/many_files.py                           5,000 and 50,000 photos
-    python benchmarks/many_files.py --files 2000 10000 --size 64 --no-dvc
+    python benchmarks/many_files.py --source PHOTOS           5,000 and 50,000 photos
+    python benchmarks/many_files.py --source PHOTOS --files 2000 10000 --size 64 --no-dvc
 
 50,000 photos of 200 pixels take about 25 GB of disk while DVC has its turns; of 64 pixels, 4 GB.
 """
@@ -27,7 +27,6 @@ from pathlib import Path
 
 from PIL import Image
 
-PHOTOS = Path(__file__).parents[2] / "shared/photos"
 CATEGORIES = 10
 STAGES = ("clean", "resize", "split")
 
@@ -35,7 +34,7 @@ STAGES = ("clean", "resize", "split")
 def main() -> None:
     """Run the stages on collections of each size, then DVC on what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, default=PHOTOS, help="a folder of photos")
+    parser.add_argument("--source", type=Path, help="a folder of photos")
     parser.add_argument("--files", type=int, nargs="+", default=[5_000, 50_000])
     parser.add_argument("--size", type=int, default=200, help="side of the resized photos")
     parser.add_argument("--folder", type=Path, help="where to work; else the system's choice")
@@ -45,6 +44,8 @@ def main() -> None:
     if options.stage:
         run_stage(options.stage, options.folder, options.size)
         return
+    if options.source is None:
+        parser.error("name a folder of photos: --source PHOTOS")
     sources = sorted(options.source.rglob("*.jpg"))
     print("                ms a photo   ms a photo    MiB at most    MiB at most")
     print(" files  stage   by clock     of CPU        main process   one worker")

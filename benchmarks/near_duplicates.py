@@ -6,7 +6,7 @@ many photos look like another one by their hash, and how many the largest group 
 stays on one side of the split.
 
     python benchmarks/near_duplicates.py                          20,000 and 100,000 random hashes
-    python benchmarks/near_duplicates.py --photos ../shared/photos
+    python benchmarks/near_duplicates.py --photos PHOTOS
 """
 
 from __future__ import annotations

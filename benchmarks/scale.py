@@ -5,9 +5,9 @@ one core, Ray with one, the local engine with two, Ray with two. Workers have st
 network before the clock runs, for both: what a start takes does not grow with the photos. Ratios
 are of the time a photo takes, Ray's to the local engine's on as many cores.
 
-    python benchmarks/scale.py           400 photos of 400 px and 16 of 12 megapixels to color, and
-                                         five times as many through the chain
-    python benchmarks/scale.py --rounds 1 --photos 100 --large 6
+    python benchmarks/scale.py --source PHOTOS       400 photos of 400 px and 16 of 12 megapixels to
+                                                     color, five times as many through the chain
+    python benchmarks/scale.py --source PHOTOS --rounds 1 --photos 100 --large 6
 
 Run it on a machine that does nothing else, with at least two cores.
 """
@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-from dataset import PHOTOS, copy_photos, enlarge_photos, evenly, scratch
+from dataset import copy_photos, enlarge_photos, evenly, scratch
 
 from pipeline.engines.base import Engine
 from pipeline.engines.choice import open_engine
@@ -55,7 +55,7 @@ START = 10.0
 def main() -> None:
     """Make the photos, let the engines take turns, print photos a second and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, default=PHOTOS, help="a folder of photos")
+    parser.add_argument("--source", type=Path, required=True, help="a folder of photos")
     parser.add_argument("--photos", type=int, default=400)
     parser.add_argument("--large", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)

@@ -5,9 +5,9 @@ PyTorch's Adam, and a data set that opens, scales and converts each photo again 
 Pillow and scikit-image. The engine runs with its defaults. Both train the same recipe with the same
 batch on the same photos, loading included, each in a process of its own, in turns.
 
-    python benchmarks/training.py                                 pix2pix, 256 px, batch 16
-    python benchmarks/training.py --recipe unet --steps 2 --rounds 1
-    python benchmarks/training.py --device cuda --steps 50
+    python benchmarks/training.py --source PHOTOS                 pix2pix, 256 px, batch 16
+    python benchmarks/training.py --source PHOTOS --recipe unet --steps 2 --rounds 1
+    python benchmarks/training.py --source PHOTOS --device cuda --steps 50
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from pipeline.training.distributed import Processes
 from pipeline.training.photo_set import read_photos
 from pipeline.training.trainer import Trainer
 
-PHOTOS = Path(__file__).parents[2] / "shared/photos"
 LAB_RECIPES = ("pix2pix", "unet", "cgan", "colorpipe", "dilated-unet", "heartbeat")
 WARM_UP = 1
 
@@ -52,7 +51,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--source", type=Path, default=PHOTOS, help="a folder of photos")
+    parser.add_argument("--source", type=Path, required=True, help="a folder of photos")
     parser.add_argument("--way", choices=("plain", "engine"), help=argparse.SUPPRESS)
     parser.add_argument("--split", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

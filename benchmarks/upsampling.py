@@ -1,6 +1,6 @@
 """What following edges is worth: color brought up from a quarter and an eighth of a photo's size.
 
-    python benchmarks/upsampling.py [--photos 100]
+    python benchmarks/upsampling.py [--source PHOTOS] [--photos 100]
 
 The photo's own a* and b*, averaged down, stand for a perfect prediction at the network's size; its
 own luma is the guide. The error is CIEDE2000 to the photo itself, over all pixels and over those
@@ -27,7 +27,6 @@ from pipeline.imaging.decode import RGB, Gray
 from pipeline.imaging.gray_photo import shrink
 from pipeline.imaging.upsampling import Method, Upsampler
 
-PHOTOS = Path(__file__).parents[2] / "shared" / "photos"
 Way = Callable[[Gray, Gray, Float], RGB]
 """From a photo's gray, its small gray and small a*, b* to RGB."""
 
@@ -35,8 +34,10 @@ Way = Callable[[Gray, Gray, Float], RGB]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", type=Path, help="a folder of photos; else scikit-image's")
     parser.add_argument("--photos", type=int, default=100)
-    photos = read_photos(parser.parse_args().photos)
+    options = parser.parse_args()
+    photos = read_photos(options.source, options.photos)
     ways: dict[str, Way] = {
         "bilinear a*, b*": interpolated(cv2.INTER_LINEAR),
         "cubic a*, b*": interpolated(cv2.INTER_CUBIC),
@@ -106,20 +107,13 @@ def guided_filter(gray: Gray, small: Gray, ab: Float) -> RGB:
     return color.merge(gray, np.asarray(wide[0] * gray[..., None] + wide[1], np.float32))
 
 
-def read_photos(count: int) -> list[RGB]:
-    """Read photos of 256 px on the shorter side, evenly from the folders of objects and nature."""
-    paths = [
-        path
-        for folder in ("nature", "objects")
-        for path in _every(sorted((PHOTOS / folder).glob("*.jpg")), count // 2)
-    ]
-    if not paths:
+def read_photos(source: Path | None, count: int) -> list[RGB]:
+    """Read ``count`` photos, evenly from all of ``source``."""
+    if source is None:
         return [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea()]
-    return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
-
-
-def _every(paths: list[Path], count: int) -> list[Path]:
-    return paths[:: max(len(paths) // max(count, 1), 1)][:count]
+    paths = sorted(source.rglob("*.jpg"))
+    step = max(len(paths) // count, 1)
+    return [np.asarray(Image.open(path).convert("RGB")) for path in paths[::step][:count]]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ the PSNR of luma, in dB, to that of the film that was read.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import skimage.data
 from PIL import Image
 
 from pipeline.inference.colorizer import Colorizer
@@ -37,7 +39,6 @@ from pipeline.video.planes import plane_of
 from pipeline.video.reading import Film
 from pipeline.video.settings import Encoding, FilmSettings
 
-FILM = Path(__file__).parents[2] / "shared" / "videos" / "car-detection.mp4"
 SIZES = ((768, 432), (1920, 1080))
 
 
@@ -46,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--film", type=Path, default=FILM)
+    parser.add_argument("--film", type=Path, help="else a window that moves over a photo")
     parser.add_argument(
         "--model",
         type=Path,
@@ -73,7 +74,8 @@ def main() -> None:
     for size in SIZES:
         with tempfile.TemporaryDirectory() as name:
             source = Path(name, "gray.mp4")
-            count = gray_version(options.film, source, size, options.seconds)
+            film = options.film or moving_window(Path(name, "window.mkv"), options.seconds)
+            count = gray_version(film, source, size, options.seconds)
             best = dict.fromkeys(ways, float("inf"))
             for _ in range(options.rounds):
                 for way, function in ways.items():
@@ -88,6 +90,21 @@ def main() -> None:
                 f"{label:22}{a:8.1f}{b:8.1f}{c:8.1f}{b / a:7.2f}{c / b:7.2f}{peak_of:7}"
                 + "".join(f"{luma_psnr(source, Path(name, f'{way}.mp4')):8.2f}" for way in ways)
             )
+
+
+def moving_window(target: Path, seconds: float) -> Path:
+    """Write a film of a window that moves over a photo, a few pixels a frame."""
+    photo = cv2.resize(skimage.data.coffee(), (1800, 1200), interpolation=cv2.INTER_CUBIC)
+    width, height = SIZES[0]
+    with av.open(str(target), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"crf": "12"})
+        stream.width, stream.height = width, height
+        for number in range(round(seconds * 25)):
+            x, y = (round(300 * (1 + wave(number / 75))) for wave in (math.sin, math.cos))
+            window = np.ascontiguousarray(photo[y : y + height, x : x + width])
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(window)))
+        out.mux(stream.encode(None))
+    return target
 
 
 def gray_version(source: Path, target: Path, size: tuple[int, int], seconds: float) -> int:

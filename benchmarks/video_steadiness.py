@@ -1,6 +1,6 @@
 """How steady, true and colorful films come out: their gray versions colored, beside the films.
 
-    python benchmarks/video_steadiness.py [FILM ...] [--seconds 4] [--steady 0.7] [--sheets OUT]
+    python benchmarks/video_steadiness.py FILM ... [--seconds 4] [--steady 0.7] [--sheets OUT]
 
 Each film is colored from its gray version twice, each frame by itself (steady 0) and steadily, and
 compared with itself at the network's size of the film, at most 480 pixels wide:
@@ -36,7 +36,6 @@ from pipeline.video.motion import MotionFinder
 from pipeline.video.settings import STEADY
 from pipeline.video.steadiness import SteadyColors
 
-FILMS = Path(__file__).parents[2] / "shared" / "videos"
 WIDEST = 480
 """Pixels that a frame is at most wide when it is compared."""
 
@@ -59,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("films", nargs="*", type=Path, help="films in color")
+    parser.add_argument("films", nargs="+", type=Path, help="films in color")
     parser.add_argument("--start", type=float, default=0.0, help="seconds to leave out")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--steady", type=float, default=STEADY)
@@ -74,7 +73,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     colorizer = Colorizer.load(options.model)
     print(f"{'':34}{'CDC':>9}{'PSNR':>7}{'dE00':>7}{'color':>7}{'flicker':>9}{'network':>9}")
-    for path in options.films or sorted(FILMS.glob("*.mp4")):
+    for path in options.films:
         truth = frames_of(path, options.start, options.seconds)
         results = {
             "ground truth": (truth, 0.0),

@@ -131,7 +131,8 @@ def _read_speed(speeds: Path, run: str) -> float:
     except (OSError, ValueError, KeyError) as error:
         raise ColorpipeError(
             f"{speeds} does not say how fast '{run}' is ({error}); run `python -m comparison"
-            " speeds` on a machine that does nothing else."
+            f" speeds --split comparison/data/split --speeds {speeds}` on a machine that does"
+            " nothing else."
         ) from error
 
 

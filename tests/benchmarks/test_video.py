@@ -9,7 +9,7 @@ import films
 import numpy as np
 import pytest
 from predictors import Rainbow
-from video import color, color_plainly, luma_psnr, transcode
+from video import color, color_plainly, gray_version, luma_psnr, moving_window, transcode
 
 from pipeline.inference.colorizer import Colorizer
 
@@ -22,6 +22,16 @@ def test_the_psnr_of_luma_is_that_of_its_codes(tmp_path: Path) -> None:
         for level in (100, 110)
     )
     assert luma_psnr(one, other) == pytest.approx(20 * math.log10(255 / 10))
+
+
+def test_without_a_film_one_is_made_that_moves(tmp_path: Path) -> None:
+    film = moving_window(tmp_path / "window.mkv", 0.2)
+    assert gray_version(film, tmp_path / "gray.mp4", (96, 54), 0.2) == 5
+    first, *_, last = (
+        frame.to_ndarray(format="gray").astype(float)
+        for frame in films.frames_of(tmp_path / "gray.mp4")
+    )
+    assert np.abs(first - last).mean() > 1
 
 
 def test_each_way_encodes_every_frame(tmp_path: Path) -> None:
