@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -17,7 +17,15 @@ import numpy as np
 from pipeline.dataset.hashing import both_hashes
 from pipeline.dataset.manifest import RawPhoto
 from pipeline.dataset.near_duplicates import HashedPhoto, group_alike, photos_like
-from pipeline.dataset.split_assignment import LEFT_OUT, TEST, TRAIN, VAL, GroupedPhoto, assign
+from pipeline.dataset.split_assignment import (
+    LEFT_OUT,
+    TEST,
+    TRAIN,
+    VAL,
+    GroupedPhoto,
+    NothingToTrainOnError,
+    assign,
+)
 from pipeline.dataset.split_lock import LockRow, find_claims, read_lock, with_tested, write_lock
 from pipeline.dataset.tiles import encode_tile
 from pipeline.engines.base import KILLED, Engine
@@ -248,24 +256,24 @@ def _choose_sides(
     claims = find_claims(rows, photos, photos_like(known, photos, params.group_distance))
     grouped = [GroupedPhoto(p.category, p.name, groups.of(i)) for i, p in enumerate(photos)]
 
-    def sides(closed: Collection[int]) -> list[str]:
-        return assign(
-            grouped,
-            params.test_per_category,
-            params.seed,
-            {(photos[i].category, photos[i].name) for i in claims.locked},
-            params.val_fraction,
-            barred={grouped[i].group for i in closed},
-        )
-
-    try:
-        return sides(claims.alike | claims.alike_elsewhere)
-    except ColorpipeError:
-        if not claims.alike_elsewhere:
-            raise
-        # Hashes also agree by accident. A photo of another category that is not even there must not
-        # take the last photo from one that is.
-        return sides(claims.alike)
+    elsewhere = claims.alike_elsewhere
+    while True:
+        try:
+            return assign(
+                grouped,
+                params.test_per_category,
+                params.seed,
+                {(photos[i].category, photos[i].name) for i in claims.locked},
+                params.val_fraction,
+                barred={grouped[i].group for i in claims.alike | elsewhere},
+            )
+        except NothingToTrainOnError as error:
+            # Hashes also agree by accident. A photo of another category that is not even there must
+            # not take the last photo from one that is.
+            given_way = {i for i in elsewhere if photos[i].category == error.category}
+            if not given_way:
+                raise
+            elsewhere -= given_way
 
 
 def _move(folder: Path, pairs: Sequence[WrittenPair], sides: Sequence[str]) -> None:

@@ -153,6 +153,11 @@ def _check_outputs(split: Path, model: Path, curves: Path) -> None:
             " --model."
         )
     record = model.with_suffix(".yaml")
+    if record == model:
+        raise ColorpipeError(
+            f"{model} is a name for the record of a training; name a file of weights, such as"
+            f" {model.with_suffix('.safetensors')}, with --model."
+        )
     if record.exists() and not record.read_bytes().startswith(RECORD_BEGINS.encode()):
         raise ColorpipeError(
             f"{record} would be replaced by the record of this training, but was not written by"

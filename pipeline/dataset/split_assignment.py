@@ -36,6 +36,19 @@ TRAIN, TEST, VAL, LEFT_OUT = "train", "test", "val", "left out"
 """Sides. What is left out belongs to a photo of the test."""
 
 
+class NothingToTrainOnError(ColorpipeError):
+    """A category has no photo left to train on."""
+
+    def __init__(self, category: str) -> None:
+        super().__init__(
+            f"No photo of '{category}' is left to train on: all of them were tested with before"
+            " (split.lock), are near duplicates of such photos, come from the same pages or went to"
+            " validation. Find more photos, or lower split.test_per_category, split.group_distance"
+            " or split.val_fraction, or delete rows of photos that no longer exist from split.lock."
+        )
+        self.category = category
+
+
 @dataclass(frozen=True)
 class GroupedPhoto:
     """A photo to assign."""
@@ -71,6 +84,7 @@ def assign(
 
     Raises:
         ColorpipeError: a category has too few photos to test with and train on.
+        NothingToTrainOnError: a category has enough, but none is left.
     """
     _check_sizes(photos, per_category)
     ranks = [_fraction(f"{seed}/{photo.name}/{photo.category}") for photo in photos]
@@ -157,9 +171,4 @@ def _check_sizes(photos: Sequence[GroupedPhoto], per_category: int) -> None:
 def _check_training(photos: Sequence[GroupedPhoto], sides: Sequence[str]) -> None:
     trained = {photo.category for photo, side in zip(photos, sides, strict=True) if side == TRAIN}
     for category in sorted({photo.category for photo in photos} - trained):
-        raise ColorpipeError(
-            f"No photo of '{category}' is left to train on: all of them were tested with before"
-            " (split.lock), are near duplicates of such photos, come from the same pages or went to"
-            " validation. Find more photos, or lower split.test_per_category, split.group_distance"
-            " or split.val_fraction, or delete rows of photos that no longer exist from split.lock."
-        )
+        raise NothingToTrainOnError(category)

@@ -19,7 +19,7 @@ from torch import nn
 
 import pipeline
 from pipeline.errors import ColorpipeError
-from pipeline.files.outputs import new_file
+from pipeline.files.outputs import new_file, reason_of
 from pipeline.models.device import place
 from pipeline.recipes import get_recipe
 from pipeline.recipes.shared.base import Recipe
@@ -103,11 +103,15 @@ def halve(model: Path, out: Path) -> None:
     """Write the generator in ``model`` to ``out`` in half precision, whole or not at all.
 
     Raises:
-        ColorpipeError: ``model`` is missing or was not written by this project, or a weight is too
-            large for float16.
+        ColorpipeError: ``model`` is missing or was not written by this project, a weight is too
+            large for float16, or ``out`` cannot be written.
     """
     generator = load_generator(model)
-    save_generator(out, generator.module, generator.recipe, half=True)
+    try:
+        save_generator(out, generator.module, generator.recipe, half=True)
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise ColorpipeError(f"{out} could not be written: {reason}.") from error
 
 
 def read_header(path: Path) -> dict[str, Any]:

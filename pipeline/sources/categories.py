@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.errors import ColorpipeError
+from pipeline.files.listing import is_hidden
 
 MAX_LENGTH = 60
 """Characters of a folder name; this leaves room for the file's name in Windows' 260 of a path."""
@@ -89,8 +90,8 @@ def folder_name(text: str, where: str) -> str:
     """Make a folder name from untrusted ``text`` that is safe and the same on every system.
 
     Accents are dropped, symbols such as emoji become their Unicode names, and other letters outside
-    ASCII become their code points. Everything else except ``-`` and ``_`` becomes ``-``. The name
-    of a Windows device gets a ``_`` appended.
+    ASCII become their code points. Everything else except ``-`` and ``_`` becomes ``-``. A name
+    that Windows has for a device, or a system for a folder that is skipped, gets a ``_`` appended.
 
     Args:
         text: what the folder is named after.
@@ -103,7 +104,8 @@ def folder_name(text: str, where: str) -> str:
     name = re.sub(r"[^A-Za-z0-9_]+", "-", spelled)[:MAX_LENGTH].strip("-")
     if not name:
         raise ColorpipeError(f"{where}: '{text}' has no letter or digit to name a folder with.")
-    return f"{name}_" if _DEVICES.fullmatch(name) else name
+    is_taken = _DEVICES.fullmatch(name) or is_hidden(PurePath(name))
+    return f"{name}_" if is_taken else name
 
 
 def _spell(character: str) -> str:

@@ -21,9 +21,12 @@ import torch
 from filelock import FileLock, Timeout
 
 from pipeline.errors import ColorpipeError
-from pipeline.files.outputs import new_file
+from pipeline.files.outputs import new_file, reason_of
 
 CACHE = Path(".colorpipe/training")
+
+_DAMAGED = (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError, BadZipFile)
+"""What torch raises where a file is not as it wrote it."""
 
 _PIPELINE = Path(__file__).parents[1]
 
@@ -107,9 +110,14 @@ class Checkpoint:
             return None
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, BadZipFile) as error:
+        except OSError as error:
             raise ColorpipeError(
-                f"The checkpoint {self.path} is damaged ({error}); delete it to start over."
+                f"The checkpoint {self.path} cannot be read: {reason_of(error)}."
+            ) from error
+        # What torch says of a damaged file advises to run the code in it.
+        except _DAMAGED as error:
+            raise ColorpipeError(
+                f"The checkpoint {self.path} is damaged; delete it to start over."
             ) from error
         if not isinstance(state, dict):
             raise ColorpipeError(

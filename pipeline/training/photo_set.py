@@ -74,11 +74,22 @@ def read_photos(split: Path, part: str, cache: Path = CACHE) -> PhotoSet:
         digest.update(name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest())
     fingerprint = digest.hexdigest()
     stored = cache / f"{fingerprint[:32]}.npy"
-    if not stored.exists():
+    pixels = _stored(stored)
+    if pixels is None:
         with new_file(stored) as temporary:
             _decode(folder, names, temporary)
         _forget(cache)
-    return PhotoSet(tuple(names), np.load(stored, mmap_mode="r"), fingerprint)
+        pixels = np.load(stored, mmap_mode="r")
+    return PhotoSet(tuple(names), pixels, fingerprint)
+
+
+def _stored(path: Path) -> NDArray[np.uint8] | None:
+    """Return the pixels in a file of the cache; None if it is not there, or damaged."""
+    try:
+        pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return pixels
 
 
 def _forget(cache: Path) -> None:
@@ -135,7 +146,8 @@ class BatchSampler:
             which are made within each part.
 
     Raises:
-        ColorpipeError: the batch is larger than the data, or cannot be shared equally.
+        ColorpipeError: the batch is larger than the data, or cannot be shared equally; ``draw``
+            names a category that is not there, or has a factor that is not above 0.
     """
 
     def __init__(
@@ -160,6 +172,16 @@ class BatchSampler:
                 f"A batch of {batch_size} cannot be shared equally by {part[1]} processes; set"
                 f" train.batch_size to a multiple of {part[1]}."
             )
+        for name, factor in (draw or {}).items():
+            if name not in photos.categories:
+                raise ColorpipeError(
+                    f"train.options.draw names '{name}', but the categories are"
+                    f" {', '.join(photos.categories)}."
+                )
+            if not factor > 0:
+                raise ColorpipeError(
+                    f"train.options.draw gives '{name}' {factor:g}, but a factor is above 0."
+                )
         self.photos = photos
         self.size = size
         self.batch_size = batch_size
@@ -262,7 +284,7 @@ def _with_collages(rgb: torch.Tensor, share: float, random: np.random.Generator)
     four = torch.from_numpy(random.integers(0, len(rgb), (4, number)))
     top = torch.cat([small[four[0]], small[four[1]]], dim=3)
     bottom = torch.cat([small[four[2]], small[four[3]]], dim=3)
-    places = torch.from_numpy(random.permutation(len(rgb))[:number])
+    places = torch.from_numpy(random.permutation(len(rgb))[:number]).to(rgb.device)
     return rgb.index_copy(0, places, torch.cat([top, bottom], dim=2))
 
 

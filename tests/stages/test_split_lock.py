@@ -137,6 +137,23 @@ def test_a_copy_in_another_category_is_not_trained_on(chain: Chain, tmp_path: Pa
     assert len(chain.split(copies, test_per_category=2)["test"]) == 2
 
 
+def test_a_category_that_would_run_dry_opens_no_other(chain: Chain) -> None:
+    fill(chain.resized, "tiny", range(400, 411))
+    before = chain.split()
+    tested, *others = sorted(stem for stem in before["test"] if stem.startswith("sea"))
+    (last,) = (stem for stem in before["train"] | before["val"] if stem.startswith("tiny"))
+    (chain.resized / f"{last.replace('-', '/')}.png").unlink()
+    # All that tiny has to train on looks like a photo that was tested with and is gone.
+    gone = tested.partition("-")[2]
+    put(chain.resized, "tiny/new.png", scene(int(gone), 48, 48))
+    (chain.resized / f"sea/{gone}.png").unlink()
+    (chain.resized / "sea").rename(chain.resized / "ocean")
+    after = chain.split()
+    trained = after["train"] | after["val"]
+    assert {stem for stem in trained if stem.startswith("tiny")} == {"tiny-new"}
+    assert not trained & {stem.replace("sea", "ocean") for stem in others}
+
+
 def test_when_all_photos_were_tested_with_a_sentence_says_so(chain: Chain, tmp_path: Path) -> None:
     tested = {stem.partition("-")[2] for stem in chain.split()["test"] if "forest" in stem}
     fill(tmp_path / "rest", "forest", range(0))

@@ -115,6 +115,12 @@ def test_a_file_that_is_no_record_is_not_replaced_by_one(tmp_path):
         run(split, epochs=1)
 
 
+def test_weights_are_not_written_under_the_name_of_their_record(tmp_path):
+    split = make_split(tmp_path / "split")
+    with pytest.raises(ColorpipeError, match=r"such as .*generator\.safetensors, with --model"):
+        train(split, tmp_path / "generator.yaml", tmp_path / "curves", TrainParams())
+
+
 def contents(folder):
     """Everything that training wrote, by path."""
     return {

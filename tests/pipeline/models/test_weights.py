@@ -72,6 +72,13 @@ def test_a_file_is_halved_as_the_module_would_be(saved, tmp_path):
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
+def test_half_precision_that_cannot_be_written_is_a_sentence(saved, tmp_path):
+    path, _ = saved
+    (tmp_path / "file").touch()
+    with pytest.raises(ColorpipeError, match="could not be written: "):
+        halve(path, tmp_path / "file" / "half.safetensors")
+
+
 def test_a_weight_that_half_precision_cannot_hold_is_refused(saved, tmp_path):
     _, module = saved
     with torch.no_grad():

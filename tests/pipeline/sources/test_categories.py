@@ -65,6 +65,8 @@ def test_a_missing_or_binary_file_is_an_error(tmp_path: Path) -> None:
         ("Com1", "Com1_"),
         ("lpt¹", "lpt1_"),
         ("console", "console"),
+        ("recycler", "recycler_"),
+        ("__MACOSX", "__MACOSX_"),
         ("nul.txt", "nul-txt"),
         ("a\x00b\nc", "a-b-c"),
         ("café au lait", "cafe-au-lait"),

@@ -14,7 +14,7 @@ from pipeline.training.photo_set import (
     to_tensor,
 )
 
-CPU = torch.device("cpu")
+CPU, META = torch.device("cpu"), torch.device("meta")
 
 
 @pytest.fixture
@@ -45,6 +45,16 @@ def test_a_changed_photo_is_noticed(split, photos, tmp_path):
     again = read_photos(split, "train", tmp_path / "cache")
     assert again.fingerprint != photos.fingerprint
     assert np.array_equal(again.pixels[0], photos.pixels[0][:, ::-1])
+
+
+def test_pixels_that_a_crash_left_incomplete_are_decoded_again(split, tmp_path):
+    whole = np.array(read_photos(split, "train", tmp_path / "cache").pixels)
+    (stored,) = (tmp_path / "cache").glob("*.npy")
+    data = stored.read_bytes()
+    for left in (200, 10, 0):
+        stored.unlink()  # the file that is mapped stays whole
+        stored.write_bytes(data[:left])
+        assert np.array_equal(read_photos(split, "train", tmp_path / "cache").pixels, whole)
 
 
 def test_photos_of_two_sizes_and_damaged_ones_are_named(split, tmp_path):
@@ -229,6 +239,19 @@ def test_a_category_is_drawn_as_often_as_asked_for():
     assert photos.labels[drawn].sum() == pytest.approx(200 * 60 / 240, abs=2)
 
 
+@pytest.mark.parametrize(
+    ("draw", "sentence"),
+    [
+        ({"Rare": 3.0}, "names 'Rare', but the categories are common, rare"),
+        ({"rare": -20.0}, "gives 'rare' -20, but a factor is above 0"),
+        ({"rare": 0.0}, "a factor is above 0"),
+    ],
+)
+def test_factors_that_cannot_be_drawn_by_are_refused(draw, sentence):
+    with pytest.raises(ColorpipeError, match=sentence):
+        BatchSampler(uneven(200), 8, 10, augmentation=None, seed=0, draw=draw)
+
+
 def test_stretched_crops_lie_within_the_photo_and_vary_in_shape():
     ramp = np.zeros((64, 64, 64, 3), np.uint8)
     ramp[..., 0], ramp[..., 1] = np.arange(64) * 4, np.arange(64)[:, None] * 4
@@ -258,6 +281,14 @@ def test_collages_show_four_photos_at_half_the_size(photos):
             for left in (0, 32):
                 tile = mixed[place, :, top : top + 32, left : left + 32]
                 assert any(torch.allclose(tile, each) for each in small)
+
+
+def test_batches_are_made_where_the_network_is(photos):
+    # No CPU's tensor may come in: "meta" refuses that as a GPU does.
+    for augmentation in (None, Augmentation(0.5, 1.0, stretch=1.5, collages=0.5)):
+        batch = BatchSampler(photos, 32, 8, augmentation=augmentation, seed=0).batch(0, META)
+        assert batch.device == META
+        assert batch.shape == (8, 3, 32, 32)
 
 
 def test_small_crops_of_large_photos_do_not_alias(photos):
