@@ -52,6 +52,12 @@ class _Child:
         with no_threads_of_opencv():
             self._process.start()
         theirs.close()
+        self._has_said_stop = False
+
+    def request(self, message: object) -> None:
+        """Ask for another piece of work."""
+        self._has_said_stop = False
+        self.send(message)
 
     def send(self, message: object) -> None:
         self._pipe.send(message)
@@ -59,10 +65,14 @@ class _Child:
     def receive(self, stopped: Callable[[], bool]) -> Any:
         """Return the next message, or None if the process was killed; pass a stop on."""
         try:
-            while not self._pipe.poll(_PATIENCE):
-                if stopped():
+            while True:
+                # Asked before each message, for they may come without a pause. Said once: a
+                # process that has stopped reads no more of it.
+                if not self._has_said_stop and stopped():
+                    self._has_said_stop = True
                     self._pipe.send("stop")
-                    stopped = never
+                if self._pipe.poll(_PATIENCE):
+                    break
             message = self._pipe.recv()
         except (EOFError, OSError):
             return None
@@ -191,17 +201,28 @@ class HoldingProcess(Generic[S]):
     ) -> Iterator[Any]:
         """Yield what the process says to a request; end when it is killed or has done it."""
         child = self._child or self._start()
-        child.send(request)
-        while (message := child.receive(stopped)) is not None:
-            if message == _DONE:
-                return
-            if message == _MORE:
-                inputs = more()
-                # If it was killed meanwhile, that is what is received next.
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    child.send(inputs)
-            else:
-                yield message
+        try:
+            child.request(request)
+        except (BrokenPipeError, ConnectionResetError):
+            # It was killed while it had nothing to do.
+            self._end()
+            child = self._start()
+            child.request(request)
+        try:
+            while (message := child.receive(stopped)) is not None:
+                if message == _DONE:
+                    return
+                if message == _MORE:
+                    inputs = more()
+                    # If it was killed meanwhile, that is what is received next.
+                    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                        child.send(inputs)
+                else:
+                    yield message
+        except BaseException:
+            # After an error it ends, and otherwise it would go on with what nobody takes any more.
+            self._end()
+            raise
         self._end()
 
 

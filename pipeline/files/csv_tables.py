@@ -94,5 +94,7 @@ def read_table(path: Path, row_type: type[R]) -> list[R]:
         ) from error
 
 
-def _convert(kind: type, text: str) -> Any:
+def _convert(kind: type, text: str | None) -> Any:
+    if text is None:
+        raise ValueError("it is too short")
     return text == "True" if kind is bool else kind(text)

@@ -246,10 +246,10 @@ def listed_jobs(
     everything = set(names)
     folders: dict[str, list[str]] = {}
     for name in names:
-        folder, _, file = name.rpartition("/")
+        folder, slash, file = name.rpartition("/")
         # What the web pages of a storage call a folder is an object of no bytes.
         if file and not is_hidden(PurePosixPath(name)):
-            folders.setdefault(folder, []).append(file)
+            folders.setdefault(folder + slash, []).append(file)
     for folder, files in folders.items():
         photos = [name for name in files if (end := _suffix(name)) in SUFFIXES or end in films]
         others = set(files).difference(photos)
@@ -258,7 +258,7 @@ def listed_jobs(
             passed_over.update(_kind_of_other(name) for name in others - sidecars)
         if reason := _unusable(folder, everything):
             for name in photos:
-                yield Failure(f"{folder}/{name}", reason)
+                yield Failure(folder + name, reason)
             continue
         yield from with_rivals(
             list(_jobs_in(Path(folder), photos, sidecars, (source, out), (extension, films)))
@@ -266,8 +266,11 @@ def listed_jobs(
 
 
 def _unusable(folder: str, names: Set[str]) -> str:
-    """Say why there can be no folder of this name, with slashes, for results; or nothing."""
-    parts = folder.split("/") if folder else []
+    """Say why there can be no folder of this name for results, or nothing.
+
+    A slash stands behind each of its parts: there may be nothing before one.
+    """
+    parts = folder.split("/")[:-1]
     if any(part in {"", ".", ".."} or "\0" in part or os.sep in part for part in parts):
         return "a file cannot have its name"
     above = ("/".join(parts[:number]) for number in range(1, len(parts) + 1))

@@ -66,9 +66,8 @@ def likely_colors(rgb: NDArray[np.uint8], x: int, y: int) -> list[tuple[str, str
 def _main_colors(rgb: NDArray[np.uint8], tone: int) -> list[tuple[float, float]]:
     """Return the centers of the photo's colors at tones like ``tone``, most frequent first."""
     scale = min(128 / max(rgb.shape[:2]), 1.0)
-    small = np.asarray(
-        cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-    )
+    height, width = (max(round(side * scale), 1) for side in rgb.shape[:2])
+    small = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     gray: Gray = color.luma(small)
     lab = color.rgb_to_lab(small)
     points = np.ascontiguousarray(lab[np.abs(gray.astype(int) - tone) < 60][:, 1:], np.float32)

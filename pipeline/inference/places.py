@@ -331,6 +331,7 @@ def _in_batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
             batch = []
         batch.append(entry)
         if not (together and entry.name.startswith(together)):
-            together = f"{entry.name.rpartition('.')[0] or entry.name}."
+            folder, slash, file = entry.name.rpartition("/")
+            together = f"{folder}{slash}{file.rpartition('.')[0] or file}."
     if batch:
         yield batch

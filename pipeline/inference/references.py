@@ -78,6 +78,8 @@ def matched(features: Float, reference: Reference, shape: tuple[int, int]) -> Fl
         little does.
     """
     height, width, channels = features.shape
+    if not len(reference.features):  # so small that it has nothing but a border
+        return None
     similarity = features.reshape(-1, channels) @ reference.features.T
     best = similarity.max(axis=1)
     places = reference.places[similarity.argmax(axis=1)].reshape(height, width, 2)

@@ -177,14 +177,15 @@ class StoredFiles(AbstractContextManager["StoredFiles"]):
         """
         if self._from is None or not isinstance(item, Job):
             return item
+        if isinstance(item.hints, Path):
+            data = self._object(self._from, item.hints)
+            try:
+                item = replace(item, hints=hints_of(data, self.named(item.hints)))
+            except ColorpipeError as error:
+                return Failure(item.name, f"its hints cannot be used ({error})")
+        # Last: what is kept here is taken by whoever colors it, and by nobody else.
         self._read[item.source] = self._object(self._from, item.source)
-        if not isinstance(item.hints, Path):
-            return item
-        data = self._object(self._from, item.hints)
-        try:
-            return replace(item, hints=hints_of(data, self.named(item.hints)))
-        except ColorpipeError as error:
-            return Failure(item.name, f"its hints cannot be used ({error})")
+        return item
 
     def _object(self, storage: Storage, path: Path) -> bytes:
         with self._passing(path.suffix) as file:

@@ -82,6 +82,8 @@ class _Ready:
     paths: tuple[Path, ...]
     note: str
     existing: Existing
+    bytes: int
+    """What the file itself takes in memory."""
     hints: tuple[Hint, ...] = ()
 
 
@@ -187,7 +189,9 @@ def _opened(jobs: Iterable[Item], settings: Settings, files: Files) -> Iterator[
 
 
 def _ready(job: Job, settings: Settings, existing: Existing, files: Files) -> _Ready:
-    file = photo_file.open_file(files.photo(job.source))
+    source = files.photo(job.source)
+    file = photo_file.open_file(source)
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
     target = photo_file.target_of(file, settings.format)
     notes = [target.note, file.note]
     if photo_file.lies(job.source, file):
@@ -198,7 +202,7 @@ def _ready(job: Job, settings: Settings, existing: Existing, files: Files) -> _R
         notes.append(f"a file for each of {file.count} pages")
     paths = _result_paths(file, job.target, target.format, settings)
     note = "; ".join(filter(None, notes))
-    return _Ready(job, file, target.format, paths, note, existing, _hints(job, file))
+    return _Ready(job, file, target.format, paths, note, existing, size, _hints(job, file))
 
 
 def _result_paths(
@@ -286,7 +290,9 @@ def _groups(entries: Iterable[_Ready | Outcome], batch: int) -> Iterator[_Group]
     for entry in entries:
         pixels = 0
         if isinstance(entry, _Ready):
-            pixels = entry.file.size[0] * entry.file.size[1]
+            # A photo under way takes eight bytes a pixel and more. Of a document of many pages, one
+            # of which is decoded at a time, the file itself may take more than that.
+            pixels = max(entry.file.size[0] * entry.file.size[1], entry.bytes // 8)
         is_full = group.photos >= batch or len(group.entries) >= 100 * batch
         if group.entries and (is_full or group.pixels + pixels > PIXELS_IN_GROUP):
             yield group
@@ -326,7 +332,7 @@ def _colorize_group(
             outcomes[place] = Outcome(entry.job.name, "failed", reason=tint)
             continue
         try:
-            _write(entry, [(page, tint)], entry.paths[0], settings, files)
+            _write(entry, _encoded(entry, [(page, tint)], settings), entry.paths[0], files)
             is_guess = not entry.hints and reference is None
             is_faint = tint.mean_chroma < FAINT * colorizer.strength
             outcomes[place] = _done(entry, page.damage, _DOUBTFUL if is_guess and is_faint else "")
@@ -356,15 +362,20 @@ def _colorize_pages(
 
     try:
         if len(ready.paths) == 1:
-            _write(ready, colored(), ready.paths[0], settings, files)
+            _write(ready, _encoded(ready, colored(), settings), ready.paths[0], files)
         else:
             is_skipped = ready.existing == "skip"
             there = set(files.taken(ready.job, ready.paths) if is_skipped else ())
-            for one, path in zip(colored(), ready.paths, strict=True):
-                if path not in there:
-                    _write(ready, [one], path, settings, files)
+            # A page that fails fails the document, of which no other page is to be left then.
+            encoded = [
+                (path, _encoded(ready, [one], settings))
+                for one, path in zip(colored(), ready.paths, strict=True)
+                if path not in there
+            ]
+            for path, data in encoded:
+                _write(ready, data, path, files)
     except Exception as error:  # noqa: BLE001 - the others go on
-        return Outcome(ready.job.name, "failed", reason=_reason(error, "read"))
+        return Outcome(ready.job.name, "failed", reason=_reason(error, "written"))
     return _done(ready, "; ".join(damages))
 
 
@@ -410,14 +421,16 @@ def _reason(error: Exception, undone: Literal["read", "colorized", "written"]) -
     return f"could not be {undone} ({type(error).__name__}: {what})"
 
 
-def _write(
-    ready: _Ready, pages: Iterable[Colored], target: Path, settings: Settings, files: Files
-) -> None:
+def _encoded(ready: _Ready, pages: Iterable[Colored], settings: Settings) -> bytes:
+    """Return the file of these pages."""
     label = settings.label
     if label is not None:
         pages = (
             (replace(page, metadata=label.put_on(page.metadata)), tint) for page, tint in pages
         )
     file = ready.file if len(ready.paths) == 1 else replace(ready.file, count=1, is_animated=False)
-    data = photo_file.encode(file, pages, ready.format)
+    return photo_file.encode(file, pages, ready.format)
+
+
+def _write(ready: _Ready, data: bytes, target: Path, files: Files) -> None:
     files.write(ready.job, target, data, replace=ready.existing == "overwrite")

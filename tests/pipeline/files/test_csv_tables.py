@@ -77,6 +77,12 @@ def test_a_row_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
         read_table(tmp_path / "table.csv", Row)
 
 
+def test_a_row_that_is_too_short_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("text,count,share,kept\na,1,0.5,True\nb,1\n")
+    with pytest.raises(ColorpipeError, match=r"has a row that cannot be read \(it is too short\)"):
+        read_table(tmp_path / "table.csv", Row)
+
+
 @pytest.mark.parametrize(
     ("text", "kept"),
     [

@@ -26,6 +26,11 @@ def test_all_have_the_tone_of_the_place_and_the_first_is_its_color() -> None:
         assert len({each for _, each in offered}) == len(offered)
 
 
+def test_a_photo_that_is_hardly_more_than_a_line_has_colors() -> None:
+    for shape in ((1, 1024, 3), (1024, 2, 3)):
+        assert likely_colors(np.full(shape, 128, np.uint8), 0, 0)
+
+
 def test_a_photo_of_few_pixels_has_common_colors() -> None:
     offered = likely_colors(np.full((1, 1, 3), 128, np.uint8), 0, 0)
     assert "skin" in {name for name, _ in offered}

@@ -309,11 +309,15 @@ def test_a_film_beside_a_photo_is_uploaded_too(
 def test_hostile_names_reach_no_other_folder(
     storage: object_storage.Storage, model: Path, tmp_path: Path
 ) -> None:
-    for name in ("../up.png", "a//b.png", "c.png/d.png", "x/.hidden.png", "c.png", "folder/"):
+    for name in (
+        *("../up.png", "a//b.png", "/b.png", "c.png/d.png"),
+        *("x/.hidden.png", "c.png", "folder/"),
+    ):
         storage.put(f"in/{name}", encoded())
     failures = colorize(url("in"), tmp_path / "out", model, PARAMS)
     assert sorted(failure.what for failure in failures) == [
         "s3://photos/in/../up.png",
+        "s3://photos/in//b.png",
         "s3://photos/in/a//b.png",
         "s3://photos/in/c.png/d.png",
     ]

@@ -48,6 +48,13 @@ def test_single_matches_count_for_nothing() -> None:
     assert matched(features, elsewhere, (24, 24)) is None
 
 
+def test_a_reference_that_is_nothing_but_its_border_says_nothing() -> None:
+    low = np.ones((2 * BORDER, 24, 144), np.float32)
+    nothing = Reference.of(low, np.zeros((2 * BORDER, 24, 2), np.float32))
+    features = np.eye(144, dtype=np.float32).reshape(12, 12, 144)
+    assert matched(features, nothing, (24, 24)) is None
+
+
 def test_other_networks_refuse_one() -> None:
     with pytest.raises(ColorpipeError, match="needs a network that takes hints"):
         Colorizer(Rainbow())(GRAY, reference=PHOTO)

@@ -255,3 +255,32 @@ def test_a_photo_with_hints_that_are_no_use_fails_alone(tmp_path: Path) -> None:
     assert "1.json is not a file of hints" in reasons[1]
     assert "at 40,10 is outside of the photo, which has 40 x 30 pixels" in reasons[2]
     assert reasons[3] == "hints are for photos of one page, and this one has 2"
+
+
+def test_a_document_that_fails_leaves_no_page(tmp_path: Path) -> None:
+    class Failing(Rainbow):
+        def predict(self, grays: NDArray[np.uint8]) -> Float:
+            if grays.mean() > 150:
+                raise ValueError("too bright")
+            return super().predict(grays)
+
+    first, *others = (Image.new("L", (40, 30), level) for level in (40, 90, 200))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=others)
+    job = Job("a.tif", tmp_path / "a.tif", tmp_path / "out/a.png")
+    settings = Settings(format="png")
+    (failed,) = colorize_files(Colorizer(Failing()), [job], settings)
+    assert failed.status == "failed"
+    assert "page 3" in failed.reason
+    assert not list((tmp_path / "out").glob("*"))
+    (done,) = colorize_files(Colorizer(Rainbow()), [job], settings)
+    assert [path.name for path in done.outputs] == ["a-1.png", "a-2.png", "a-3.png"]
+    assert all(path.is_file() for path in done.outputs)
+
+
+def test_pages_that_cannot_be_written_are_not_said_to_be_unreadable(tmp_path: Path) -> None:
+    first, other = (Image.new("L", (40, 30), level) for level in (40, 90))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[other])
+    (tmp_path / "out").touch()
+    job = Job("a.tif", tmp_path / "a.tif", tmp_path / "out/a.tif")
+    (failed,) = colorize_files(Colorizer(Rainbow()), [job])
+    assert failed.reason.startswith("could not be written (")
