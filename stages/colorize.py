@@ -371,10 +371,16 @@ def _on_page(outcomes: Iterator[Outcome], report: Path, page: PhotosPage) -> Ite
             temporary = stack.enter_context(new_file(report))
         except OSError as error:
             raise _not_written(report, error) from error
-        for outcome in outcomes:
-            page.add(outcome)
-            yield outcome
+        stopped: StoppedError | None = None
+        try:
+            for outcome in outcomes:
+                page.add(outcome)
+                yield outcome
+        except StoppedError as error:  # in the middle of a film
+            stopped = error
         temporary.write_text(page.render(), encoding="utf-8")
+    if stopped is not None:
+        raise stopped
 
 
 def _not_written(report: Path, error: OSError) -> ColorpipeError:

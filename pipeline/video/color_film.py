@@ -126,8 +126,10 @@ class _Work:
         self._colorist = FrameColorist(
             colorizer, encoder.pixels, rotation, settings.steady, last.state if last else None
         )
-        length = settings.duration or film.length
-        self._total = None if length is None else round(length * film.rate)
+        lengths = [] if settings.duration is None else [settings.duration]
+        if film.length is not None:
+            lengths.append(max(float(film.length) - settings.start, 0.0))
+        self._total = round(min(lengths) * film.rate) if lengths else None
         if film.stream.frames and window is None:
             self._total = film.stream.frames
 
@@ -145,7 +147,8 @@ class _Work:
                     if self._stopped():
                         raise StoppedError(
                             f"Stopped in {self._film.path.name} at {clock(self._seconds(last))};"
-                            " the same command with --skip-existing continues it."
+                            " the same command continues it (and passes over what is done, with"
+                            " --skip-existing)."
                         )
                     last = _time_of(frame)
                     for colored in self._colorist.add(frame):

@@ -26,7 +26,10 @@ def deinterlaced(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         time_base=first.time_base,
     )
     graph.link_nodes(
-        source, graph.add("bwdif", "mode=send_frame:deint=all"), graph.add("buffersink")
+        source,
+        graph.add("bwdif", "mode=send_frame:deint=all"),
+        graph.add("settb", "expr=intb*2"),  # bwdif counts in half ticks
+        graph.add("buffersink"),
     ).configure()
 
     def pulled() -> Iterator[av.VideoFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import io
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,8 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
 from pipeline.video.encoding import Encoder, muxer
-from pipeline.video.reading import Film
+from pipeline.video.errors import FilmError
+from pipeline.video.reading import Clock, Film
 
 Window = tuple[Fraction, Fraction | None]
 """From when to when of a film, in seconds of its time stamps; None is to its end."""
@@ -24,8 +26,10 @@ Window = tuple[Fraction, Fraction | None]
 _OF_THE_FILE = {"encoder", "major_brand", "minor_version", "compatible_brands"}
 _OF_THE_STREAM = {"encoder", "duration", "number_of_frames", "number_of_bytes", "bps"}
 """Tags, in lower case, that describe how the old file was written: they would be wrong."""
-_UNLABELED = {"mpeg", "mpegts"}
-"""Containers, by FFmpeg's names, that hold no comment."""
+_UNLABELED = _COUNTING = {"mpeg", "mpegts"}
+"""Containers, by FFmpeg's names, that hold no comment, and whose times begin anywhere."""
+_LATE = Fraction(60)
+"""Seconds after zero from which on a film is said to begin late."""
 
 
 def join(
@@ -55,28 +59,38 @@ def join(
         What the container does not hold of the old film, as a phrase; "" if it holds everything.
 
     Raises:
+        FilmError: FFmpeg does not put these streams together.
         OSError: the file could not be written.
     """
     # The index of an MP4 before its pictures: a player on the web starts at once.
     options = {"movflags": "+faststart"} if suffix in {".mp4", ".m4v", ".mov"} else {}
-    with av.open(str(target), "w", format=muxer(suffix), container_options=options) as container:
+    with (
+        _putting_together(suffix),
+        # Absolute: what stands before a colon is a protocol otherwise.
+        av.open(
+            str(target.absolute()), "w", format=muxer(suffix), container_options=options
+        ) as container,
+    ):
         stream = encoder.add_stream(container)
         _describe(stream, film.stream)
         if rotation:
             stream.set_display_rotation(rotation)
         copies, lost = _add_copies(container, film)
+        if encoder.aspect not in {None, 1} and not _has_pixels_of_any_shape(container, encoder):
+            shape = f"{encoder.aspect.numerator}:{encoder.aspect.denominator}"
+            lost.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
         container.metadata.update(_kept(film.container.metadata, _OF_THE_FILE))
         if label and container.format.name in _UNLABELED:
             lost.append(f"without the label, which {container.format.long_name} does not hold")
         elif label:
             comment = _comment_of(film)
             container.metadata["comment"] = f"{comment}; {label}" if comment else label
-        shift = window[0] if window else Fraction(0)
+        shift = window[0] if window else _late_beginning(film, container)
         if (chapters := film.container.chapters()) and not window:
             container.set_chapters(chapters)
         container.start_encoding()
         own = _of_pictures(pictures, stream, shift)
-        others = _of_others(film.container, copies, window)
+        others = _of_others(film.container, copies, window, shift)
         for _, _, packet in heapq.merge(own, others, key=lambda entry: entry[:2]):
             container.mux_one(packet)
     return "; ".join(lost)
@@ -95,12 +109,13 @@ def _of_pictures(
 
 
 def _of_others(
-    container: InputContainer, copies: dict[int, Stream], window: Window | None
+    container: InputContainer, copies: dict[int, Stream], window: Window | None, shift: Fraction
 ) -> Iterator[_Timed]:
     """Yield the packets of the other streams in the order in which the old film has them."""
     if not copies:
         return
     start, end = window or (Fraction(0), None)
+    clocks = {index: Clock(container.streams[index]) for index in copies}
     time = Fraction(0)
     packets = container.demux([container.streams[index] for index in copies])
     while True:
@@ -109,22 +124,65 @@ def _of_others(
         except (StopIteration, av.error.FFmpegError):
             # What is broken was noticed when the pictures were read.
             return
+        index = packet.stream_index
+        if container.streams[index].disposition & Disposition.attached_pic:
+            packet.pts = packet.dts = 0
+            packet.stream = copies[index]
+            yield Fraction(0), 1, packet
+            continue
         if packet.dts is None or not packet.size:
             continue
+        _move(packet, clocks[index].of(packet.dts, packet.duration or 1) - packet.dts)
         shown = (packet.pts if packet.pts is not None else packet.dts) * packet.time_base
         if window and (shown < start or (end is not None and shown >= end)):
             continue
-        _shift(packet, start)
+        _shift(packet, shift)
         time = max(time, packet.dts * packet.time_base)
-        packet.stream = copies[packet.stream_index]
+        packet.stream = copies[index]
         yield time, 1, packet
 
 
 def _shift(packet: av.Packet[Any], seconds: Fraction) -> None:
-    ticks = round(seconds / packet.time_base)
+    _move(packet, -round(seconds / packet.time_base))
+
+
+def _move(packet: av.Packet[Any], ticks: int) -> None:
     if ticks and packet.dts is not None:
-        packet.dts -= ticks
-        packet.pts = None if packet.pts is None else packet.pts - ticks
+        packet.dts += ticks
+        packet.pts = None if packet.pts is None else packet.pts + ticks
+
+
+def _late_beginning(film: Film, container: OutputContainer) -> Fraction:
+    """Return when a broadcast begins that has been counting for long, unless it may go on to.
+
+    A player would show the end of an hour's recording at eleven o'clock.
+    """
+    begins = Fraction(film.container.start_time or 0, 1_000_000)
+    counts_on = container.format.name in _COUNTING or film.container.format.name not in _COUNTING
+    return Fraction(0) if counts_on or begins < _LATE else begins
+
+
+def _has_pixels_of_any_shape(container: OutputContainer, encoder: Encoder) -> bool:
+    """Whether a film says what shape its pixels have: in its pictures, or its container does.
+
+    Matroska's own field for it is out of PyAV's reach.
+    """
+    is_in_pictures = encoder.codec in {"libx264", "libx265"}
+    return is_in_pictures or container.format.name not in {"matroska", "webm"}
+
+
+@contextlib.contextmanager
+def _putting_together(suffix: str) -> Iterator[None]:
+    """Turn what FFmpeg refuses into a :class:`FilmError`."""
+    try:
+        yield
+    except OSError:
+        raise
+    except av.error.FFmpegError as error:
+        raise FilmError(
+            f"FFmpeg does not put its streams together as {suffix} ({error.strerror}); name another"
+            " kind of film, such as an .mkv"
+        ) from error
 
 
 def _add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Stream], list[str]]:
@@ -132,14 +190,31 @@ def _add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Strea
     copies: dict[int, Stream] = {}
     lost: list[str] = []
     for stream in film.container.streams:
-        if stream.index == film.stream.index or stream.profile == "tmcd":
+        # MP4 and MOV make the track of time codes anew, from its tag.
+        is_time_code = stream.type == "data" and "timecode" in stream.metadata
+        if stream.index == film.stream.index or is_time_code:
             continue
-        if not _holds(container.format.name, stream):
+        if stream.disposition & Disposition.attached_pic and container.format.name != "mp4":
+            if not _attach_picture(container, film, stream):
+                lost.append(_name(stream))
+        elif not _holds(container.format.name, stream):
             lost.append(_name(stream))
         elif (copy := _add_copy(container, stream)) is not None:
             copies[stream.index] = copy
     form = container.format.long_name
     return copies, [f"{form} does not hold: {', '.join(lost)}"] if lost else []
+
+
+def _attach_picture(container: OutputContainer, film: Film, stream: Stream) -> bool:
+    """Add a cover, which FFmpeg shows as a stream of one picture, as the file that it is."""
+    suffix = {"mjpeg": "jpg", "png": "png"}.get(stream.codec_context.name)
+    if container.format.name != "matroska" or suffix is None:
+        return False
+    with Film(film.path) as again:
+        picture = next(again.container.demux(again.container.streams[stream.index]))
+        mime = "image/jpeg" if suffix == "jpg" else "image/png"
+        container.add_attachment(f"cover.{suffix}", mime, bytes(picture))
+    return True
 
 
 def _holds(form: str, stream: Stream) -> bool:

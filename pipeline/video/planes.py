@@ -140,7 +140,11 @@ def in_planes(frame: av.VideoFrame, pixels: str) -> av.VideoFrame:
     if not _has_plane_of_luma(frame.format):
         frame = _with_luma(frame)
     own_bits = frame.format.components[0].bits
-    result = av.VideoFrame(frame.width, frame.height, pixels)
+    if frame.interlaced_frame:
+        # Which of its fields comes first only FFmpeg's own conversion keeps.
+        result = frame.reformat(format=pixels)
+    else:
+        result = av.VideoFrame(frame.width, frame.height, pixels)
     result.pts, result.time_base, result.duration = frame.pts, frame.time_base, frame.duration
     luma = plane_of(frame, 0)
     target = plane_of(result, 0)

@@ -12,7 +12,8 @@ from pathlib import Path
 import av
 import av.error
 from av.container import InputContainer
-from av.stream import Disposition
+from av.format import Flags as FormatFlags
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from pipeline.video.errors import FilmError
@@ -26,6 +27,9 @@ _REORDERED = Fraction(1)
 by: H.264 and HEVC let 16 frames change places."""
 _THREADS = 2
 """Threads that decode. Each holds frames of its own, and they wait for the encoder anyway."""
+_JUMP = 10
+"""Seconds that times may be ahead of what is expected before that counts as a jump; back it is
+one second: frames and sounds take turns, and may be late."""
 _MISSING_END = Fraction(1)
 """Seconds by which a film may end before the time that its header says."""
 
@@ -53,7 +57,8 @@ class Film:
     def _open(self) -> None:
         with _opening():
             self.container: InputContainer = self._stack.enter_context(
-                av.open(str(self.path), "r", metadata_errors="replace")
+                # Absolute: what stands before a colon is a protocol otherwise.
+                av.open(str(self.path.absolute()), "r", metadata_errors="replace")
             )
         try:
             self.stream = self._find_pictures()
@@ -141,7 +146,8 @@ class Film:
         stated = self.stream.metadata.get("DURATION", "")
         try:
             hours, minutes, seconds = stated.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds.rstrip("\0"))
+            end = int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds.rstrip("\0"))
+            return max(end - self.start, Fraction(0))  # what FFmpeg writes there counts from zero
         except ValueError:
             return None
 
@@ -156,22 +162,19 @@ class Film:
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield the frames in the order in which they are shown, each with its time stamp.
 
-        Time stamps rise from frame to frame; one that is missing is made up from the rate. What
-        cannot be decoded is passed over and noted in :attr:`gaps`.
+        Time stamps rise from frame to frame; one that is missing is made up from the rate, and a
+        clock that begins anew goes on. What cannot be decoded is passed over and noted in
+        :attr:`gaps`.
 
         Raises:
             FilmError: the film is encrypted from its beginning on.
         """
-        stamps = _Stamps(self.stream)
+        stamps, clock = _Stamps(self.stream), Clock(self.stream)
         last: int | None = None
         first_lost: Fraction | None = None
         step = max(round(1 / self.rate / self.time_base), 1)
         for frame in self._decoded():
-            shown = stamps.of(frame)
-            if shown is None:
-                shown = self.stream.start_time or 0 if last is None else last + step
-            if last is not None and shown <= last:
-                shown = last + 1
+            shown = clock.of(stamps.of(frame), step)
             if self._broken and first_lost is None:
                 first_lost = self.start if last is None else (last + step) * self.time_base
             if not frame.is_corrupt and first_lost is not None:
@@ -219,6 +222,40 @@ class Film:
         if self.gaps and float(start) - self.gaps[-1].end <= 1:
             start = Fraction(self.gaps.pop().start)
         self.gaps.append(Gap(float(start), float(end)))
+
+
+class Clock:
+    """Times of a stream that rise.
+
+    Broadcasts and DVDs begin to count anew in their middle, as do recordings put one behind the
+    other: where a container may do that, such a jump is taken out.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        jumps = FormatFlags.ts_discont in FormatFlags(stream.container.format.flags)
+        self._second = round(1 / (stream.time_base or Fraction(1, 90_000))) if jumps else None
+        self._next = stream.start_time or 0
+        self._least: int | None = None
+        self._offset = 0
+
+    def of(self, time: int | None, step: int) -> int:
+        """Return the time of what lasts ``step`` ticks, by what the stream says, if it does."""
+        if time is None:
+            time = self._next
+        else:
+            time += self._offset
+            off = time - self._next
+            if self._least is not None and self._jumps(off):
+                self._offset -= off
+                time = self._next
+        if self._least is not None:
+            time = max(time, self._least)
+        self._next, self._least = time + step, time + 1
+        return time
+
+    def _jumps(self, off: int) -> bool:
+        """Whether a time that is ``off`` what is expected is of another count."""
+        return self._second is not None and not -self._second <= off <= _JUMP * self._second
 
 
 class _Stamps:

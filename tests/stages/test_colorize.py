@@ -420,6 +420,30 @@ def test_stopped_it_ends_what_is_under_way_and_the_report_has_all_that_was_writt
     assert [row["output"] for row in rows] == list(files(out))
 
 
+def test_stopped_in_a_film_the_page_has_what_was_done_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, report = tmp_path / "in", tmp_path / "report.html"
+    photos.mkdir()
+    GRAY.save(photos / "a.png")
+    films.write_film(photos / "walk.mkv", times=range(0, 8000, 40))
+
+    class Stopping(Rainbow):
+        calls = 0
+
+        def predict(self, grays: NDArray[np.uint8]) -> Float:
+            self.calls += 1
+            if self.calls == 3:
+                os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(0.02)
+            return super().predict(grays)
+
+    monkeypatch.setattr(Colorizer, "load", lambda *_, **__: Colorizer(Stopping()))
+    with pytest.raises(StoppedError, match=r"Stopped in walk\.mkv at 0:00:0\d.* continues it"):
+        colorize(photos, tmp_path / "out", None, PARAMS, report=report)
+    assert "1 file: 1 colorized" in report.read_text("utf-8")
+
+
 def test_killed_and_started_again_it_ends_with_the_same_folder(model: Path, tmp_path: Path) -> None:
     photos = tmp_path / "in"
     photos.mkdir()

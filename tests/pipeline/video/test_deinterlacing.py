@@ -8,6 +8,7 @@ import av
 import films
 import numpy as np
 import pytest
+from av.filter import Graph
 from predictors import Rainbow
 
 from pipeline.inference.colorizer import Colorizer
@@ -60,3 +61,43 @@ def test_the_flag_of_a_film_that_is_not_deinterlaced_stays(tmp_path: Path) -> No
     color_video(source, tmp_path / "color.mkv", Colorizer(Rainbow()), codec="libx264")
     for path in (source, tmp_path / "color.mkv"):
         assert all(frame.interlaced_frame for frame in films.frames_of(path))
+
+
+@pytest.mark.parametrize(("first", "code"), [("tff", 1), ("bff", 2)])
+def test_the_field_that_comes_first_stays_first(first: str, code: int, tmp_path: Path) -> None:
+    plain = films.write_film(tmp_path / "plain.mkv")
+    with av.open(str(plain)) as film, av.open(str(tmp_path / "gray.mkv"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"flags": "+ildct+ilme"})
+        stream.height, stream.width = films.SIZE
+        graph = Graph()
+        graph.link_nodes(
+            graph.add_buffer(film.streams.video[0]),
+            graph.add("setfield", f"mode={first}"),
+            graph.add("buffersink"),
+        ).configure()
+        for frame in film.decode(video=0):
+            graph.vpush(frame)
+            out.mux(stream.encode(graph.vpull()))
+        out.mux(stream.encode(None))
+    # From 8 bits and 4:2:0 to 10 bits and 4:2:2.
+    target = tmp_path / "color.mov"
+    color_video(tmp_path / "gray.mkv", target, Colorizer(Rainbow()), codec="prores_ks")
+    # SMPTE RDD 36: interlace_mode, behind the frame's size, "icpf" and 12 bytes of its header.
+    for _, data in films.packets_of(target, "video"):
+        assert data[20] >> 2 & 3 == code
+
+
+def test_a_part_begins_and_ends_where_it_is_asked_to(tmp_path: Path) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", sound=True, times=range(0, 2000, 40))
+    result = color_video(
+        source,
+        tmp_path / "color.mkv",
+        Colorizer(Rainbow()),
+        start=1,
+        duration=0.4,
+        deinterlace=True,
+    )
+    assert result.frames == 10
+    assert films.times_of(tmp_path / "color.mkv") == pytest.approx(np.arange(10) * 0.04, abs=2e-3)
+    (luma, *_) = films.planes_of(films.frames_of(tmp_path / "color.mkv")[0])
+    assert np.abs(luma.astype(int) - films.picture(25)).mean() < 3

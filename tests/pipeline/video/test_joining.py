@@ -1,0 +1,167 @@
+"""What a film has besides its pictures, and clocks that are not those of a film."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import films
+import numpy as np
+import pytest
+from av.stream import Disposition
+from PIL import Image
+from predictors import Rainbow
+
+from pipeline.errors import ColorpipeError
+from pipeline.inference.colorizer import Colorizer
+from pipeline.video.color_video import color_video
+from pipeline.video.settings import Progress
+
+SECONDS = range(0, 1200, 40)
+"""Time stamps of 30 frames, in milliseconds."""
+
+
+@pytest.fixture(scope="module")
+def colorizer() -> Colorizer:
+    return Colorizer(Rainbow())
+
+
+@pytest.mark.parametrize("sound", [True, False])
+@pytest.mark.parametrize("suffix", [".mkv", ".ts"])
+def test_a_clock_that_begins_anew_goes_on(
+    suffix: str, sound: bool, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    one = films.write_film(
+        tmp_path / "one.ts", codec="libx264", times=SECONDS, sound=sound, tune="zerolatency"
+    )
+    (tmp_path / "both.ts").write_bytes(2 * one.read_bytes())
+    result = color_video(tmp_path / "both.ts", tmp_path / f"color{suffix}", colorizer)
+    assert result.frames == 2 * len(SECONDS)
+    shown = films.times_of(tmp_path / f"color{suffix}")
+    assert np.diff(shown) == pytest.approx(0.04, abs=2e-3)
+    if sound:
+        heard = [time for time, _ in films.packets_of(tmp_path / f"color{suffix}", "audio")]
+        assert len(heard) == 2 * len(films.packets_of(one, "audio"))
+        assert 0 < np.diff(heard).min() <= np.diff(heard).max() < 0.3
+
+
+def test_a_broadcast_that_began_at_ten_o_clock_begins_at_zero(
+    colorizer: Colorizer, tmp_path: Path
+) -> None:
+    times = [36_000_000 + time for time in SECONDS]
+    source = films.write_film(tmp_path / "gray.ts", codec="libx264", times=times)
+    assert films.times_of(source)[0] >= 36_000
+    color_video(source, tmp_path / "color.mkv", colorizer)
+    shown = films.times_of(tmp_path / "color.mkv")
+    assert shown == pytest.approx(np.arange(30) * 0.04, abs=2e-3)
+    color_video(source, tmp_path / "color.ts", colorizer)
+    assert films.times_of(tmp_path / "color.ts") == pytest.approx(films.times_of(source), abs=1e-3)
+
+
+def test_a_film_that_begins_late_is_not_damaged(colorizer: Colorizer, tmp_path: Path) -> None:
+    times = [5000 + time for time in SECONDS]
+    source = films.write_film(tmp_path / "gray.mkv", times=times)
+    result = color_video(source, tmp_path / "color.mkv", colorizer)
+    assert result.damage == ""
+    assert films.times_of(tmp_path / "color.mkv") == pytest.approx(films.times_of(source))
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+def test_time_codes_stay(suffix: str, colorizer: Colorizer, tmp_path: Path) -> None:
+    tags = {"timecode": "01:00:00:00"}
+    source = films.write_film(tmp_path / "gray.mov", codec="libx264", tags=tags)
+    assert _time_codes(source) == ["01:00:00:00"]
+    result = color_video(source, tmp_path / f"color{suffix}", colorizer)
+    assert result.note == ""
+    assert _time_codes(tmp_path / f"color{suffix}") == ["01:00:00:00"]
+
+
+def _time_codes(path: Path) -> list[str]:
+    with av.open(str(path)) as film:
+        return [each.metadata["timecode"] for each in film.streams if each.type == "data"]
+
+
+def test_a_cover_stays_a_picture_of_its_own(colorizer: Colorizer, tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(picture, "JPEG")
+    plain = films.write_film(tmp_path / "plain.mkv", codec="libx264")
+    source = tmp_path / "gray.mkv"
+    with av.open(str(plain)) as film, av.open(str(source), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
+        out.add_attachment("cover.jpg", "image/jpeg", picture.getvalue())
+        for packet in film.demux():
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    assert _cover(source) == picture.getvalue()
+    # From Matroska to MP4, from there to itself, and back.
+    for before, after in (("gray.mkv", "a.mp4"), ("a.mp4", "b.mp4"), ("b.mp4", "c.mkv")):
+        result = color_video(tmp_path / before, tmp_path / after, colorizer)
+        assert (result.frames, result.note) == (12, "")
+        assert _cover(tmp_path / after) == picture.getvalue()
+    note = color_video(source, tmp_path / "color.ts", colorizer).note
+    assert "does not hold: stream 1, video (mjpeg)" in note
+
+
+def _cover(path: Path) -> bytes:
+    with av.open(str(path)) as film:
+        pictures: list[Any] = [
+            stream for stream in film.streams.video if stream.disposition & Disposition.attached_pic
+        ]
+        assert len(film.streams.video) == 2
+        return bytes(next(film.demux(pictures[0])))
+
+
+def test_pixels_of_another_shape_are_kept_or_named(colorizer: Colorizer, tmp_path: Path) -> None:
+    squeezed = {"x264-params": "sar=4/3"}
+    source = films.write_film(tmp_path / "gray.mkv", codec="libx264", **squeezed)
+    for name, codec in (("a.mkv", None), ("b.mp4", None), ("c.mov", "prores_ks")):
+        assert color_video(source, tmp_path / name, colorizer, codec=codec).note == ""
+        with av.open(str(tmp_path / name)) as film:
+            assert film.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+    note = color_video(source, tmp_path / "d.mkv", colorizer, codec="ffv1").note
+    assert "without the shape of its pixels (4:3)" in note
+
+
+def test_a_colon_in_a_name_is_no_protocol(
+    colorizer: Colorizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    films.write_film(tmp_path / "gray.mkv").rename(tmp_path / "Metropolis: 1927.mkv")
+    color_video("Metropolis: 1927.mkv", "Metropolis: color.mkv", colorizer)
+    assert len(films.frames_of(tmp_path / "Metropolis: color.mkv")) == 12
+
+
+def test_what_ffmpeg_refuses_is_a_sentence(
+    colorizer: Colorizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise av.error.ArgumentError(22, "Invalid argument")
+
+    source = films.write_film(tmp_path / "gray.mkv")
+    monkeypatch.setattr("pipeline.video.joining._describe", refused)
+    with pytest.raises(ColorpipeError, match=r"does not put its streams together as \.mp4 \(Inv"):
+        color_video(source, tmp_path / "color.mp4", colorizer)
+    assert not (tmp_path / "color.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "total"), [(0.8, None, 10), (0.8, 60.0, 10), (0.0, 0.2, 5)]
+)
+def test_how_many_frames_there_will_be_goes_by_the_part(
+    start: float, duration: float | None, total: int, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", times=SECONDS)
+    seen: list[Progress] = []
+    color_video(
+        source,
+        tmp_path / "color.mkv",
+        colorizer,
+        start=start,
+        duration=duration,
+        progress=seen.append,
+    )
+    assert (seen[-1].frames, seen[-1].total) == (total, total)
