@@ -492,6 +492,7 @@ class _Run(Generic[S, T, R]):
         self._yielded = self._taken = 0
         self._length = 1
         self._all_taken = False
+        self._looked = time.monotonic()
 
     def results(self) -> Iterator[R]:
         """Yield the results in the order of the inputs."""
@@ -553,6 +554,8 @@ class _Run(Generic[S, T, R]):
     def _collect(self) -> None:
         """Wait until a worker has something, and take what all of them have."""
         errors = self._ray.exceptions
+        if not self._all_taken and time.monotonic() - self._looked >= PATIENCE:
+            self._look_for_machines()
         awaited = {slot.awaited: slot for slot in self._workers.slots if slot.awaited is not None}
         ready, _ = self._ray.wait([*awaited], timeout=PATIENCE)
         if not ready:
@@ -577,6 +580,11 @@ class _Run(Generic[S, T, R]):
     def _wait_longer(self) -> None:
         if all(slot.starting is not None for slot in self._workers.slots):
             print("Waiting for a free core of the cluster.", file=sys.stderr)
+        self._look_for_machines()
+
+    def _look_for_machines(self) -> None:
+        """Start workers on machines that have joined the cluster meanwhile."""
+        self._looked = time.monotonic()
         self._workers.grow(self._workers.room())
 
     def _take(self, batch: _Batch, said: Any) -> None:

@@ -7,6 +7,7 @@ cannot import this module.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import platform
 import signal
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -336,6 +338,28 @@ def test_workers_share_a_gpu_where_it_is(engine: Engine, cluster: Cluster) -> No
                     found += placements(workers, 4)
             assert {place[:3] for place in found} == {(node.node_id, "0", 0.25)}
             assert len({process for *_, process in found}) == 2
+
+
+def test_a_machine_that_joins_gets_work(
+    engine: Engine, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_engine, "PATIENCE", 0.2)
+
+    def where(held: object, inputs: Iterator[int]) -> Iterator[str]:
+        import ray
+
+        for _ in inputs:
+            time.sleep(0.05)
+            yield ray.get_runtime_context().get_node_id()
+
+    with engine.holding(dict, "cpu") as workers, ExitStack() as stack:
+        results = workers.map_in_order(where, itertools.count(), failed=lambda _: "")
+        first = next(results)
+        joined = stack.enter_context(another_node(cluster, num_cpus=1)).node_id
+        assert first != joined
+        end = time.monotonic() + PATIENCE
+        while next(results) != joined:
+            assert time.monotonic() < end, "the machine gets nothing"
 
 
 def test_a_gpu_without_a_core_beside_it_is_not_used(engine: Engine, cluster: Cluster) -> None:
