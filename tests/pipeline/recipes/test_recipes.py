@@ -247,6 +247,17 @@ def test_colorpipe_takes_hints_in_the_colors_that_it_shows(faint):
     torch.testing.assert_close(ab, hints[:, :2], atol=1e-2, rtol=1e-3)
 
 
+def test_colorpipe_trains_what_was_compiled(photo):
+    recipe = get_recipe("colorpipe", {"epochs": 1, "pretrained_encoder": False})
+    networks = recipe.networks()
+    called = []
+    networks["generator"].compile(backend=lambda graph, _: called.append(graph) or graph.forward)
+    batch = recipe.encode(photo.expand(2, -1, -1, -1))
+    next(recipe.updates(Phase("regression", 1, adversarial=False), 0, batch, networks))
+    assert called
+
+
+
 @pytest.mark.parametrize("early", [0.0, 0.5])
 def test_colorpipes_rate_never_jumps_between_phases(early):
     recipe = get_recipe("colorpipe", {"early_share": early})
