@@ -67,7 +67,10 @@ class ColorpipeSettings(Settings):
         0.3, ge=0, le=1, description="The encoder's learning rate as a share of the decoder's."
     )
     frozen_stages: int = Field(
-        2, ge=0, le=7, description="How many of the encoder's stages stay as they are."
+        2,
+        ge=0,
+        le=7,
+        description="How many of a pretrained encoder's stages stay as they are.",
     )
     width: int = Field(32, ge=4, description="Channels of the decoder's last and narrowest layer.")
     attention: int = Field(
@@ -157,7 +160,8 @@ class Colorpipe(Recipe):
             settings.encoder,
             widths=[settings.width * scale for scale in (1, 2, 3, 6, 8)],
             attention=settings.attention,
-            frozen=settings.frozen_stages,
+            # Fresh weights are not worth keeping.
+            frozen=settings.frozen_stages if settings.pretrained_encoder else 0,
         )
 
     def networks(self) -> dict[str, nn.Module]:

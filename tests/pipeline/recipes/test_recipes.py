@@ -11,6 +11,7 @@ from skimage.color import rgb2lab
 from pipeline.errors import ColorpipeError
 from pipeline.imaging import color
 from pipeline.recipes import RECIPES, get_recipe, recipe_class
+from pipeline.recipes.shared.base import Phase
 
 UNET = {"size": 32, "halvings": 5, "width": 8}
 # The smallest pictures that each recipe's networks can take, and slim networks, for speed.
@@ -247,6 +248,12 @@ def test_colorpipe_takes_hints_in_the_colors_that_it_shows(faint):
     torch.testing.assert_close(ab, hints[:, :2], atol=1e-2, rtol=1e-3)
 
 
+def test_colorpipe_freezes_no_stage_that_knows_nothing():
+    for pretrained, frozen in ((True, True), (False, False)):
+        generator = get_recipe("colorpipe", {"pretrained_encoder": pretrained}).generator()
+        assert any(not weight.requires_grad for weight in generator.parameters()) == frozen
+
+
 def test_colorpipe_trains_what_was_compiled(photo):
     recipe = get_recipe("colorpipe", {"epochs": 1, "pretrained_encoder": False})
     networks = recipe.networks()
@@ -255,7 +262,6 @@ def test_colorpipe_trains_what_was_compiled(photo):
     batch = recipe.encode(photo.expand(2, -1, -1, -1))
     next(recipe.updates(Phase("regression", 1, adversarial=False), 0, batch, networks))
     assert called
-
 
 
 @pytest.mark.parametrize("early", [0.0, 0.5])
