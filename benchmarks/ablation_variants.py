@@ -164,7 +164,7 @@ VARIANTS = (
     Variant("no hints", "No picture has hints of its colors.", {"hinted": 0.0}),
     Variant("squares", "No stretched crops, no collages.", recipe=SquareCrops),
     Variant("smooth L1", "Smooth L1 of a*, b* for the compressed distance.", recipe=SmoothL1),
-    Variant("exponent 1", "The distance as it is.", {"exponent": 1.0}),
+    Variant("exponent 1.5", "The distance to the power of 1.5.", {"exponent": 1.5}),
     Variant("exponent 2", "The square of the distance.", {"exponent": 2.0}),
     Variant("balance 0", "Categories are drawn as they come.", {"balance": 0.0}),
     Variant("no aged photos", "No gray photo is made to look old.", {"aged": 0.0}),

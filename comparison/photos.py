@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 from comparison.settings import HERE, Comparison
+from pipeline.dataset.split_assignment import rank
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.params import override
 from stages.clean import clean
-from stages.resize import resize
+from stages.resize import list_photos, resize
 from stages.scrape import scrape
 from stages.split import split
 
@@ -45,7 +47,24 @@ def make_split(comparison: Comparison, out: Path) -> list[Failure]:
         failures = scrape(raw, source)
         report = Path(folder) / "clean.csv"
         failures += clean(raw, cleaned, report, comparison.clean)
+        if comparison.photos_per_kind is not None:
+            keep_first(cleaned, comparison.photos_per_kind, comparison.split.seed)
         failures += resize(cleaned, resized, comparison.resize)
         return failures + split(
             resized, out, comparison.split, manifest=raw / "manifest.csv", lock=None
         )
+
+
+def keep_first(cleaned: Path, count: int, seed: int) -> None:
+    """Remove all but ``count`` photos of each kind from ``cleaned``: those tested with, and others.
+
+    The photos that stay are the first by the rank that :mod:`stages.split` takes test photos by. So
+    the test is that of all photos, which weights trained on such a split have not seen.
+    """
+    kinds: dict[str, list[tuple[float, Path]]] = defaultdict(list)
+    for photo in list_photos(cleaned):
+        place = rank(photo.category, photo.stem, seed)
+        kinds[photo.category].append((place, Path(photo.path)))
+    for photos in kinds.values():
+        for _, path in sorted(photos)[count:]:
+            path.unlink()

@@ -87,7 +87,7 @@ def assign(
         NothingToTrainOnError: a category has enough, but none is left.
     """
     _check_sizes(photos, per_category)
-    ranks = [_fraction(f"{seed}/{photo.name}/{photo.category}") for photo in photos]
+    ranks = [rank(photo.category, photo.name, seed) for photo in photos]
     order = sorted(range(len(photos)), key=lambda i: ranks[i])
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for i in order:
@@ -124,6 +124,11 @@ def assign(
     _take_validation(photos, others, sides, seed, val_fraction)
     _check_training(photos, sides)
     return sides
+
+
+def rank(category: str, name: str, seed: int) -> float:
+    """Return a photo's place among those of its category, 0 to 1: low ones are tested with."""
+    return _fraction(f"{seed}/{name}/{category}")
 
 
 def _take_validation(

@@ -112,14 +112,13 @@ class LiteUNet(nn.Module):
         # Starts as nearly "no color": a likelier guess than random colors.
         nn.init.normal_(self.output.weight, 0.0, 0.001)
 
-    def forward(self, x: torch.Tensor, hints: torch.Tensor | None = None) -> torch.Tensor:
-        """Map luma and hints to color; shapes as the class says."""
-        return functional.interpolate(
-            self.at_half(x, hints), scale_factor=2.0, mode="bilinear", align_corners=False
-        )
+    def forward(
+        self, x: torch.Tensor, hints: torch.Tensor | None = None, *, half: bool = False
+    ) -> torch.Tensor:
+        """Map luma and hints to color; shapes as the class says.
 
-    def at_half(self, x: torch.Tensor, hints: torch.Tensor | None = None) -> torch.Tensor:
-        """Map luma and hints to color at half the size (N, 2, H/2, W/2)."""
+        With ``half`` color stays at the half size (N, 2, H/2, W/2) that the last layer works at.
+        """
         levels, whole = self.encoder(x.expand(-1, 3, -1, -1))
         inner = [lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)]
         x = functional.relu(inner.pop() + self.context(whole)[:, :, None, None])
@@ -132,7 +131,11 @@ class LiteUNet(nn.Module):
                 x = self.attention(x)
             x = level(x)
         colors: torch.Tensor = self.output(x)
-        return colors
+        if half:
+            return colors
+        return functional.interpolate(
+            colors, scale_factor=2.0, mode="bilinear", align_corners=False
+        )
 
 
 def pyramid(hints: torch.Tensor, levels: int) -> list[torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -67,7 +67,10 @@ class ColorpipeSettings(Settings):
         0.3, ge=0, le=1, description="The encoder's learning rate as a share of the decoder's."
     )
     frozen_stages: int = Field(
-        2, ge=0, le=7, description="How many of the encoder's stages stay as they are."
+        2,
+        ge=0,
+        le=7,
+        description="How many of a pretrained encoder's stages stay as they are.",
     )
     width: int = Field(32, ge=4, description="Channels of the decoder's last and narrowest layer.")
     attention: int = Field(
@@ -84,7 +87,7 @@ class ColorpipeSettings(Settings):
         " before, and is never above learning_rate.",
     )
     exponent: float = Field(
-        1.5,
+        1.0,
         ge=1,
         le=2,
         description="Of the distance of colors: 1 looks for the median of those that are possible,"
@@ -109,7 +112,7 @@ class ColorpipeSettings(Settings):
         0.3, ge=0, le=1, description="The share of the gray photos made to look like old ones."
     )
     working_size: int = Field(
-        192,
+        224,
         ge=32,
         le=1024,
         multiple_of=32,
@@ -117,7 +120,7 @@ class ColorpipeSettings(Settings):
         " as faces in a group, need a larger one than training has time for.",
     )
     vividness: float = Field(
-        1.3, ge=0, le=3, description="Multiplies the chroma that is predicted; 1 is as learned."
+        1.25, ge=0, le=3, description="Multiplies the chroma that is predicted; 1 is as learned."
     )
     faint: float = Field(
         0.0,
@@ -157,7 +160,8 @@ class Colorpipe(Recipe):
             settings.encoder,
             widths=[settings.width * scale for scale in (1, 2, 3, 6, 8)],
             attention=settings.attention,
-            frozen=settings.frozen_stages,
+            # Fresh weights are not worth keeping.
+            frozen=settings.frozen_stages if settings.pretrained_encoder else 0,
         )
 
     def networks(self) -> dict[str, nn.Module]:
@@ -270,7 +274,7 @@ class Colorpipe(Recipe):
         """Regression; in the adversarial phase the discriminator first, and then its verdict."""
         del step
         generator = networks[GENERATOR]
-        fake = cast(LiteUNet, generator).at_half(batch.x, batch.hints).float()
+        fake = generator(batch.x, batch.hints, half=True).float()
         regression = self.regression(fake, batch, networks)
         losses = {"regression": self.settings.lambda_regression * regression}
         if phase.adversarial:

@@ -124,7 +124,7 @@ def test_rare_classes_have_more_weight(rgb: torch.Tensor) -> None:
 def test_classes_are_predicted_at_half_size_and_enlarged(rgb: torch.Tensor) -> None:
     recipe = Classes(settings())
     network = recipe.generator().eval()
-    assert network.at_half(recipe.encode(rgb).x).shape == (8, 261, 16, 16)
+    assert network(recipe.encode(rgb).x, half=True).shape == (8, 261, 16, 16)
     assert recipe.predict_ab(network, color.tensor_luma(rgb)).shape == (8, 2, 32, 32)
 
 

@@ -33,6 +33,7 @@ UNET = {"options": {"halvings": 5, "width": 4}}
 SMALL: dict[str, Any] = {
     "scrape": {"source": "folder", "path": "../photos"},
     "clean": {},
+    "photos_per_kind": None,
     "resize": {"size": 64},
     "split": {"test_per_category": 2, "val_fraction": 0.2},
     "budget": {"unit": "images", "amount": 16},
@@ -136,19 +137,43 @@ def test_a_run_s_options_come_on_top_of_those_for_every_run(project: Path) -> No
 # From photos to the table
 
 
-def test_photos_are_split_by_the_chain_s_own_stages(project: Path) -> None:
+def give_photos(project: Path) -> None:
+    """Seven photos of each of two kinds."""
     for index, photo in enumerate(real_photos(14)):
         category = project.parent / "photos" / ("even" if index % 2 else "odd")
         category.mkdir(parents=True, exist_ok=True)
         (category / f"{index}{photo.suffix}").write_bytes(photo.read_bytes())
+
+
+def names_in(project: Path, side: str) -> set[str]:
+    return {path.name for path in (project / "data/split" / side).iterdir()}
+
+
+def test_photos_are_split_by_the_chain_s_own_stages(project: Path) -> None:
+    give_photos(project)
     assert step("split") == 0
-    names = {path.name for path in (project / "data/split/test_y").iterdir()}
+    names = names_in(project, "test_y")
     assert len(names) == 4
     assert {name.partition("-")[0] for name in names} == {"even", "odd"}
     assert Image.open(project / "data/split/test_y" / min(names)).size == (64, 64)
     before = {path: path.read_bytes() for path in (project / "data").rglob("*.png")}
     assert step("split") == 0
     assert {path: path.read_bytes() for path in (project / "data").rglob("*.png")} == before
+
+
+def test_of_many_photos_those_are_kept_that_are_tested_with_anyway(project: Path) -> None:
+    give_photos(project)
+    write_params(split={"test_per_category": 2, "val_fraction": 0})
+    assert step("split") == 0
+    tested, trained = names_in(project, "test_y"), names_in(project, "train_y")
+    assert len(trained) == 10
+    write_params(split={"test_per_category": 2, "val_fraction": 0}, photos_per_kind=4)
+    assert step("split") == 0
+    assert names_in(project, "test_y") == tested
+    kept = names_in(project, "train_y")
+    assert len(kept) == 4
+    assert kept < trained
+    assert {name.partition("-")[0] for name in kept} == {"even", "odd"}
 
 
 def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: Path) -> None:

@@ -15,7 +15,7 @@ def test_the_output_has_two_channels_at_the_input_s_size(height, width):
     network = LiteUNet(widths=SMALL).eval()
     x = torch.zeros(2, 1, height, width)
     assert network(x).shape == (2, 2, height, width)
-    assert network.at_half(x).shape == (2, 2, height // 2, width // 2)
+    assert network(x, half=True).shape == (2, 2, height // 2, width // 2)
 
 
 def test_it_starts_nearly_without_color():

@@ -32,11 +32,9 @@ class Made(nn.Module):
         super().__init__()
         self.channels = channels
 
-    def forward(self, x):
-        return torch.full((len(x), self.channels, *x.shape[2:]), MADE)
-
-    def at_half(self, x, hints=None):
-        return torch.full((len(x), self.channels, *(side // 2 for side in x.shape[2:])), MADE)
+    def forward(self, x, hints=None, *, half=False):
+        sides = [side // 2 if half else side for side in x.shape[2:]]
+        return torch.full((len(x), self.channels, *sides), MADE)
 
 
 class Critic(nn.Module):

@@ -11,6 +11,7 @@ from skimage.color import rgb2lab
 from pipeline.errors import ColorpipeError
 from pipeline.imaging import color
 from pipeline.recipes import RECIPES, get_recipe, recipe_class
+from pipeline.recipes.shared.base import Phase
 
 UNET = {"size": 32, "halvings": 5, "width": 8}
 # The smallest pictures that each recipe's networks can take, and slim networks, for speed.
@@ -245,6 +246,22 @@ def test_colorpipe_takes_hints_in_the_colors_that_it_shows(faint):
     hints[0, :, 5, 1] = torch.tensor([2.0, 5.0, 0.5])
     ab = recipe.predict_ab(Repeating(), torch.zeros(1, 1, 16, 16), hints)
     torch.testing.assert_close(ab, hints[:, :2], atol=1e-2, rtol=1e-3)
+
+
+def test_colorpipe_freezes_no_stage_that_knows_nothing():
+    for pretrained, frozen in ((True, True), (False, False)):
+        generator = get_recipe("colorpipe", {"pretrained_encoder": pretrained}).generator()
+        assert any(not weight.requires_grad for weight in generator.parameters()) == frozen
+
+
+def test_colorpipe_trains_what_was_compiled(photo):
+    recipe = get_recipe("colorpipe", {"epochs": 1, "pretrained_encoder": False})
+    networks = recipe.networks()
+    called = []
+    networks["generator"].compile(backend=lambda graph, _: called.append(graph) or graph.forward)
+    batch = recipe.encode(photo.expand(2, -1, -1, -1))
+    next(recipe.updates(Phase("regression", 1, adversarial=False), 0, batch, networks))
+    assert called
 
 
 @pytest.mark.parametrize("early", [0.0, 0.5])
