@@ -82,7 +82,8 @@ def main() -> None:
                     started = time.process_time()
                     function(source, Path(name, f"{way}.mp4"))
                     best[way] = min(best[way], (time.process_time() - started) / count * 1000)
-            command = [sys.executable, str(Path(__file__).resolve()), "--peak-of", str(source)]
+            command = [sys.executable, str(Path(__file__).resolve()), "--model", str(options.model)]
+            command += ["--peak-of", str(source)]
             peak_of = int(subprocess.run(command, capture_output=True, check=True).stdout)
             a, b, c = best.values()
             label = f"{size[0]}x{size[1]}, {count} frames"

@@ -74,6 +74,13 @@ class Table:
             scores += [scored for scored in own if scored.result == run]
         gray = [scored for scored in own if scored.result == GRAY]
         scores += gray
+        photos = [scored.photo for scored in gray]
+        for run in comparison.results:
+            if [scored.photo for scored in scores if scored.result == run] != photos:
+                raise ColorpipeError(
+                    f"The runs in {rows} were evaluated on different photos; run `dvc repro` in"
+                    " comparison."
+                )
         self.rows.append(Row(GRAY, {}, [], {}, _distances(metrics, GRAY)))
         self.metrics = (
             *PHOTO_METRICS,
@@ -89,11 +96,6 @@ class Table:
             )
             for kind in sorted({scored.category for scored in gray})
         }
-        if len(scores) != self.everything.count * len(self.rows):
-            raise ColorpipeError(
-                f"The runs in {rows} were evaluated on different photos; run `dvc repro` in"
-                " comparison."
-            )
 
     def write_csv(self, path: Path) -> None:
         """Write every metric of every run with its interval."""

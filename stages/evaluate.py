@@ -22,6 +22,7 @@ from pipeline.evaluation.page import PAGE, Background, ShownPhotos, write_evalua
 from pipeline.evaluation.report import FILES, Scorecard
 from pipeline.evaluation.scores import GRAY, GROUND_TRUTH, Scores
 from pipeline.evaluation.truth_pairs import read_pairs
+from pipeline.files.names import printable
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.progress import track
 from pipeline.imaging.decode import RGB
@@ -152,10 +153,10 @@ def name_models(paths: Sequence[Path]) -> dict[str, Path]:
         raise ColorpipeError("A model is given twice; name different files with --model.")
     whole = [path.with_suffix("").parts for path in paths]
     for length in range(1, max(map(len, whole)) + 1):
-        names = ["/".join(parts[-length:]) for parts in whole]
+        names = [printable("/".join(parts[-length:])) for parts in whole]
         if len({*names, GRAY, GROUND_TRUTH}) == len(paths) + 2:
             return dict(zip(names, paths, strict=True))
-    return {path.as_posix(): path for path in paths}
+    return {printable(path.as_posix()): path for path in paths}
 
 
 def _inception(params: EvaluateParams) -> Inception | None:
@@ -167,7 +168,7 @@ def _inception(params: EvaluateParams) -> Inception | None:
 
 def _describe(model: Path) -> dict[str, Any]:
     """What the header of a model says, for a table; of a file for ONNX Runtime only its name."""
-    described: dict[str, Any] = {"file": model.name}
+    described: dict[str, Any] = {"file": printable(model.name)}
     if model.suffix == ".safetensors":
         for key, value in read_header(model).items():
             if isinstance(value, dict):

@@ -61,12 +61,14 @@ class OnePhoto:
 
     def opened(self, path: str | None, old: Desk | None, *rest: Any) -> list[Update]:
         """Take up a photo, or put it away."""
-        forget(old)
         if path is None:
+            forget(old)
             return [*_nothing(), no_download()]
         *chosen_look, other = rest
         reference = None if other is None else Path(other)
         own = _checked(self._workshop.open, Path(path), _look(*chosen_look), reference)
+        # Not before: of a photo that is refused, the one before stays on the page.
+        forget(old)
         return [*self._show(own, own.note), _download(own)]
 
     def _recolored(

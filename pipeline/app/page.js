@@ -50,6 +50,12 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
 });
 
+// Gradio hears from the mouse alone that a number was slid to.
+document.addEventListener('keyup', (event) => {
+  if (/^(Arrow|Page|Home|End)/.test(event.key) && event.target.matches?.('input[type=range]'))
+    event.target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+});
+
 // Gradio opens a list of choices again after the Tab key has left it.
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Tab' && event.target.closest?.('[role=combobox]')) event.stopPropagation();

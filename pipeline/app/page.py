@@ -41,8 +41,9 @@ from pipeline.video.kinds import WRITTEN_AS
 from pipeline.video.settings import STEADY
 
 HERE = Path(__file__).parent
-KEPT_SECONDS = 3600
-"""How long a session's files are kept after the browser has gone, at most."""
+KEPT_SECONDS = 7 * 24 * 3600
+"""How long what was brought and made is kept at most, also where a browser stays open: a film may
+take a night. An hour after a browser has gone, Gradio forgets what it worked on."""
 
 
 def upload(**arguments: Any) -> gr.File:
@@ -105,7 +106,7 @@ def _settings(workshop: Workshop) -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
 
 
 def _one_photo(workshop: Workshop) -> None:
-    desk = gr.State(None, time_to_live=KEPT_SECONDS, delete_callback=forget)
+    desk = gr.State(None, delete_callback=forget)
     photo = upload(
         label="Your photo: drop, paste or choose it",
         file_types=sorted(SUFFIXES),
@@ -190,6 +191,7 @@ def _one_photo(workshop: Workshop) -> None:
         [photo, desk, *inputs],
         [*shown, download],
         concurrency_id="files",
+        trigger_mode="always_last",
     )
     canvas.select(does.clicked, [desk], shown, show_progress="hidden")
     changes = [
@@ -208,9 +210,17 @@ def _one_photo(workshop: Workshop) -> None:
         undo.click(does.undone, [desk, *inputs], shown, show_progress="hidden"),
         reset.click(does.cleared, [desk, *inputs], shown, show_progress="hidden"),
         load.upload(does.loaded, [desk, load, *inputs], shown, show_progress="hidden"),
-        strength.release(does.settings_changed, [desk, *inputs], shown, show_progress="hidden"),
-        size.input(does.settings_changed, [desk, *inputs], shown),
-        model.input(does.settings_changed, [desk, *inputs], shown),
+        # The last of several that come while the photo is being colored counts.
+        *(
+            changed(
+                does.settings_changed,
+                [desk, *inputs],
+                shown,
+                show_progress="hidden",
+                trigger_mode="always_last",
+            )
+            for changed in (strength.release, size.input, model.input)
+        ),
     ]
     for change in changes:
         change.then(no_download, None, download, show_progress="hidden").success(
@@ -223,11 +233,12 @@ def _one_photo(workshop: Workshop) -> None:
         [desk, *inputs],
         download,
         concurrency_id="files",
+        trigger_mode="always_last",
     ).success(does.settings_changed, [desk, *inputs], shown)
 
 
 def _many_files(workshop: Workshop) -> None:
-    kept = gr.State(None, time_to_live=KEPT_SECONDS, delete_callback=forget_folder)
+    kept = gr.State(None, delete_callback=forget_folder)
     gr.Markdown("Photos come back under their names, in a zip file.")
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
@@ -252,7 +263,7 @@ def _many_files(workshop: Workshop) -> None:
 
 
 def _film(workshop: Workshop) -> None:
-    kept = gr.State(None, time_to_live=KEPT_SECONDS, delete_callback=forget_folder)
+    kept = gr.State(None, delete_callback=forget_folder)
     gr.Markdown(
         "Size, sound and subtitles stay as they are. A minute of film takes several; a long film is"
         " better colored by `colorpipe colorize`, which goes on after an interruption."
@@ -320,7 +331,7 @@ def _run_until_cancelled(
                     if asked.to_stop:
                         break
                     yield [*step, gr.skip(), gr.skip()]
-        except ColorpipeError as error:
+        except (ColorpipeError, OSError) as error:
             yield [long_report(str(error)), no_download(), None, *_may_start(True)]
             return
         if asked.to_stop:

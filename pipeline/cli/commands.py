@@ -403,6 +403,10 @@ def colorize(
         raise ColorpipeError(f"--codec is '{codec}', but must be one of {', '.join(CODECS)}.")
     from stages.colorize import colorize as run
 
+    try:
+        films = FilmSettings(Encoding(codec, crf, preset), steady, start, duration, deinterlace)
+    except ValueError as error:
+        raise ColorpipeError(f"--{error}") from error
     with open_engine(engine, address) as where:
         return run(
             parse_location(source),
@@ -415,7 +419,7 @@ def colorize(
             report=report,
             keep_names=keep_names,
             label=label,
-            films=FilmSettings(Encoding(codec, crf, preset), steady, start, duration, deinterlace),
+            films=films,
             hints=(
                 *(read_hints(hints) if hints is not None else ()),
                 *(parse_hint(text) for text in hint or ()),

@@ -191,13 +191,16 @@ def _open_dng(data: bytes) -> Opened:
     return Opened(size, 1, 16, decode)
 
 
-def decode_unusual_tiff(file: bytes, place: int, max_pixels: int) -> Decoded | None:
+def decode_unusual_tiff(
+    file: bytes, place: int, max_pixels: int, *, anyway: bool = False
+) -> Decoded | None:
     """Decode a page of a TIFF, if it is one that Pillow may not know.
 
     Args:
         file: its content.
         place: of the page's directory.
         max_pixels: more are refused.
+        anyway: whether Pillow has said that it does not know the page's samples.
 
     Returns:
         None for a page that Pillow reads unless it is damaged.
@@ -206,7 +209,9 @@ def decode_unusual_tiff(file: bytes, place: int, max_pixels: int) -> Decoded | N
         ImageError: as :func:`decode_tiff_page` says, or it is too large.
     """
     layout, directory = layout_of(file), read_directories(file)[place:][:1]
-    if layout is None or not directory or is_read_everywhere(directory[0], layout):
+    if layout is None or not directory:
+        return None
+    if is_read_everywhere(directory[0], layout) and not anyway:
         return None
     (page,) = directory
     width, height, turned = (
@@ -228,7 +233,7 @@ def decode_tiff_page(file: bytes, place: int) -> Samples:
         ImageError: the extra is not installed, or its compression or colors are not known there
             either.
     """
-    with needs_formats("its compression"):
+    with needs_formats("its compression or kind of samples"):
         import imagecodecs as _  # noqa: F401
         import tifffile
     with decoding(), tifffile.TiffFile(io.BytesIO(file)) as opened:
@@ -241,7 +246,9 @@ def decode_tiff_page(file: bytes, place: int) -> Samples:
             raise ImageError(
                 f"its compression {compression} could not be read ({error})"
             ) from error
-        bits, palette = int(page.bitspersample), page.colormap
+        if page.planarconfig == 2 and pixels.ndim == 3:
+            pixels = np.moveaxis(pixels, 0, -1)
+        bits, palette, extra = int(page.bitspersample), page.colormap, page.extrasamples
         if 8 < bits < 16 and opened.byteorder == ">":
             # tifffile loses their upper bits.
             raise ImageError(f"samples of {bits} bits are not read with this byte order")
@@ -253,12 +260,31 @@ def decode_tiff_page(file: bytes, place: int) -> Samples:
         "JPEG",
     ):
         raise ImageError(f"its colors of the kind {colors} are not read")
+    if pixels.dtype == np.uint32:
+        pixels = (pixels >> 16).astype(np.uint16)
     if pixels.dtype in (np.bool_, np.uint8) and bits < 8:
         pixels = (pixels * (255 // ((1 << bits) - 1))).astype(np.uint8)
+    # Other channels are a selection or a spot color.
+    alpha = bool(extra) and extra[0] in {_TIMES_ALPHA, _ALPHA}
+    if pixels.ndim == 3:
+        pixels = np.squeeze(pixels[..., : (1 if colors.startswith("MINIS") else 3) + alpha])
     samples = checked(pixels)
     if 8 < bits < 16:
         samples = to_16_bits(samples, (1 << bits) - 1)
-    return np.invert(samples) if colors == "MINISWHITE" else samples
+    if not alpha:
+        return np.invert(samples) if colors == "MINISWHITE" else samples
+    own, opacity = samples[..., :-1], samples[..., -1:]
+    if colors == "MINISWHITE":
+        own = np.invert(own)
+    if extra[0] == _TIMES_ALPHA:
+        white = np.iinfo(samples.dtype).max
+        times = np.float32(white) / np.maximum(opacity, 1)
+        own = np.minimum(np.rint(own * times), white).astype(samples.dtype)
+    return np.ascontiguousarray(np.concatenate([own, opacity], axis=-1))
+
+
+_TIMES_ALPHA, _ALPHA = 1, 2
+"""Of ExtraSamples (TIFF 6.0, section 18): whether colors are stored times their alpha."""
 
 
 def checked(pixels: Any) -> Samples:

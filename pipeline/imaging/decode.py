@@ -28,12 +28,19 @@ from pipeline.imaging.errors import (
     NO_FILE,
     OUT_OF_MEMORY,
     UNKNOWN,
+    UNKNOWN_SAMPLES,
     AccessError,
     ImageError,
     decoding,
+    is_of_unknown_samples,
 )
 from pipeline.imaging.formats import mpo, strict_jpeg
-from pipeline.imaging.formats.directories import picture_places
+from pipeline.imaging.formats.directories import (
+    is_misread,
+    layout_of,
+    picture_places,
+    read_directories,
+)
 from pipeline.imaging.kinds import BY_PILLOW, BY_SUFFIX, KINDS, SUFFIXES, Kind, sniff
 from pipeline.imaging.orientation import lies_on_its_side, orientation_of, turned_upright
 from pipeline.imaging.srgb import to_srgb
@@ -168,14 +175,22 @@ class _TiffReader:
         place = self.places[page]
         try:
             with decoding():
+                if self._is_misread(place):
+                    raise ImageError(UNKNOWN_SAMPLES)
                 photo = _of_pillow(self._at(place))
-        except ImageError:
+        except ImageError as error:
             self._image = None
-            decoded = codecs.decode_unusual_tiff(self._data, place, self._max_pixels)
+            decoded = codecs.decode_unusual_tiff(
+                self._data, place, self._max_pixels, anyway=is_of_unknown_samples(error)
+            )
             if decoded is None:
                 raise
             photo = _of_codec(decoded, self._kind)
         return replace(photo, pages=len(self.places))
+
+    def _is_misread(self, place: int) -> bool:
+        layout, directories = layout_of(self._data), read_directories(self._data)
+        return bool(layout and directories[place:] and is_misread(directories[place], layout))
 
     def _at(self, place: int) -> Image.Image:
         """Return the opened file at a page that was not loaded: a loaded one forgets its turn."""
@@ -326,7 +341,13 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
     if kind is None or not kind.pillow:
         raise ImageError(UNKNOWN)
     with decoding(), _no_limit_of_pillow():
-        image = Image.open(io.BytesIO(data), formats=kind.pillow)
+        # Pillow's reader of JPEG opens MPO too; one of MPO alone is not registered.
+        formats = [name for name in kind.pillow if name != "MPO"]
+        image = Image.open(io.BytesIO(data), formats=formats)
+        clear = image.info.get("transparency")
+        if image.format == "PNG" and image.mode == "L" and isinstance(clear, int):
+            # Pillow scales samples of 2 and 4 bits to 8, and not the one that is transparent.
+            image.info["transparency"] = clear * 255 // ((1 << data[24]) - 1)
     codecs.check_size(image.size, max_pixels)
     return image
 

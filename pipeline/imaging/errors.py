@@ -20,6 +20,15 @@ class AccessError(ImageError):
 OUT_OF_MEMORY = "memory ran out while it was decoded; close other programs"
 NO_FILE = "no regular file but a folder, a pipe or a device"
 UNKNOWN = "not an image of a known format"
+UNKNOWN_SAMPLES = "its kind of samples is not read"
+
+
+def is_of_unknown_samples(error: ImageError) -> bool:
+    """Whether Pillow has refused a TIFF's page by its tags, before it read samples.
+
+    Of a first page it says that it identifies nothing, of others that it does not know the mode.
+    """
+    return isinstance(error.__cause__, UnidentifiedImageError | SyntaxError)
 
 
 @contextlib.contextmanager

@@ -70,6 +70,9 @@ class Hint:
         """Return the color as sRGB, 0 to 255."""
         try:
             red, green, blue, *_ = ImageColor.getrgb(self.color)
+            # rgb(300,0,0) is passed on.
+            if not all(0 <= level <= 255 for level in (red, green, blue)):
+                raise ValueError
         except (ValueError, AttributeError, TypeError):
             raise ValueError(
                 f"a hint's color is {self.color!r}, but must be like #3a6b35 or a color's name"
@@ -138,7 +141,7 @@ def hints_of(data: bytes, name: str) -> tuple[Hint, ...]:
             raise ValueError(f"it has {len(listed)} hints, and {MOST} are the most")
         return tuple(_hint_of(each) for each in listed)
     # Deep nesting.
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         raise ColorpipeError(
             f"{name} is not a file of hints: {reason}. It looks like"

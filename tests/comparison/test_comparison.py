@@ -239,6 +239,21 @@ def test_differences_are_of_the_first_minus_the_second(project: Path, split: Pat
     assert one[4] == other[4]
 
 
+def test_runs_on_different_photos_are_not_compared(
+    project: Path, split: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in ("heartbeat", "unet", "slim"):
+        assert step("train", run) == 0
+        assert step("evaluate", run) == 0
+    photos = project / "rows/unet/photos.csv"
+    content = photos.read_text()
+    first = content.splitlines()[1].partition(",")[0]
+    for other in (content.replace(first, f"other-{first}"), content.rsplit("\n", 3)[0] + "\n"):
+        photos.write_text(other)
+        assert step("table") == 2
+        assert "were evaluated on different photos" in capsys.readouterr().err
+
+
 # Budgets and interruptions
 
 
@@ -253,7 +268,7 @@ def test_a_budget_in_seconds_goes_by_the_measured_speeds(
 ) -> None:
     write_params(budget={"unit": "seconds", "amount": 10})
     assert step("train", "unet") == 2
-    assert "run `python -m comparison speeds`" in capsys.readouterr().err
+    assert "run `python -m comparison speeds --split" in capsys.readouterr().err
     write_speeds(project, unet=2.4)
     assert step("train", "unet") == 0
     costs = json.loads((project / "costs/unet.json").read_text())

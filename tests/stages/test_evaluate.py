@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -183,6 +184,8 @@ def test_models_are_named_by_what_tells_them_apart():
     paths = [Path("x/m.safetensors"), Path("y/m.safetensors"), Path("n.safetensors")]
     assert list(name_models(paths)) == ["x/m", "y/m", "n"]
     assert list(name_models([Path("a/gray.safetensors"), Path("b")])) == ["a/gray", "b"]
+    odd, plain = name_models([Path(os.fsdecode(b"caf\xe9.onnx")), Path("b")])
+    assert (odd, plain) == ("caf?", "b")
 
 
 @pytest.mark.parametrize("paths", [[], [Path("a"), Path("a")]])

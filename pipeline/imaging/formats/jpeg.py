@@ -20,7 +20,7 @@ import simplejpeg
 
 from pipeline.imaging import color
 from pipeline.imaging.codecs import check_size
-from pipeline.imaging.decode import Gray, open_photo
+from pipeline.imaging.decode import ANY_PIXELS, Gray, open_image, open_photo
 from pipeline.imaging.errors import ImageError
 from pipeline.imaging.formats import exif, mpo, photoshop, strict_jpeg, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile, resolution
@@ -344,7 +344,14 @@ def header_of(file: bytes) -> tuple[int, int, str]:
     Raises:
         ImageError: the head is damaged or of a kind that libjpeg does not know.
     """
-    height, width, space, _ = _without_warnings(simplejpeg.decode_jpeg_header, file)
+    try:
+        height, width, space, _ = _without_warnings(simplejpeg.decode_jpeg_header, file)
+    except ImageError as error:
+        if "subsampling" not in str(error):
+            raise
+        # TurboJPEG has names for the usual sizes of chroma only; Pillow reads the others.
+        width, height = open_image(file, ANY_PIXELS).size
+        space = "RGB"
     return int(height), int(width), str(space)
 
 

@@ -88,17 +88,23 @@ def zeroed(data: bytes) -> str:
     wall.
     """
     end = data.rfind(b"\xff\xd9")
-    at = data.find(_ZEROS, max(data.find(b"\xff\xda"), 0))
-    while 0 <= at < end:
-        length = len(data) - at - len(data[at:].lstrip(b"\0"))
+    looked_at = 0
+    for run in _ZEROS.finditer(data, max(data.find(b"\xff\xda"), 0)):
         # Some cameras fill up the end.
-        if at + length < end and not _zeros_end_blocks(data, at):
-            return f"Corrupt JPEG data: {length} zero bytes in a row"
-        at = data.find(_ZEROS, at + length)
+        if run.end() >= end:
+            break
+        if run.start() < looked_at:
+            continue
+        if not _zeros_end_blocks(data, run.start()):
+            return f"Corrupt JPEG data: {len(run[0])} zero bytes in a row"
+        # What holds here holds up to the next marker.
+        marker = _MARKER.search(data, run.end())
+        looked_at = marker.start() if marker else len(data)
     return ""
 
 
-_ZEROS = bytes(32)
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_ZEROS = re.compile(rb"\x00{32,}")
 """More in a row than a picture's code has, but for blank ones."""
 
 

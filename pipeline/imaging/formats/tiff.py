@@ -21,7 +21,12 @@ from PIL import Image
 from pipeline.imaging.codecs import check_size, decode_tiff_page, tiff_encoder
 from pipeline.imaging.color import Samples
 from pipeline.imaging.decode import open_image, wide_samples
-from pipeline.imaging.errors import ImageError, decoding
+from pipeline.imaging.errors import (
+    UNKNOWN_SAMPLES,
+    ImageError,
+    decoding,
+    is_of_unknown_samples,
+)
 from pipeline.imaging.formats import exif, photoshop, xmp
 from pipeline.imaging.formats.directories import (
     COMPRESSION,
@@ -35,6 +40,7 @@ from pipeline.imaging.formats.directories import (
     Directory,
     Entry,
     Layout,
+    is_misread,
     is_read_everywhere,
     layout_of,
     next_offset,
@@ -145,6 +151,8 @@ class _Reader:
         icc = icc_for_colors(metadata.icc)
         dpi = None
         try:
+            if is_misread(directory, self._layout):
+                raise ImageError(UNKNOWN_SAMPLES)
             with decoding():
                 image = self._image(place)
                 # Pillow makes one up where there is none.
@@ -157,8 +165,8 @@ class _Reader:
                 else:
                     # Both decoders turn TIFFs upright, and TIFFs only.
                     photo = as_stored(self._photo(image, directory, place), turned)
-        except ImageError:
-            if is_read_everywhere(directory, self._layout):
+        except ImageError as error:
+            if is_read_everywhere(directory, self._layout) and not is_of_unknown_samples(error):
                 raise
             photo = of_array(decode_tiff_page(self._file, place), turned, metadata.icc)
         return Page(photo, replace(metadata, icc=icc, dpi=dpi), own)
@@ -168,6 +176,8 @@ class _Reader:
             self._opened = open_image(self._file, self._max_pixels)
         if place or self._opened.tell():
             self._opened.seek(place)
+        # By XMP, too, Pillow turns what no tag says is turned.
+        self._opened.info.pop("xmp", None)
         return self._opened
 
     def _photo(self, image: Image.Image, directory: Directory, place: int) -> GrayPhoto:

@@ -48,6 +48,18 @@ def test_another_color_for_a_place_replaces_the_one_before(workshop: Workshop, d
     assert len(desk.hints) == 2
 
 
+def test_where_a_photo_is_refused_the_one_before_goes_on(
+    workshop: Workshop, desk: Desk, tmp_path: Path
+) -> None:
+    does = OnePhoto(workshop)
+    (tmp_path / "broken.png").write_bytes(b"no photo")
+    with pytest.raises(gradio.Error):
+        does.opened(str(tmp_path / "broken.png"), desk, *SETTINGS)
+    desk.place = (60, 90)
+    does.hinted(desk, "#905050", *SETTINGS)
+    assert desk.hints == (Hint(60, 90, "#905050"),)
+
+
 def test_a_small_photo_is_enlarged_to_be_clicked(workshop: Workshop, desk: Desk) -> None:
     does = OnePhoto(workshop)
     event = gradio.SelectData(None, {"index": (241, 161), "value": None})

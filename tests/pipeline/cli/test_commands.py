@@ -56,6 +56,15 @@ def test_a_misspelled_command_or_option_is_refused(
     assert resize == []
 
 
+def test_a_number_that_is_none_is_a_sentence(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (32, 32), 99).save(tmp_path / "a.png")
+    where = (str(tmp_path / "a.png"), str(tmp_path / "out"))
+    assert run("colorize", *where, "--duration", "inf") == NOTHING_DONE
+    assert "--duration is inf, but must be more than 0 seconds" in capsys.readouterr().err
+
+
 def test_a_project_is_made_once(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("init", "project", "--source", "bong") == NOTHING_DONE
     assert "must be one of sample, bing" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 import io
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from pipeline.imaging.decode import (
     read_bytes,
     reading,
 )
+from pipeline.imaging.formats import photo_file, png
 
 
 def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
@@ -120,10 +123,36 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
         open_photo(data, max_pixels=1_000_000)
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>no photo</html>", b"\xff\xd8\xff\xe0 nothing"])
-def test_what_is_no_image_is_refused(data: bytes) -> None:
-    with pytest.raises(ImageError):
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not an image of a known format"),
+        (b"<html>no photo</html>", "not an image of a known format"),
+        (b"\xff\xd8\xff<html>no photo</html>", "not an image of a known format"),
+        (b"\xff\xd8\xff\xe0 nothing", "damaged (Truncated File Read)"),
+    ],
+)
+def test_what_is_no_image_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageError) as refused:
         open_photo(data)
+    assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_tone_of_few_bits_that_is_transparent_is(bits: int) -> None:
+    white = (1 << bits) - 1
+    tones = np.tile(np.arange(64) * white // 63, (48, 1)).astype(np.uint8)
+    each = 8 // bits
+    packed = np.zeros((48, 64 // each), np.uint8)
+    for place in range(each):
+        packed |= (tones[:, place::each] << (8 - bits * (place + 1))).astype(np.uint8)
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    head = struct.pack(">IIBBBBB", 64, 48, bits, 0, 0, 0, 0)
+    file = png.SIGNATURE + png.chunk(b"IHDR", head) + png.chunk(b"tRNS", struct.pack(">H", white))
+    file += png.chunk(b"IDAT", zlib.compress(rows)) + png.chunk(b"IEND", b"")
+    photo = photo_file.open_file(file).read_page(0).photo
+    assert photo.alpha is not None
+    assert np.array_equal(photo.alpha == 0, tones == white)
 
 
 def test_formats_outside_the_list_are_not_parsed() -> None:

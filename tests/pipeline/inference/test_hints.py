@@ -81,6 +81,8 @@ def test_a_file_of_hints_comes_back(tmp_path: Path) -> None:
         (b'{"hints": [{"x": 1, "y": 2}]}', "the keys x, y and color"),
         (b'{"hints": [{"x": "1", "y": 2, "color": "red"}]}', "x is '1'"),
         (b'{"hints": [{"x": 1, "y": 2, "color": 3}]}', "color is 3"),
+        (b'{"hints": [{"x": 1, "y": 2, "color": "rgb(300,0,0)"}]}', "color is 'rgb"),
+        (b'{"hints": [{"x": ' + b"9" * 400 + b', "y": 2, "color": "red"}]}', "too large"),
         (b'{"hints": [{"x": NaN, "y": 2, "color": "red"}]}', "x is nan"),
         (as_json([Hint(1, 1, "red")] * (MOST + 1)).encode(), f"{MOST} are the most"),
         (b"[" * 100_000, "recursion"),

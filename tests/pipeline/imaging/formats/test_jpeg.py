@@ -120,3 +120,23 @@ def test_the_head_keeps_what_tells_of_the_photo_alone() -> None:
 def test_a_head_cut_off_is_an_error(file: bytes) -> None:
     with pytest.raises(ImageError):
         jpeg.read_segments(file)
+
+
+@pytest.mark.parametrize("factors", [0x42, 0x31])
+def test_unusual_sizes_of_chroma_are_read(factors: int) -> None:
+    """Even gray, whose code is the same in each block; libjpeg writes no such sizes itself."""
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 16), (128, 128, 128)).save(stream, "JPEG", subsampling=0)
+    file = bytearray(stream.getvalue())
+    frame, scan = file.find(b"\xff\xc0"), file.find(b"\xff\xda")
+    file[frame + 11] = factors
+    across, down = factors >> 4, factors & 15
+    blocks = -(-32 // (8 * across)) * -(-16 // (8 * down))
+    bits = ("001010" * across * down + "0000" * 2) * blocks
+    bits += "1" * (-len(bits) % 8)
+    code = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    end = scan + 2 + int.from_bytes(file[scan + 2 : scan + 4], "big")
+    page = photo_file.open_file(bytes(file[:end]) + code + b"\xff\xd9").read_page(0)
+    assert page.photo.gray.shape == (16, 32)
+    assert np.abs(page.photo.gray.astype(int) - 128).max() <= 1
+    assert page.damage == ""

@@ -155,3 +155,80 @@ def test_a_page_in_cmyk_is_found_behind_a_small_copy() -> None:
         cmyk = np.dstack([inks, np.zeros_like(inks[..., 0])])
         writer.write(cmyk, photometric="separated", metadata=None)
     assert opened(colorized(stream.getvalue())).n_frames == 2
+
+
+DEEP_COLOR = np.asarray(COLOR).astype(np.uint16) * 257
+DEEP_GRAY = np.asarray(GRAY).astype(np.uint16) * 257
+HALF = np.full_like(DEEP_GRAY, 32896)
+BY_ITS_SAMPLES = {
+    "planes": (np.moveaxis(DEEP_COLOR, -1, 0), {"photometric": "rgb", "planarconfig": "separate"}),
+    "planes, packed": (
+        np.moveaxis(DEEP_COLOR, -1, 0),
+        {"photometric": "rgb", "planarconfig": "separate", "compression": "zlib"},
+    ),
+    "32 bits": (DEEP_GRAY.astype(np.uint32) << 16, {"photometric": "minisblack"}),
+    "32 bits, big-endian": (
+        DEEP_GRAY.astype(np.uint32) << 16,
+        {"photometric": "minisblack", "byteorder": ">"},
+    ),
+    "white is zero, big-endian": (
+        65535 - DEEP_GRAY,
+        {"photometric": "miniswhite", "byteorder": ">"},
+    ),
+    "gray and alpha": (
+        np.dstack([DEEP_GRAY, HALF]),
+        {"photometric": "minisblack", "extrasamples": ["unassalpha"]},
+    ),
+    "gray times alpha": (
+        np.dstack([np.asarray(GRAY) // 2, np.full_like(np.asarray(GRAY), 128)]),
+        {"photometric": "minisblack", "extrasamples": ["assocalpha"]},
+    ),
+    "gray and a selection": (
+        np.dstack([np.asarray(GRAY), np.full_like(np.asarray(GRAY), 9)]),
+        {"photometric": "minisblack", "extrasamples": ["unspecified"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_ITS_SAMPLES)
+def test_samples_that_pillow_or_opencv_mistake_are_read(name: str) -> None:
+    samples, options = BY_ITS_SAMPLES[name]
+    file = written(samples, **options)
+    expected = np.asarray(COLOR) if name.startswith("planes") else np.dstack([np.asarray(GRAY)] * 3)
+    if "alpha" not in name:
+        assert np.abs(open_photo(file).pixels.astype(int) - expected).max() <= 2
+    photo = photo_file.open_file(file).read_page(0).photo
+    gray = photo.gray if photo.gray.dtype == np.uint8 else photo.gray / 257
+    assert np.abs(gray.astype(float) - color.luma(expected)).max() <= 2
+    assert (photo.alpha is not None) is ("alpha" in name)
+    with pytest.raises(ImageError):
+        open_photo(file[: len(file) // 2])
+
+
+def test_a_page_of_such_samples_does_not_fail_its_document() -> None:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        writer.write(np.asarray(COLOR), photometric="rgb", metadata=None)
+        for name in ("gray and alpha", "planes"):
+            samples, options = BY_ITS_SAMPLES[name]
+            writer.write(samples, metadata=None, **options)
+        writer.write(np.asarray(GRAY), metadata=None)
+    file = stream.getvalue()
+    document, pages = open_document(file), photo_file.open_file(file)
+    assert document.pages == pages.count == 4
+    for number in range(4):
+        gray = pages.read_page(number).photo.gray
+        assert gray.shape == document.read(number).pixels.shape[:2] == np.asarray(GRAY).shape
+
+
+@pytest.mark.parametrize("samples", [np.asarray(COLOR), DEEP_COLOR])
+def test_what_only_xmp_says_is_turned_is_stored_as_it_was(samples: np.ndarray) -> None:
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
+        b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description'
+        b' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+    )
+    file = written(samples, photometric="rgb", extratags=[(700, 1, len(xmp), xmp, True)])
+    photo = photo_file.open_file(file).read_page(0).photo
+    assert photo.gray.shape == samples.shape[:2]
+    assert photo.gray.dtype == samples.dtype
