@@ -166,8 +166,10 @@ def make_photos(folder: Path, count: int, size: tuple[int, int], source: Path | 
     if source is None:
         sources = [skimage.data.camera(), cv2.cvtColor(skimage.data.coffee(), cv2.COLOR_RGB2GRAY)]
     else:
-        files = sorted(source.rglob("*.jpg"))
-        sources = [np.asarray(Image.open(path).convert("L")) for path in files[:count]]
+        files = sorted(source.rglob("*.jpg"))[:20]
+        sources = [np.asarray(Image.open(path).convert("L")) for path in files]
+        if not sources:
+            raise SystemExit(f"{source} has no .jpg files.")
     random = np.random.default_rng(0)
     grain = random.normal(0, 3, (512, 512)).astype(np.float32)
     tiles = (size[1] // 512 + 1, size[0] // 512 + 1)

@@ -112,6 +112,8 @@ def read_photos(source: Path | None, count: int) -> list[RGB]:
     if source is None:
         return [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea()]
     paths = sorted(source.rglob("*.jpg"))
+    if not paths:
+        raise SystemExit(f"{source} has no .jpg files.")
     step = max(len(paths) // count, 1)
     return [np.asarray(Image.open(path).convert("RGB")) for path in paths[::step][:count]]
 

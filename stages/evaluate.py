@@ -156,7 +156,7 @@ def name_models(paths: Sequence[Path]) -> dict[str, Path]:
         names = [printable("/".join(parts[-length:])) for parts in whole]
         if len({*names, GRAY, GROUND_TRUTH}) == len(paths) + 2:
             return dict(zip(names, paths, strict=True))
-    return {printable(path.as_posix()): path for path in paths}
+    return {f"{printable(path.as_posix())} ({n})": path for n, path in enumerate(paths, 1)}
 
 
 def _inception(params: EvaluateParams) -> Inception | None:

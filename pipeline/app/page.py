@@ -42,8 +42,8 @@ from pipeline.video.settings import STEADY
 
 HERE = Path(__file__).parent
 KEPT_SECONDS = 7 * 24 * 3600
-"""How long what was brought and made is kept at most, also where a browser stays open: a film may
-take a night. An hour after a browser has gone, Gradio forgets what it worked on."""
+"""How long uploads and results are kept at most, also while a browser stays open: a film may take a
+night. Gradio drops a session's own state an hour after its browser has gone."""
 
 
 def upload(**arguments: Any) -> gr.File:

@@ -554,7 +554,7 @@ class _Run(Generic[S, T, R]):
     def _collect(self) -> None:
         """Wait until a worker has something, and take what all of them have."""
         errors = self._ray.exceptions
-        if not self._all_taken and time.monotonic() - self._looked >= PATIENCE:
+        if time.monotonic() - self._looked >= PATIENCE:
             self._look_for_machines()
         awaited = {slot.awaited: slot for slot in self._workers.slots if slot.awaited is not None}
         ready, _ = self._ray.wait([*awaited], timeout=PATIENCE)
@@ -583,9 +583,10 @@ class _Run(Generic[S, T, R]):
         self._look_for_machines()
 
     def _look_for_machines(self) -> None:
-        """Start workers on machines that have joined the cluster meanwhile."""
+        """Start workers on machines that have joined the cluster, if there is work for them."""
         self._looked = time.monotonic()
-        self._workers.grow(self._workers.room())
+        if not self._all_taken or self._suspects:
+            self._workers.grow(self._workers.room())
 
     def _take(self, batch: _Batch, said: Any) -> None:
         if isinstance(said, _Raised):

@@ -12,6 +12,7 @@ What goes wrong with one photo, expected or not, is that photo's failure.
 
 from __future__ import annotations
 
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -82,8 +83,8 @@ class _Ready:
     paths: tuple[Path, ...]
     note: str
     existing: Existing
-    bytes: int
-    """What the file itself takes in memory."""
+    file_size: int
+    """Bytes that the file itself takes in memory."""
     hints: tuple[Hint, ...] = ()
 
 
@@ -292,7 +293,7 @@ def _groups(entries: Iterable[_Ready | Outcome], batch: int) -> Iterator[_Group]
         if isinstance(entry, _Ready):
             # A photo under way takes eight bytes a pixel and more. Of a document of many pages, one
             # of which is decoded at a time, the file itself may take more than that.
-            pixels = max(entry.file.size[0] * entry.file.size[1], entry.bytes // 8)
+            pixels = max(entry.file.size[0] * entry.file.size[1], entry.file_size // 8)
         is_full = group.photos >= batch or len(group.entries) >= 100 * batch
         if group.entries and (is_full or group.pixels + pixels > PIXELS_IN_GROUP):
             yield group
@@ -366,14 +367,16 @@ def _colorize_pages(
         else:
             is_skipped = ready.existing == "skip"
             there = set(files.taken(ready.job, ready.paths) if is_skipped else ())
-            # A page that fails fails the document, of which no other page is to be left then.
-            encoded = [
-                (path, _encoded(ready, [one], settings))
-                for one, path in zip(colored(), ready.paths, strict=True)
-                if path not in there
-            ]
-            for path, data in encoded:
-                _write(ready, data, path, files)
+            # A page that fails fails the document: nothing is written before all are encoded.
+            with tempfile.TemporaryFile() as spool:
+                lengths = [
+                    (path, spool.write(_encoded(ready, [one], settings)))
+                    for one, path in zip(colored(), ready.paths, strict=True)
+                    if path not in there
+                ]
+                spool.seek(0)
+                for path, length in lengths:
+                    _write(ready, spool.read(length), path, files)
     except Exception as error:  # noqa: BLE001 - the others go on
         return Outcome(ready.job.name, "failed", reason=_reason(error, "written"))
     return _done(ready, "; ".join(damages))

@@ -114,7 +114,7 @@ class Checkpoint:
             raise ColorpipeError(
                 f"The checkpoint {self.path} cannot be read: {reason_of(error)}."
             ) from error
-        # What torch says of a damaged file advises to run the code in it.
+        # torch's own message suggests a setting that would run code in the file.
         except _DAMAGED as error:
             raise ColorpipeError(
                 f"The checkpoint {self.path} is damaged; delete it to start over."

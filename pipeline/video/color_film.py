@@ -147,8 +147,8 @@ class _Work:
                     if self._stopped():
                         raise StoppedError(
                             f"Stopped in {self._film.path.name} at {clock(self._seconds(last))};"
-                            " the same command continues it (and passes over what is done, with"
-                            " --skip-existing)."
+                            " the same command continues it; add --skip-existing to pass over what"
+                            " is done."
                         )
                     last = _time_of(frame)
                     for colored in self._colorist.add(frame):

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from pipeline.video.encoding import Encoder, muxer
 from pipeline.video.errors import FilmError
-from pipeline.video.reading import Clock, Film
+from pipeline.video.reading import Clock, Film, may_start_over
 
 Window = tuple[Fraction, Fraction | None]
 """From when to when of a film, in seconds of its time stamps; None is to its end."""
@@ -26,10 +26,11 @@ Window = tuple[Fraction, Fraction | None]
 _OF_THE_FILE = {"encoder", "major_brand", "minor_version", "compatible_brands"}
 _OF_THE_STREAM = {"encoder", "duration", "number_of_frames", "number_of_bytes", "bps"}
 """Tags, in lower case, that describe how the old file was written: they would be wrong."""
-_UNLABELED = _COUNTING = {"mpeg", "mpegts"}
-"""Containers, by FFmpeg's names, that hold no comment, and whose times begin anywhere."""
+_MPEG = {"mpeg", "mpegts"}
+"""MPEG's own containers, by FFmpeg's names: they hold no comment, and their clocks start
+anywhere."""
 _LATE = Fraction(60)
-"""Seconds after zero from which on a film is said to begin late."""
+"""Seconds; a film that begins earlier keeps its times."""
 
 
 def join(
@@ -76,11 +77,11 @@ def join(
         if rotation:
             stream.set_display_rotation(rotation)
         copies, lost = _add_copies(container, film)
-        if encoder.aspect not in {None, 1} and not _has_pixels_of_any_shape(container, encoder):
+        if encoder.aspect not in {None, 1} and not _keeps_pixel_shape(container, encoder):
             shape = f"{encoder.aspect.numerator}:{encoder.aspect.denominator}"
             lost.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
         container.metadata.update(_kept(film.container.metadata, _OF_THE_FILE))
-        if label and container.format.name in _UNLABELED:
+        if label and container.format.name in _MPEG:
             lost.append(f"without the label, which {container.format.long_name} does not hold")
         elif label:
             comment = _comment_of(film)
@@ -115,8 +116,12 @@ def _of_others(
     if not copies:
         return
     start, end = window or (Fraction(0), None)
-    clocks = {index: Clock(container.streams[index]) for index in copies}
-    time = Fraction(0)
+    clocks = {
+        index: Clock(stream)
+        for index in copies
+        if (stream := container.streams[index]).type == "audio" and may_start_over(stream)
+    }
+    moved = time = Fraction(0)
     packets = container.demux([container.streams[index] for index in copies])
     while True:
         try:
@@ -124,15 +129,20 @@ def _of_others(
         except (StopIteration, av.error.FFmpegError):
             # What is broken was noticed when the pictures were read.
             return
+        if not packet.size:  # what PyAV ends with, and says is of the first stream
+            continue
         index = packet.stream_index
         if container.streams[index].disposition & Disposition.attached_pic:
             packet.pts = packet.dts = 0
             packet.stream = copies[index]
             yield Fraction(0), 1, packet
             continue
-        if packet.dts is None or not packet.size:
+        if packet.dts is None:
             continue
-        _move(packet, clocks[index].of(packet.dts, packet.duration or 1) - packet.dts)
+        if (clock := clocks.get(index)) is not None:
+            moved = (clock.of(packet.dts, packet.duration or 1) - packet.dts) * packet.time_base
+        # Subtitles, too far apart to tell, go where the sound goes.
+        _move(packet, round(moved / packet.time_base))
         shown = (packet.pts if packet.pts is not None else packet.dts) * packet.time_base
         if window and (shown < start or (end is not None and shown >= end)):
             continue
@@ -153,19 +163,19 @@ def _move(packet: av.Packet[Any], ticks: int) -> None:
 
 
 def _late_beginning(film: Film, container: OutputContainer) -> Fraction:
-    """Return when a broadcast begins that has been counting for long, unless it may go on to.
+    """Return the seconds to take off all times: a broadcast's clock may have run for hours.
 
-    A player would show the end of an hour's recording at eleven o'clock.
+    A player would show these as part of the film. MPEG containers keep the clock.
     """
     begins = Fraction(film.container.start_time or 0, 1_000_000)
-    counts_on = container.format.name in _COUNTING or film.container.format.name not in _COUNTING
-    return Fraction(0) if counts_on or begins < _LATE else begins
+    keeps = container.format.name in _MPEG or film.container.format.name not in _MPEG
+    return Fraction(0) if keeps or begins < _LATE else begins
 
 
-def _has_pixels_of_any_shape(container: OutputContainer, encoder: Encoder) -> bool:
-    """Whether a film says what shape its pixels have: in its pictures, or its container does.
+def _keeps_pixel_shape(container: OutputContainer, encoder: Encoder) -> bool:
+    """Whether the shape of pixels is stored: by the codec, or by the container.
 
-    Matroska's own field for it is out of PyAV's reach.
+    Matroska has a field for it, which PyAV does not set.
     """
     is_in_pictures = encoder.codec in {"libx264", "libx265"}
     return is_in_pictures or container.format.name not in {"matroska", "webm"}
@@ -213,7 +223,8 @@ def _attach_picture(container: OutputContainer, film: Film, stream: Stream) -> b
     with Film(film.path) as again:
         picture = next(again.container.demux(again.container.streams[stream.index]))
         mime = "image/jpeg" if suffix == "jpg" else "image/png"
-        container.add_attachment(f"cover.{suffix}", mime, bytes(picture))
+        name = stream.metadata.get("filename", f"cover.{suffix}")
+        container.add_attachment(name, mime, bytes(picture))
     return True
 
 

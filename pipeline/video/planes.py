@@ -141,7 +141,7 @@ def in_planes(frame: av.VideoFrame, pixels: str) -> av.VideoFrame:
         frame = _with_luma(frame)
     own_bits = frame.format.components[0].bits
     if frame.interlaced_frame:
-        # Which of its fields comes first only FFmpeg's own conversion keeps.
+        # PyAV cannot set which field comes first; FFmpeg's conversion keeps it.
         result = frame.reformat(format=pixels)
     else:
         result = av.VideoFrame(frame.width, frame.height, pixels)

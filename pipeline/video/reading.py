@@ -27,9 +27,6 @@ _REORDERED = Fraction(1)
 by: H.264 and HEVC let 16 frames change places."""
 _THREADS = 2
 """Threads that decode. Each holds frames of its own, and they wait for the encoder anyway."""
-_JUMP = 10
-"""Seconds that times may be ahead of what is expected before that counts as a jump; back it is
-one second: frames and sounds take turns, and may be late."""
 _MISSING_END = Fraction(1)
 """Seconds by which a film may end before the time that its header says."""
 
@@ -163,7 +160,7 @@ class Film:
         """Yield the frames in the order in which they are shown, each with its time stamp.
 
         Time stamps rise from frame to frame; one that is missing is made up from the rate, and a
-        clock that begins anew goes on. What cannot be decoded is passed over and noted in
+        clock that starts over goes on. What cannot be decoded is passed over and noted in
         :attr:`gaps`.
 
         Raises:
@@ -224,16 +221,21 @@ class Film:
         self.gaps.append(Gap(float(start), float(end)))
 
 
+def may_start_over(stream: Stream) -> bool:
+    """Whether the container lets time stamps start over in the middle."""
+    return FormatFlags.ts_discont in FormatFlags(stream.container.format.flags)
+
+
 class Clock:
     """Times of a stream that rise.
 
-    Broadcasts and DVDs begin to count anew in their middle, as do recordings put one behind the
-    other: where a container may do that, such a jump is taken out.
+    The clock of a broadcast or a DVD may start over in the middle, as it does where recordings were
+    put one behind the other: the times after that go on from those before.
     """
 
     def __init__(self, stream: Stream) -> None:
-        jumps = FormatFlags.ts_discont in FormatFlags(stream.container.format.flags)
-        self._second = round(1 / (stream.time_base or Fraction(1, 90_000))) if jumps else None
+        second = round(1 / (stream.time_base or Fraction(1, 90_000)))
+        self._second = second if may_start_over(stream) else None
         self._next = stream.start_time or 0
         self._least: int | None = None
         self._offset = 0
@@ -245,7 +247,7 @@ class Clock:
         else:
             time += self._offset
             off = time - self._next
-            if self._least is not None and self._jumps(off):
+            if self._least is not None and self._starts_over(off):
                 self._offset -= off
                 time = self._next
         if self._least is not None:
@@ -253,9 +255,12 @@ class Clock:
         self._next, self._least = time + step, time + 1
         return time
 
-    def _jumps(self, off: int) -> bool:
-        """Whether a time that is ``off`` what is expected is of another count."""
-        return self._second is not None and not -self._second <= off <= _JUMP * self._second
+    def _starts_over(self, off: int) -> bool:
+        """Whether the clock has started over, by the ticks that a time is later than expected.
+
+        A second earlier is no surprise yet: frames and sounds take turns, and may be late.
+        """
+        return self._second is not None and off < -self._second
 
 
 class _Stamps:

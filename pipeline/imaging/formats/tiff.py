@@ -176,7 +176,7 @@ class _Reader:
             self._opened = open_image(self._file, self._max_pixels)
         if place or self._opened.tell():
             self._opened.seek(place)
-        # By XMP, too, Pillow turns what no tag says is turned.
+        # Pillow would also turn by what only XMP states.
         self._opened.info.pop("xmp", None)
         return self._opened
 

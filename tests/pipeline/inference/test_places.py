@@ -310,8 +310,13 @@ def test_hostile_names_reach_no_other_folder(
     storage: object_storage.Storage, model: Path, tmp_path: Path
 ) -> None:
     for name in (
-        *("../up.png", "a//b.png", "/b.png", "c.png/d.png"),
-        *("x/.hidden.png", "c.png", "folder/"),
+        "../up.png",
+        "a//b.png",
+        "/b.png",
+        "c.png/d.png",
+        "x/.hidden.png",
+        "c.png",
+        "folder/",
     ):
         storage.put(f"in/{name}", encoded())
     failures = colorize(url("in"), tmp_path / "out", model, PARAMS)

@@ -165,3 +165,34 @@ def test_how_many_frames_there_will_be_goes_by_the_part(
         progress=seen.append,
     )
     assert (seen[-1].frames, seen[-1].total) == (total, total)
+
+
+def test_times_that_packets_share_stay(colorizer: Colorizer, tmp_path: Path) -> None:
+    """Matroska counts milliseconds: short packets of sound share them, and so may subtitles."""
+    plain = films.write_film(tmp_path / "plain.mkv")
+    words = tmp_path / "words.srt"
+    words.write_text("".join(f"{n}\n00:00:00,100 --> 00:00:00,300\n{n}\n\n" for n in (1, 2, 3)))
+    source = tmp_path / "gray.mkv"
+    with (
+        av.open(str(plain)) as film,
+        av.open(str(words)) as text,
+        av.open(str(source), "w") as out,
+    ):
+        pictures = out.add_stream_from_template(film.streams.video[0], opaque=True)
+        subtitles = out.add_stream_from_template(text.streams.subtitles[0])
+        sound = out.add_stream("pcm_s16le", rate=48_000, layout="mono")
+        for target, packets in ((subtitles, text.demux()), (pictures, film.demux())):
+            for packet in packets:
+                if packet.size:
+                    packet.stream = target
+                    out.mux(packet)
+        for number in range(600):
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 40), np.int16), "s16", "mono")
+            samples.rate, samples.pts = 48_000, 40 * number
+            samples.time_base = Fraction(1, 48_000)
+            out.mux(sound.encode(samples))
+    color_video(source, tmp_path / "color.mkv", colorizer)
+    for kind in ("audio", "subtitle"):
+        before, after = (films.packets_of(each, kind) for each in (source, tmp_path / "color.mkv"))
+        assert after == before != []
+        assert len({time for time, _ in before}) < len(before)
