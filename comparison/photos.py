@@ -56,10 +56,10 @@ def make_split(comparison: Comparison, out: Path) -> list[Failure]:
 
 
 def keep_first(cleaned: Path, count: int, seed: int) -> None:
-    """Remove all but ``count`` photos of each kind from ``cleaned``: those tested with, and others.
+    """Keep at most ``count`` photos of each kind in ``cleaned``.
 
-    The photos that stay are the first by the rank that :mod:`stages.split` takes test photos by. So
-    the test is that of all photos, which weights trained on such a split have not seen.
+    They are the first by the rank that the split chooses test photos by. So the test photos are
+    the same as without the limit, and weights trained on the full split have not seen them.
     """
     kinds: dict[str, list[tuple[float, Path]]] = defaultdict(list)
     for photo in list_photos(cleaned):
