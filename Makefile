@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help:
 	@echo "make run       rebuild what is out of date, from photos found to photos colorized"
-	@echo "make compare   train all systems alike and evaluate them: about two hours on two cores"
+	@echo "make compare   train all systems alike and evaluate them: two to three hours on two cores"
 	@echo "make test      make check, then every test"
 	@echo "make check     lint, formatting and types"
 	@echo "make install   make .venv and install colorpipe in it with everything, to change it"
