@@ -182,10 +182,14 @@ def test_colorpipe():
     assert found["discriminator"] == pytest.approx(
         {"real": 0.5 * (REAL - 1) ** 2, "fake": 0.5 * FAKE**2}
     )
-    regression = 5 * (2 * (MADE - TRUTH) ** 2 + 0.05**2) ** (1.5 / 2)
+    squared = 2 * (MADE - TRUTH) ** 2 + 0.05**2
+    regression = 5 * math.sqrt(squared)
     assert found["generator"] == pytest.approx(
         {"regression": regression, "adversarial": (FAKE - 1) ** 2}, rel=1e-5
     )
     assert losses("colorpipe", ALONE)["generator"] == pytest.approx(
         {"regression": regression}, rel=1e-5
+    )
+    assert losses("colorpipe", ALONE, exponent=1.5)["generator"] == pytest.approx(
+        {"regression": 5 * squared**0.75}, rel=1e-5
     )
