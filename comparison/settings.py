@@ -48,7 +48,9 @@ class Comparison(Section):
     scrape: ScrapeParams = Field(description="Where the photos come from.")
     clean: CleanParams
     photos_per_kind: int | None = Field(
-        ge=2, description="How many clean photos of each kind are kept, at most; null keeps all."
+        default=None,
+        ge=2,
+        description="How many clean photos of each kind are kept, at most; null keeps all.",
     )
     resize: ResizeParams
     split: SplitParams

@@ -109,6 +109,14 @@ def copy(
     return target
 
 
+def copy_packets(source: Any, stream: Any, target: Any) -> None:
+    """Copy what an open film has, all of it, to a ``stream`` of the open film ``target``."""
+    for packet in source.demux():
+        if packet.size:
+            packet.stream = stream
+            target.mux(packet)
+
+
 def frames_of(path: Path) -> list[av.VideoFrame]:
     """All frames of a film."""
     with av.open(str(path)) as container:

@@ -216,10 +216,14 @@ def _one_photo(workshop: Workshop) -> None:
                 does.settings_changed,
                 [desk, *inputs],
                 shown,
-                show_progress="hidden",
+                show_progress=progress,
                 trigger_mode="always_last",
             )
-            for changed in (strength.release, size.input, model.input)
+            for changed, progress in (
+                (strength.release, "hidden"),
+                (size.input, "full"),
+                (model.input, "full"),
+            )
         ),
     ]
     for change in changes:

@@ -223,6 +223,10 @@ def decode_unusual_tiff(
     return Decoded(pixels, valid(turned), None if icc is None else icc.data)
 
 
+_TIMES_ALPHA, _ALPHA = 1, 2
+"""Of ExtraSamples (TIFF 6.0, section 18): whether colors are stored times their alpha."""
+
+
 def decode_tiff_page(file: bytes, place: int) -> Samples:
     """Decode a page of a TIFF that Pillow does not read.
 
@@ -264,27 +268,29 @@ def decode_tiff_page(file: bytes, place: int) -> Samples:
         pixels = (pixels >> 16).astype(np.uint16)
     if pixels.dtype in (np.bool_, np.uint8) and bits < 8:
         pixels = (pixels * (255 // ((1 << bits) - 1))).astype(np.uint8)
-    # Other channels are a selection or a spot color.
-    alpha = bool(extra) and extra[0] in {_TIMES_ALPHA, _ALPHA}
+    alpha = extra[0] if extra and extra[0] in {_TIMES_ALPHA, _ALPHA} else None
     if pixels.ndim == 3:
-        pixels = np.squeeze(pixels[..., : (1 if colors.startswith("MINIS") else 3) + alpha])
+        # Other channels are a selection or a spot color.
+        wanted = (1 if colors.startswith("MINIS") else 3) + (alpha is not None)
+        pixels = np.squeeze(pixels[..., :wanted])
     samples = checked(pixels)
     if 8 < bits < 16:
         samples = to_16_bits(samples, (1 << bits) - 1)
-    if not alpha:
+    if alpha is None:
         return np.invert(samples) if colors == "MINISWHITE" else samples
+    return _with_alpha(samples, alpha, inverted=colors == "MINISWHITE")
+
+
+def _with_alpha(samples: Samples, alpha: int, *, inverted: bool) -> Samples:
+    """Return samples (H, W, 2 or 4) as others have them: black is 0, and not times alpha."""
     own, opacity = samples[..., :-1], samples[..., -1:]
-    if colors == "MINISWHITE":
+    if inverted:
         own = np.invert(own)
-    if extra[0] == _TIMES_ALPHA:
+    if alpha == _TIMES_ALPHA:
         white = np.iinfo(samples.dtype).max
         times = np.float32(white) / np.maximum(opacity, 1)
         own = np.minimum(np.rint(own * times), white).astype(samples.dtype)
     return np.ascontiguousarray(np.concatenate([own, opacity], axis=-1))
-
-
-_TIMES_ALPHA, _ALPHA = 1, 2
-"""Of ExtraSamples (TIFF 6.0, section 18): whether colors are stored times their alpha."""
 
 
 def checked(pixels: Any) -> Samples:

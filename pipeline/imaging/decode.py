@@ -169,13 +169,19 @@ class _TiffReader:
         self._image: Image.Image | None = None
         self.places = picture_places(data)
         """Of the pages, among the directories."""
+        layout = layout_of(data)
+        self._misread = [
+            layout is not None and is_misread(directory, layout)
+            for directory in read_directories(data)
+        ]
+        """For each directory, whether Pillow makes another picture of it."""
 
     def read(self, page: int) -> Photo:
         """Decode a page; one after the other they take the least time."""
         place = self.places[page]
         try:
             with decoding():
-                if self._is_misread(place):
+                if any(self._misread[place : place + 1]):
                     raise ImageError(UNKNOWN_SAMPLES)
                 photo = _of_pillow(self._at(place))
         except ImageError as error:
@@ -187,10 +193,6 @@ class _TiffReader:
                 raise
             photo = _of_codec(decoded, self._kind)
         return replace(photo, pages=len(self.places))
-
-    def _is_misread(self, place: int) -> bool:
-        layout, directories = layout_of(self._data), read_directories(self._data)
-        return bool(layout and directories[place:] and is_misread(directories[place], layout))
 
     def _at(self, place: int) -> Image.Image:
         """Return the opened file at a page that was not loaded: a loaded one forgets its turn."""

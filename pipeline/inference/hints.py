@@ -70,7 +70,7 @@ class Hint:
         """Return the color as sRGB, 0 to 255."""
         try:
             red, green, blue, *_ = ImageColor.getrgb(self.color)
-            # rgb(300,0,0) is passed on.
+            # Pillow passes on what is beyond them, as in rgb(300,0,0).
             if not all(0 <= level <= 255 for level in (red, green, blue)):
                 raise ValueError
         except (ValueError, AttributeError, TypeError):
@@ -140,7 +140,7 @@ def hints_of(data: bytes, name: str) -> tuple[Hint, ...]:
         if len(listed) > MOST:
             raise ValueError(f"it has {len(listed)} hints, and {MOST} are the most")
         return tuple(_hint_of(each) for each in listed)
-    # Deep nesting.
+    # The last two: a number of hundreds of digits, and deep nesting.
     except (ValueError, OverflowError, RecursionError) as error:
         reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         raise ColorpipeError(

@@ -18,7 +18,8 @@ from av.video.stream import VideoStream
 
 from pipeline.video.encoding import Encoder, muxer
 from pipeline.video.errors import FilmError
-from pipeline.video.reading import Clock, Film, may_start_over
+from pipeline.video.reading import Film
+from pipeline.video.timestamps import Clock, may_start_over
 
 Window = tuple[Fraction, Fraction | None]
 """From when to when of a film, in seconds of its time stamps; None is to its end."""

@@ -214,7 +214,7 @@ def to_exif(directory: Directory, layout: Layout) -> bytes:
 
 
 WIDTH, LENGTH, COMPRESSION, ORIENTATION, ICC = 256, 257, 259, 274, 34675
-_BITS, _SAMPLES, _PLANES, _FORMAT = 258, 277, 284, 339
+BITS, _SAMPLES, PLANES, _FORMAT = 258, 277, 284, 339
 _OF_LIBTIFF = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
 
 
@@ -234,8 +234,8 @@ def is_misread(directory: Directory, layout: Layout) -> bool:
 
     Planes of 16 bits are taken for samples side by side, and 32 bits without a sign for signed.
     """
-    bits = max(directory.numbers(_BITS, layout) or (1,))
-    planes, kind = (next(iter(directory.numbers(tag, layout)), 1) for tag in (_PLANES, _FORMAT))
+    bits = max(directory.numbers(BITS, layout) or (1,))
+    planes, kind = (next(iter(directory.numbers(tag, layout)), 1) for tag in (PLANES, _FORMAT))
     samples = next(iter(directory.numbers(_SAMPLES, layout)), 1)
     return (bits == 16 and planes == 2 and samples > 1) or (bits == 32 and kind == 1)
 

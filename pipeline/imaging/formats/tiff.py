@@ -29,11 +29,13 @@ from pipeline.imaging.errors import (
 )
 from pipeline.imaging.formats import exif, photoshop, xmp
 from pipeline.imaging.formats.directories import (
+    BITS,
     COMPRESSION,
     ICC,
     LENGTH,
     LONG,
     LONG8,
+    PLANES,
     SHORT,
     UNDEFINED,
     WIDTH,
@@ -62,9 +64,8 @@ from pipeline.imaging.kinds import BY_NAME
 
 _ROWS = 64
 """Rows in a strip."""
-_BITS = 258
 _PHOTOMETRIC, _DESCRIPTION, _OFFSETS, _CHANNELS, _STRIP_ROWS, _COUNTS = 262, 270, 273, 277, 278, 279
-_PLANES, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 284, 322, 323, 324, 325
+_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _EXTRA_SAMPLES, _XMP, _IPTC, _PHOTOSHOP = 338, 700, 33723, 34377
 _NONE, _LZW, _DEFLATE, _OLD_DEFLATE = 1, 5, 8, 32946
 
@@ -120,7 +121,7 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     def read_page(number: int) -> Page:
         return reader.read(number, places[number])
 
-    bits = max(directories[0].numbers(_BITS, layout) or (1,))
+    bits = max(directories[0].numbers(BITS, layout) or (1,))
     return PhotoFile(BY_NAME["tif"], size, read_page, len(places), bits=bits)
 
 
@@ -182,7 +183,7 @@ class _Reader:
 
     def _photo(self, image: Image.Image, directory: Directory, place: int) -> GrayPhoto:
         photo = from_image(image)
-        bits = directory.numbers(_BITS, self._layout) or (1,)
+        bits = directory.numbers(BITS, self._layout) or (1,)
         if image.mode not in {"RGB", "RGBA"} or max(bits) != 16:
             return photo
         premultiplied = directory.numbers(_EXTRA_SAMPLES, self._layout) == (1,)
@@ -317,11 +318,11 @@ def _structure(
     entries = [
         layout.entry(WIDTH, LONG, (width,)),
         layout.entry(LENGTH, LONG, (height,)),
-        layout.entry(_BITS, SHORT, (pixels.itemsize * 8,) * channels),
+        layout.entry(BITS, SHORT, (pixels.itemsize * 8,) * channels),
         layout.entry(COMPRESSION, SHORT, (_encoder(own.compression)[0],)),
         layout.entry(_PHOTOMETRIC, SHORT, (2,)),
         layout.entry(_CHANNELS, SHORT, (channels,)),
-        layout.entry(_PLANES, SHORT, (1,)),
+        layout.entry(PLANES, SHORT, (1,)),
         layout.entry(_TILE_OFFSETS if own.tile else _OFFSETS, word, offsets),
         layout.entry(_TILE_COUNTS if own.tile else _COUNTS, word, counts),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -34,6 +34,14 @@ def refusing(_: None, numbers: Iterator[int]) -> Iterator[int]:
     raise ColorpipeError(f"not {next(numbers)}")
 
 
+def refused(_: None, stopped: Callable[[], bool]) -> Iterator[str]:
+    raise ColorpipeError("not now")
+
+
+def done(_: None, stopped: Callable[[], bool]) -> Iterator[str]:
+    yield "done"
+
+
 def where(_: None, numbers: Iterator[int]) -> Iterator[int]:
     for _number in numbers:
         yield os.getpid()
@@ -59,6 +67,10 @@ def test_after_an_error_it_works_again() -> None:
         with pytest.raises(ColorpipeError, match="not 0"):
             results(held, refusing)
         assert results(held) == [0, 1, 2]
+        for _ in range(2):
+            with pytest.raises(ColorpipeError, match="not now"):
+                list(held.run(refused))
+            assert list(held.run(done)) == ["done"]
 
 
 def test_one_that_was_killed_while_it_had_nothing_to_do_is_replaced() -> None:

@@ -220,14 +220,8 @@ def _with_extras(source: Path, target: Path) -> Path:
         out.add_attachment("letters.ttf", "application/x-truetype-font", b"letters")
         chapter = {"id": 1, "start": 0, "end": 200, "metadata": {"title": "One"}}
         out.set_chapters([{**chapter, "time_base": film.streams.video[0].time_base}])  # type: ignore[typeddict-item]
-        for packet in words.demux():
-            if packet.size:
-                packet.stream = subtitle
-                out.mux(packet)
-        for packet in film.demux():
-            if packet.size:
-                packet.stream = picture
-                out.mux(packet)
+        films.copy_packets(words, subtitle, out)
+        films.copy_packets(film, picture, out)
     return target
 
 
@@ -272,6 +266,25 @@ def test_progress_is_reported(colorizer: Colorizer, tmp_path: Path) -> None:
     assert [step.frames for step in seen] == list(range(1, 13))
     assert seen[-1].total == 12
     assert seen[-1].seconds == pytest.approx(0.44)
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "total"), [(0.8, None, 10), (0.8, 60.0, 10), (0.0, 0.2, 5)]
+)
+def test_how_many_frames_there_will_be_goes_by_the_part(
+    start: float, duration: float | None, total: int, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", times=range(0, 1200, 40))
+    seen: list[Progress] = []
+    color_video(
+        source,
+        tmp_path / "color.mkv",
+        colorizer,
+        start=start,
+        duration=duration,
+        progress=seen.append,
+    )
+    assert (seen[-1].frames, seen[-1].total) == (total, total)
 
 
 def _photo(path: Path) -> None:

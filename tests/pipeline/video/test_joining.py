@@ -18,7 +18,6 @@ from predictors import Rainbow
 from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.color_video import color_video
-from pipeline.video.settings import Progress
 
 SECONDS = range(0, 1200, 40)
 """Time stamps of 30 frames, in milliseconds."""
@@ -92,10 +91,7 @@ def test_a_cover_stays_a_picture_of_its_own(colorizer: Colorizer, tmp_path: Path
     with av.open(str(plain)) as film, av.open(str(source), "w") as out:
         stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
         out.add_attachment("cover.jpg", "image/jpeg", picture.getvalue())
-        for packet in film.demux():
-            if packet.size:
-                packet.stream = stream
-                out.mux(packet)
+        films.copy_packets(film, stream, out)
     assert _cover(source) == picture.getvalue()
     # From Matroska to MP4, from there to itself, and back.
     for before, after in (("gray.mkv", "a.mp4"), ("a.mp4", "b.mp4"), ("b.mp4", "c.mkv")):
@@ -148,25 +144,6 @@ def test_what_ffmpeg_refuses_is_a_sentence(
     assert not (tmp_path / "color.mp4").exists()
 
 
-@pytest.mark.parametrize(
-    ("start", "duration", "total"), [(0.8, None, 10), (0.8, 60.0, 10), (0.0, 0.2, 5)]
-)
-def test_how_many_frames_there_will_be_goes_by_the_part(
-    start: float, duration: float | None, total: int, colorizer: Colorizer, tmp_path: Path
-) -> None:
-    source = films.write_film(tmp_path / "gray.mkv", times=SECONDS)
-    seen: list[Progress] = []
-    color_video(
-        source,
-        tmp_path / "color.mkv",
-        colorizer,
-        start=start,
-        duration=duration,
-        progress=seen.append,
-    )
-    assert (seen[-1].frames, seen[-1].total) == (total, total)
-
-
 def test_times_that_packets_share_stay(colorizer: Colorizer, tmp_path: Path) -> None:
     """Matroska counts milliseconds: short packets of sound share them, and so may subtitles."""
     plain = films.write_film(tmp_path / "plain.mkv")
@@ -181,11 +158,8 @@ def test_times_that_packets_share_stay(colorizer: Colorizer, tmp_path: Path) -> 
         pictures = out.add_stream_from_template(film.streams.video[0], opaque=True)
         subtitles = out.add_stream_from_template(text.streams.subtitles[0])
         sound = out.add_stream("pcm_s16le", rate=48_000, layout="mono")
-        for target, packets in ((subtitles, text.demux()), (pictures, film.demux())):
-            for packet in packets:
-                if packet.size:
-                    packet.stream = target
-                    out.mux(packet)
+        films.copy_packets(text, subtitles, out)
+        films.copy_packets(film, pictures, out)
         for number in range(600):
             samples = av.AudioFrame.from_ndarray(np.zeros((1, 40), np.int16), "s16", "mono")
             samples.rate, samples.pts = 48_000, 40 * number
