@@ -56,16 +56,30 @@ def read_curve(folder: Path, costs: Mapping[str, Any]) -> list[dict[str, float]]
     return curve
 
 
-def draw_curves(path: Path, curves: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
-    """Draw CIEDE2000 of the validation photos over seconds and over images, as PNG."""
+def draw_curves(
+    path: Path, curves: Mapping[str, Sequence[Mapping[str, float]]], repeats: Mapping[str, str]
+) -> None:
+    """Draw CIEDE2000 of the validation photos over seconds and over images, as PNG.
+
+    ``repeats`` are dashed, in the color of the run that each repeats.
+    """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    colors = colormaps["tab20"]
+    firsts = [run for run in curves if run not in repeats]
+    colors = {run: colormaps["tab20"](number) for number, run in enumerate(firsts)}
     for axis, over in zip(panels, ("seconds", "images"), strict=True):
-        for number, (run, curve) in enumerate(curves.items()):
+        for run, curve in curves.items():
             points = [epoch for epoch in curve if "ciede2000" in epoch]
             xs, ys = ([epoch[name] for epoch in points] for name in (over, "ciede2000"))
-            axis.plot(xs, ys, marker="o", markersize=4, color=colors(number), label=run)
+            axis.plot(
+                xs,
+                ys,
+                color=colors[repeats.get(run, run)],
+                linestyle="--" if run in repeats else "-",
+                marker="o",
+                markersize=4,
+                label=run,
+            )
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter("{x:,.0f}")
@@ -80,24 +94,26 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[Mapping[str, float]]])
 def make_sheet(comparison: Comparison, split: Path, rows: Path) -> Image.Image:
     """Lay out gray, every run and the ground truth, a photo a row, most disagreement first.
 
-    Disagreement is the mean distance of chroma between two runs, over all pairs of them.
+    Repeats with another seed are left out. Disagreement is the mean distance of chroma between two
+    runs, over all pairs of them.
 
     Raises:
         ColorpipeError: a run has not been evaluated.
     """
     names = list_pairs(split, "test")
     chosen = sorted(choose_gallery(names, comparison.evaluate.gallery))
-    strips = {run: _strip(rows / run / STRIP, len(chosen)) for run in comparison.results}
+    results = [run for run in comparison.results if run not in comparison.repeats]
+    strips = [_strip(rows / run / STRIP, len(chosen)) for run in results]
     shown: list[tuple[float, str, list[RGB]]] = []
     for i, pair in enumerate(read_pairs(split, chosen)):
-        colored = [strip[i] for strip in strips.values()]
+        colored = [strip[i] for strip in strips]
         gray = np.repeat(pair.gray[..., None], 3, axis=2)
         shown.append((_disagreement(colored), category_of(pair.name), [gray, *colored, pair.truth]))
     shown.sort(key=lambda row: -row[0])
     return contact_sheet(
         [pictures for _, _, pictures in shown],
         [category for _, category, _ in shown],
-        [GRAY, *comparison.results, GROUND_TRUTH],
+        [GRAY, *results, GROUND_TRUTH],
         cell=_CELL,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from pipeline.params import (
     Section,
     SplitParams,
     TrainParams,
+    override,
     validate,
 )
 
@@ -89,6 +91,26 @@ class Comparison(Section):
         if isinstance(common, dict) and isinstance(given, dict):
             values["options"] = {**common, **given}
         return validate(TrainParams, values, f"comparison/params.yaml, run {run}")
+
+    @cached_property
+    def repeats(self) -> dict[str, str]:
+        """The runs that repeat an earlier one with another seed, and which one that is.
+
+        Raises:
+            ColorpipeError: a key or value of a run is not allowed.
+        """
+        firsts: dict[str, str] = {}
+        repeats = {}
+        for run in self.runs:
+            seedless = override(self.params(run), {"seed": 0}).model_dump_json()
+            first = firsts.setdefault(seedless, run)
+            if first != run:
+                repeats[run] = first
+        return repeats
+
+    def seeds_of(self, result: str) -> list[str]:
+        """Return a run or given weights, and its repeats with other seeds."""
+        return [result, *(run for run, first in self.repeats.items() if first == result)]
 
 
 def read_comparison(path: Path = HERE / "params.yaml") -> Comparison:

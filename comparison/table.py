@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ class Table:
             "The photos on which the systems disagree most come first:",
             "",
             f"![Gray, every run and the ground truth]({SHEET})",
+            *self._seeds(),
         ]
         for question in self.comparison.questions:
             lines += ["", *self._answer(question)]
@@ -214,8 +216,36 @@ class Table:
             ],
         )
 
+    def _seeds(self) -> list[str]:
+        repeats = self.comparison.repeats
+        if not repeats:
+            return []
+        distances = {row.run: row.distances for row in self.rows}
+        sets = [metric for metric in SET_METRICS if metric.name in self.rows[0].distances]
+        cells = []
+        for run, first in repeats.items():
+            changes = [
+                _interval(self.everything.difference(metric, run, first), metric.digits)
+                for metric in self.metrics
+            ]
+            for metric in sets:
+                change = distances[run][metric.name] - distances[first][metric.name]
+                changes.append(f"{change:.{metric.digits}f}")
+            cells.append([f"{run} minus {first}", *changes])
+        return [
+            "",
+            "## What another seed changes",
+            "",
+            "Runs that differ in nothing but the seed. A difference between systems that is no"
+            " larger says nothing of the systems.",
+            "",
+            *_table(["runs", *(metric.title for metric in (*self.metrics, *sets))], cells),
+        ]
+
     def _answer(self, question: Question) -> list[str]:
         first, second = question.better, question.than
+        seeds_of = self.comparison.seeds_of
+        pairs = list(product(seeds_of(first), seeds_of(second)))
         speed = {row.run: row.costs["images_per_second"] for row in self.rows if row.costs}
         speeds = []
         if {first, second} <= speed.keys():
@@ -229,17 +259,23 @@ class Table:
             "",
             *speeds,
             *_table(
-                ["metric", f"{first} minus {second}", "better"],
-                [self._compared(metric, first, second) for metric in self.metrics],
+                [
+                    "metric",
+                    *(f"{one} minus {other}" for one, other in pairs),
+                    "better" if len(pairs) == 1 else "better, by all seeds",
+                ],
+                [self._compared(metric, pairs) for metric in self.metrics],
             ),
         ]
 
-    def _compared(self, metric: PhotoMetric, first: str, second: str) -> list[str]:
-        found = compare_results(self.everything, metric, first, second)
+    def _compared(self, metric: PhotoMetric, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        found = [compare_results(self.everything, metric, *pair) for pair in pairs]
+        repeats = self.comparison.repeats
+        winners = {repeats.get(each.better, each.better) for each in found}
         return [
             metric.title,
-            _interval(found.difference, metric.digits + 1),
-            found.better or "not shown",
+            *(_interval(each.difference, metric.digits + 1) for each in found),
+            (winners.pop() if len(winners) == 1 else "") or "not shown",
         ]
 
 
@@ -264,7 +300,8 @@ def write_table(
     with new_file(out / RESULTS) as temporary:
         temporary.write_text(table.markdown(), encoding="utf-8")
     with new_file(out / CURVES) as temporary:
-        draw_curves(temporary, {row.run: row.curve for row in table.rows if row.curve})
+        curves_of = {row.run: row.curve for row in table.rows if row.curve}
+        draw_curves(temporary, curves_of, comparison.repeats)
     with new_file(out / SHEET) as temporary:
         sheet = make_sheet(comparison, split, rows)
         sheet.save(temporary, quality=80)

@@ -1,13 +1,38 @@
-// A photo that is pasted goes where one that is dropped would.
-document.addEventListener('paste', (event) => {
-  const files = [...(event.clipboardData?.files ?? [])];
+// A photo may be pasted, or dropped anywhere; the one before makes room.
+document.addEventListener('paste', (event) => bring(event.clipboardData.files));
+document.addEventListener('dragover', (event) => {
+  // Else the browser would leave the page and show the file instead.
+  if (event.dataTransfer.types.includes('Files')) event.preventDefault();
+});
+document.addEventListener('drop', (event) => {
+  if (!event.dataTransfer.files.length || event.defaultPrevented) return;
+  event.preventDefault();
+  bring(event.dataTransfer.files);
+});
+
+let brought = null;
+
+function bring(files) {
+  if (!files.length || !document.querySelector('#photo')?.checkVisibility()) return;
+  const isAlreadyWaiting = brought !== null;
+  [brought] = files;
+  if (!isAlreadyWaiting) handOver();
+}
+
+// Gradio has no field while a photo is there or on its way.
+function handOver() {
   const field = document.querySelector('#photo input[type=file]');
-  if (!files.length || !field) return;
+  if (!field) {
+    document.querySelector('#photo button[aria-label=Clear]')?.click();
+    requestAnimationFrame(handOver);
+    return;
+  }
   const transfer = new DataTransfer();
-  transfer.items.add(files[0]);
+  transfer.items.add(brought);
+  brought = null;
   field.files = transfer.files;
   field.dispatchEvent(new Event('change', { bubbles: true }));
-});
+}
 
 // What else Gradio leaves to the mouse, the arrow keys do: the slider, and the place in the photo.
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

@@ -355,7 +355,7 @@ def _run_until_cancelled(
         concurrency_limit=1,
         show_progress="minimal",
         show_progress_on=shown[0],
-    )
+    ).failure(lambda: _may_start(True), None, buttons, queue=False, show_progress="hidden")
     cancel.click(stop, asked, cancel, queue=False, show_progress="hidden")
 
 

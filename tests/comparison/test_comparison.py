@@ -239,6 +239,64 @@ def test_differences_are_of_the_first_minus_the_second(project: Path, split: Pat
     assert one[4] == other[4]
 
 
+def test_a_run_with_another_seed_repeats_the_first(project: Path) -> None:
+    unet = SMALL["runs"]["unet"]
+    write_params(
+        runs={
+            **SMALL["runs"],
+            "unet-seed-1": {**unet, "seed": 1},
+            "other unet": {**unet, "seed": 1, "size": 64},
+            "unet-seed-2": {**unet, "seed": 2},
+        }
+    )
+    comparison = read_comparison()
+    assert comparison.repeats == {"unet-seed-1": "unet", "unet-seed-2": "unet"}
+    assert comparison.seeds_of("unet") == ["unet", "unet-seed-1", "unet-seed-2"]
+    assert comparison.seeds_of("slim") == ["slim"]
+
+
+def test_only_what_all_seeds_show_is_an_answer(project: Path, split: Path) -> None:
+    runs = {name: SMALL["runs"][name] for name in ("heartbeat", "unet")}
+    runs["unet-seed-1"] = {**runs["unet"], "seed": 1}
+    write_params(
+        runs=runs, questions=[{"text": "Which one?", "better": "unet", "than": "heartbeat"}]
+    )
+    for run in runs:
+        assert step("train", run) == 0
+        assert step("evaluate", run) == 0
+    assert step("table") == 0
+    text = (project / "results.md").read_text()
+    assert "| unet minus heartbeat | unet-seed-1 minus heartbeat | better, by all seeds |" in text
+    changed = re.search(r"\| unet-seed-1 minus unet \| (\S+) ", text.replace("(", ""))
+    first, second = (float(row["psnr"]) for row in read(project / "table.csv")[1:3])
+    assert changed is not None
+    assert float(changed[1]) == pytest.approx(second - first, abs=0.02)
+    # The sheet has no column for a repeat: gray, two runs and the ground truth.
+    assert Image.open(project / "sheet.jpg").width < 5 * 96 + 100
+    # What the first seed shows and the second does not.
+    photos = project / "rows/unet-seed-1/photos.csv"
+    scores = list(csv.reader(photos.open(newline="")))
+    column = scores[0].index("psnr")
+    theirs = {
+        row["photo"]: float(row["psnr"])
+        for row in read(project / "rows/heartbeat/photos.csv")
+        if row["result"] == "heartbeat"
+    }
+    for apart, answer in ((1.0, "unet"), (-1.0, "heartbeat"), (0.0, "not shown")):
+        for run, change in (("unet", apart or 1.0), ("unet-seed-1", apart or -1.0)):
+            table = [list(row) for row in scores]
+            for row in table[1:]:
+                row[2] = run if row[2] == "unet-seed-1" else row[2]
+                row[column] = str(theirs[row[0]] + change)
+            with (project / f"rows/{run}/photos.csv").open("w", newline="") as stream:
+                csv.writer(stream).writerows(table)
+        assert step("table") == 0
+        text = (project / "results.md").read_text().partition("## Which one?")[2]
+        row = re.search(r"^\| PSNR \|.*\| (.+) \|$", text, re.MULTILINE)
+        assert row is not None
+        assert row[1] == answer
+
+
 def test_runs_on_different_photos_are_not_compared(
     project: Path, split: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,11 +340,14 @@ def test_the_speed_of_every_run_is_measured(
 ) -> None:
     monkeypatch.setattr(training, "_TIMED", 0.01)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    write_params(runs={**SMALL["runs"], "again": {**SMALL["runs"]["unet"], "seed": 1}})
     command = ["speeds", "--split", str(SPLIT), "--speeds", "comparison/speeds.json"]
     assert main(command) == 0
     speeds = json.loads((project / "speeds.json").read_text())
-    assert speeds.keys() == SMALL["runs"].keys()
+    assert speeds.keys() == SMALL["runs"].keys() | {"again"}
     assert all(speed > 0 for speed in speeds.values())
+    # Another seed gets as many images.
+    assert speeds["again"] == speeds["unet"]
 
 
 def test_the_speed_is_that_of_all_phases_together(

@@ -130,8 +130,8 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def drop(page: Page, path: Path) -> None:
-    """Drop a file on the place for it, as from a folder's window."""
+def drop(page: Page, path: Path, on: str = "#photo button") -> None:
+    """Drop a file, as from a folder's window."""
     dropped = page.evaluate_handle(
         """([bytes, name]) => {
             const transfer = new DataTransfer();
@@ -140,7 +140,7 @@ def drop(page: Page, path: Path) -> None:
         }""",
         [list(path.read_bytes()), path.name],
     )
-    page.dispatch_event("#photo button", "drop", {"dataTransfer": dropped})
+    page.dispatch_event(on, "drop", {"dataTransfer": dropped})
 
 
 def paste(page: Page, path: Path) -> None:
@@ -301,6 +301,30 @@ def test_colors_for_a_pasted_photo_are_loaded_and_moved(
     # The first picture came from the file, and has been through JPEG.
     changed(page, before, lambda change: np.abs(change[336:342, 168:176]).mean() < 5)
     changed(page, before, lambda change: change[50:56, 428:436, 0].mean() > 5)
+
+
+def test_another_photo_takes_the_place_of_the_one_before(page: Page, tmp_path: Path) -> None:
+    names = [f"photo-{number}.png" for number in range(4)]
+    for number, name in enumerate(names):
+        Image.new("L", (60 + number, 40), 90).save(tmp_path / name)
+    paste(page, tmp_path / names[0])
+    page.wait_for_selector("#slider img")
+    # Two at once: the last one counts, also while the first is on its way.
+    paste(page, tmp_path / names[1])
+    paste(page, tmp_path / names[2])
+    expect(page.locator("#photo")).to_contain_text("photo-2")
+    page.wait_for_function("document.querySelector('#slider img')?.naturalWidth === 62")
+    # Beside the place for it, where a browser would leave the page and show the file.
+    drop(page, tmp_path / names[3], on="h1")
+    page.wait_for_function("document.querySelector('#slider img')?.naturalWidth === 63")
+    assert downloaded(page, "#download")[0] == "photo-3.png"
+
+    # What is meant for another tab does not become the photo.
+    page.get_by_role("tab", name="Model").click()
+    drop(page, tmp_path / names[0], on="h1")
+    paste(page, tmp_path / names[0])
+    page.get_by_role("tab", name="Photo").click()
+    expect(page.locator("#photo")).to_contain_text("photo-3")
 
 
 def test_another_photo_gives_its_colors(
@@ -507,6 +531,20 @@ def test_a_film_that_is_cancelled_leaves_the_page_to_the_next(
     expect(page.locator("#film-start")).to_be_enabled()
     # The parts of the first film went when its work was given up.
     assert not list(served.folder.rglob(".long*"))
+
+
+def test_work_that_finds_the_queue_full_may_be_tried_again(page: Page, tmp_path: Path) -> None:
+    Image.new("L", (60, 40), 90).save(tmp_path / "small.png")
+    bring_many(page, [tmp_path / "small.png"])
+    # What Gradio answers then.
+    full = {"detail": "Queue is full. Please try again."}
+    page.route("**/queue/join*", lambda route: route.fulfill(status=503, json=full))
+    page.locator("#many-start").click()
+    expect(page.get_by_text("busy")).to_be_visible()
+    page.unroute("**/queue/join*")
+    expect(page.locator("#many-start")).to_be_enabled()
+    page.locator("#many-start").click()
+    expect(page.locator("#report")).to_contain_text("1 of 1 files are done")
 
 
 def workers(served: Served) -> set[str]:
