@@ -23,6 +23,8 @@ def write(
 ) -> bytes:
     """Write an animation of 8 bits with its times and loops; frames stay turned as they are stored.
 
+    What is shown where animations are not, APNG alone has a place for.
+
     Args:
         file: the animation that was opened.
         pages: its frames.
@@ -41,6 +43,12 @@ def write(
     assert first is not None
     if len({image.mode for image in images}) > 1:
         images = [image.convert("RGBA") for image in images]
+    if file.has_poster:
+        times = times[1:]
+        if format_ == "PNG":
+            options["default_image"] = True
+        else:
+            images = images[1:]
     if chunked is None:
         options |= beside_pixels(first.metadata)
     stream = io.BytesIO()

@@ -39,6 +39,8 @@ def write(file: PhotoFile, pages: Iterable[Colored]) -> bytes:
         images.append(quantized(color.luma(rgb), alpha, color.differences_of(rgb)))
         times.append(page.milliseconds)
         comment = comment or page.metadata.comment or b""
+    if file.has_poster:
+        images, times = images[1:], times[1:]
     options: dict[str, object] = {"comment": comment[:_COMMENT]} if comment else {}
     if any("transparency" in image.info for image in images):
         options["transparency"] = _TRANSPARENT

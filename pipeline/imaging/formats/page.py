@@ -56,6 +56,8 @@ class PhotoFile:
     count: int = 1
     """Pages or frames."""
     is_animated: bool = False
+    has_poster: bool = False
+    """Whether the first page is no frame of the animation, but what is shown where none can be."""
     loops: int = 0
     """How often an animation is shown; 0 is for ever."""
     bits: int = 8

@@ -78,6 +78,7 @@ def open_file(
         read_page,
         count,
         is_animated=count > 1,
+        has_poster=bool(getattr(image, "default_image", False)),
         loops=int(loops) if isinstance(loops, int) else 0,
         bits=bits,
     )

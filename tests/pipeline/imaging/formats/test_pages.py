@@ -136,6 +136,32 @@ def test_an_animation_keeps_its_frames_times_and_loops(format_: str) -> None:
         assert np.ptp(np.asarray(new.convert("RGB")).astype(int), axis=2).mean() > 10
 
 
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "GIF"])
+def test_the_picture_for_viewers_without_animations_is_no_frame(format_: str) -> None:
+    poster = GRAY.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    frames = [GRAY.rotate(angle) for angle in (0, 5)]
+    file = saved(
+        poster,
+        "PNG",
+        save_all=True,
+        append_images=frames,
+        default_image=True,
+        duration=TIMES[:2],
+        loop=2,
+    )
+    after = opened(colorized(file, format_.lower()))
+    has_place = format_ == "PNG"
+    assert after.n_frames == 2 + has_place
+    if has_place:
+        assert after.default_image
+        assert np.array_equal(np.asarray(after.convert("L")), np.asarray(poster))
+    for number, (frame, time) in enumerate(zip(frames, TIMES, strict=False)):
+        after.seek(number + has_place)
+        gray = np.asarray(after.convert("RGB").convert("L")).astype(int)
+        assert round(after.info["duration"]) == time
+        assert np.abs(gray - np.asarray(frame)).mean() < 2
+
+
 def test_an_animated_avif_becomes_webp_with_its_frames_and_times(tmp_path: object) -> None:
     frames = [GRAY.rotate(angle).resize((100, 75)) for angle in (0, 5, 10)]
     file = saved(frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=TIMES)
