@@ -31,7 +31,7 @@ import fsspec
 from listing import listing_server
 
 from pipeline.engines.choice import open_engine
-from pipeline.engines.ray_engine import BATCH_SECONDS
+from pipeline.engines.ray_workers import BATCH_SECONDS
 from pipeline.errors import Failure
 from pipeline.inference.jobs import Job, listed_jobs
 from pipeline.inference.outcomes import Item, Outcome

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.engines.ray_engine import AHEAD, QUEUED
+from pipeline.engines.ray_workers import AHEAD, QUEUED
 
 
 @dataclass(frozen=True)

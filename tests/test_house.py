@@ -220,7 +220,7 @@ def test_only_the_command_line_knows_typer() -> None:
 
 
 def test_only_the_engines_know_ray() -> None:
-    assert who("ray") == {"pipeline/engines/ray_engine.py"}
+    assert who("ray") == {f"pipeline/engines/ray_{name}.py" for name in ("actor", "connection")}
 
 
 def test_only_dvc_yaml_knows_dvc() -> None:
