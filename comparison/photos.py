@@ -59,7 +59,8 @@ def keep_first(cleaned: Path, count: int, seed: int) -> None:
     """Keep at most ``count`` photos of each kind in ``cleaned``.
 
     They are the first by the rank that the split chooses test photos by. So the test photos are
-    the same as without the limit, and weights trained on the full split have not seen them.
+    nearly the same as without the limit: the split keeps what looks alike on one side, and a photo
+    whose like was cut may change it.
     """
     kinds: dict[str, list[tuple[float, Path]]] = defaultdict(list)
     for photo in list_photos(cleaned):

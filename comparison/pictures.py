@@ -50,6 +50,8 @@ def read_curve(folder: Path, costs: Mapping[str, Any]) -> list[dict[str, float]]
     for row in rows:
         numbers = {name: float(value) for name, value in row.items() if value}
         epoch = int(numbers["epoch"])
+        if epoch == 0:  # what weights were worth before training has no place over what it took
+            continue
         images = costs["images"] * epoch / costs["epochs"]
         seconds = costs["epoch_seconds"][epoch - 1]
         curve.append(numbers | {"images": images, "seconds": seconds})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import os
 import sys
 from collections import Counter
@@ -19,10 +18,9 @@ from pipeline.engines.base import KILLED, Engine
 from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.files.interruptions import interruptions
-from pipeline.files.outputs import new_file
 from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
-from pipeline.imaging.kinds import SUFFIXES, WRITTEN, FormatName
+from pipeline.imaging.kinds import WRITTEN, FormatName
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.hints import Hint
 from pipeline.inference.isolated import IsolatedColorizer, Loaded
@@ -31,6 +29,7 @@ from pipeline.inference.outcomes import Item, Outcome
 from pipeline.inference.page import SUFFIXES as PAGE_SUFFIXES
 from pipeline.inference.page import PhotosPage
 from pipeline.inference.places import Places, open_places
+from pipeline.inference.report import on_page, require_report, with_lines
 from pipeline.inference.streaming import Existing, Settings
 from pipeline.location import Location
 from pipeline.models.resolve import describe_model, digest_of, find_model
@@ -71,7 +70,8 @@ def colorize(
         overwrite: whether a file that is at a photo's place in ``out`` gives way.
         skip_existing: whether a photo whose place in ``out`` is taken is left out.
         report: where to write what became of each photo: a line of JSON each, or, where the name
-            ends in ``.html``, a page with a gallery.
+            ends in ``.html``, a page with a gallery. With ``skip_existing``, lines that are there
+            from an earlier run stay. Only an earlier report is written over.
         format: what to write, whatever the photos are; None keeps each photo's format.
         keep_names: whether a name whose extension lies about the photo's content stays.
         label: whether to write into XMP and EXIF, or a film's comment, that the colors are a guess,
@@ -101,7 +101,7 @@ def colorize(
     with open_places(source, out, existing) as places:
         _require_known_colors(places.source, hints, reference)
         if report is not None:
-            _require_report(report, places.source)
+            require_report(report, places.source, WRITTEN_AS)
         format = format_to_write(places.source, places.out, format)
 
         def find(names: Sequence[str] | None) -> Iterator[Job | Failure]:
@@ -141,9 +141,11 @@ def colorize(
                 )
                 if report is not None and report.suffix.lower() in PAGE_SUFFIXES:
                     page = PhotosPage(f"Colorized with {_described(loaded)}.", places.result)
-                    outcomes = _on_page(outcomes, report, page)
+                    outcomes = on_page(outcomes, report, page)
                 elif report is not None:
-                    outcomes = _reported(outcomes, report, places)
+                    outcomes = with_lines(
+                        outcomes, report, places, WRITTEN_AS, goes_on=skip_existing
+                    )
                 failures, done = _failures(outcomes)
             if stop.requested and not (places.is_local and done == len(first)):
                 raise _stopped(done, first, places)
@@ -317,73 +319,3 @@ def _label_of(loaded: Loaded) -> Label | None:
     if loaded.weights is None:
         return None
     return Label("colorpipe", __version__, digest_of(loaded.weights))
-
-
-def _require_report(report: Path, source: Path) -> None:
-    """Refuse a report that would be written over a photo, before anything is."""
-    if report.is_dir():
-        raise ColorpipeError(
-            f"The report {report} is a folder; name a file, such as {report / 'report.jsonl'}."
-        )
-    # A link is followed when it is written to: what it leads to may be a photo.
-    is_photo = any(
-        path.suffix.lower() in SUFFIXES or _is_film(path) for path in (report, report.resolve())
-    )
-    if is_photo or (report.exists() and source.exists() and report.samefile(source)):
-        raise ColorpipeError(
-            f"The report {report} is named like a photo or a film, or is one; name another file,"
-            f" such as {report.with_suffix('.jsonl')}."
-        )
-
-
-def _reported(outcomes: Iterator[Outcome], report: Path, places: Places) -> Iterator[Outcome]:
-    """Write a line of JSON for each outcome as it comes: what is there after a crash holds.
-
-    A name that is no Unicode has its odd bytes written as escapes, which JSON has for them.
-    """
-    with ExitStack() as stack:
-        try:
-            report.parent.mkdir(parents=True, exist_ok=True)
-            stream = report.open("w", encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise _not_written(report, error) from error
-        stack.enter_context(stream)
-        for outcome in outcomes:
-            kind = "film" if _is_film(Path(outcome.name)) else "photo"
-            row: dict[str, object] = {kind: outcome.name, "status": outcome.status}
-            outputs = [places.output(path) for path in outcome.outputs]
-            if len(outputs) == 1:
-                row["output"] = outputs[0]
-            elif outputs:
-                row["outputs"] = outputs
-            row |= {"reason": outcome.reason} if outcome.reason else {}
-            row |= {"note": outcome.note} if outcome.note else {}
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-            stream.flush()
-            yield outcome
-
-
-def _on_page(outcomes: Iterator[Outcome], report: Path, page: PhotosPage) -> Iterator[Outcome]:
-    """Write a page of all outcomes once the last has come, also where the user stopped the work."""
-    with ExitStack() as stack:
-        # Begun before any work: a report that cannot be written is noticed at once.
-        try:
-            temporary = stack.enter_context(new_file(report))
-        except OSError as error:
-            raise _not_written(report, error) from error
-        stopped: StoppedError | None = None
-        try:
-            for outcome in outcomes:
-                page.add(outcome)
-                yield outcome
-        except StoppedError as error:  # in the middle of a film
-            stopped = error
-        temporary.write_text(page.render(), encoding="utf-8")
-    if stopped is not None:
-        raise stopped
-
-
-def _not_written(report: Path, error: OSError) -> ColorpipeError:
-    return ColorpipeError(
-        f"The report {report} could not be written ({error.strerror}); name another file."
-    )

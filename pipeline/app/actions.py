@@ -123,7 +123,7 @@ class OnePhoto:
         own = _with_place(own)
         hint = _chosen(own, number)
         x, y = own.place or (0, 0)
-        others = [each for each in own.hints if each is not hint]
+        others = [each for each in own.hints if each is not hint and (each.x, each.y) != (x, y)]
         own.change([*others, Hint(x, y, hint.color, hint.radius)])
         return self._recolored(own, *rest)
 

@@ -308,9 +308,14 @@ def _start_and_cancel(words: str, name: str) -> tuple[gr.Button, gr.Button]:
 
 @dataclass
 class _Asked:
-    """What somebody's buttons have asked for."""
+    """What somebody's buttons have asked for: runs, numbered from 1, which come one by one."""
 
-    to_stop: bool = False
+    last: int = 0
+    """The run that was started last."""
+    current: int = 0
+    """The run whose turn has come; those before have ended."""
+    cancelled: int = 0
+    """The last run that is not wanted any more; nor are those before."""
 
 
 def _run_until_cancelled(
@@ -325,38 +330,55 @@ def _run_until_cancelled(
     asked = gr.State(_Asked())
 
     def begin(asked: _Asked) -> list[Update]:
-        asked.to_stop = False
+        asked.last += 1
         return _may_start(False)
 
     def steps(asked: _Asked, *chosen: Any) -> Iterator[list[Update]]:
+        asked.current += 1
+        number = asked.current
+        if number <= asked.cancelled:  # while it waited
+            yield [gr.skip() for _ in (*shown, *buttons)]
+            return
         try:
             with contextlib.closing(run(*chosen)) as work:
                 for step in work:
-                    if asked.to_stop:
+                    if number <= asked.cancelled:
                         break
                     yield [*step, gr.skip(), gr.skip()]
         except (ColorpipeError, OSError) as error:
             yield [long_report(str(error)), no_download(), None, *_may_start(True)]
             return
-        if asked.to_stop:
-            yield [long_report("Cancelled."), no_download(), None, *_may_start(True)]
+        if number <= asked.cancelled:
+            yield [long_report(_CANCELLED), no_download(), None, *_may_start(True)]
         else:
             yield [gr.skip() for _ in shown] + _may_start(True)
 
-    def stop(asked: _Asked) -> Update:
-        asked.to_stop = True
-        return gr.Button(interactive=False)
+    def stop(asked: _Asked) -> list[Update]:
+        asked.cancelled = asked.last
+        if asked.current < asked.last:  # it waits behind somebody else's, maybe for hours
+            return [long_report(_CANCELLED), *_may_start(True)]
+        return [gr.skip(), gr.skip(), gr.Button(interactive=False)]
 
-    start.click(begin, asked, buttons, queue=False, show_progress="hidden").then(
+    def refused(asked: _Asked) -> list[Update]:
+        asked.current = asked.last
+        return _may_start(True)
+
+    started = start.click(begin, asked, buttons, queue=False, show_progress="hidden").then(
         steps,
         [asked, *inputs],
         [*shown, *buttons],
         concurrency_id="long",
         concurrency_limit=1,
+        trigger_mode="multiple",  # what was cancelled while it waited is still in the queue
         show_progress="minimal",
         show_progress_on=shown[0],
-    ).failure(lambda: _may_start(True), None, buttons, queue=False, show_progress="hidden")
-    cancel.click(stop, asked, cancel, queue=False, show_progress="hidden")
+    )
+    # Where too many wait, for one.
+    started.failure(refused, asked, buttons, queue=False, show_progress="hidden")
+    cancel.click(stop, asked, [shown[0], *buttons], queue=False, show_progress="hidden")
+
+
+_CANCELLED = "Cancelled."
 
 
 def _may_start(may: bool) -> list[Update]:

@@ -292,8 +292,8 @@ def colorize(
     report: Annotated[
         Path | None,
         typer.Option(
-            help="A file for what became of each photo: a line of JSON each, or for *.html a page"
-            " with a gallery.",
+            help="A file for what became of each photo: a line of JSON each, which --skip-existing"
+            " adds to, or for *.html a page with a gallery.",
             show_default=False,
         ),
     ] = None,

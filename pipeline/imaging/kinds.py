@@ -5,6 +5,7 @@ The only table of formats: whatever reads, writes or names photos asks it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ class Kind:
     """Those of its extensions that say that there are no colors."""
     written_as: FormatName | None = None
     """For a kind that is not written: what holds the colored photo instead."""
+
+    @property
+    def color_suffixes(self) -> tuple[str, ...]:
+        """Its extensions without those that say that there are no colors."""
+        return tuple(suffix for suffix in self.suffixes if suffix not in self.gray_suffixes)
 
     @property
     def media_type(self) -> str:
@@ -106,6 +112,16 @@ BY_PILLOW = {name: kind for kind in KINDS for name in kind.pillow}
 WRITTEN: tuple[FormatName, ...] = get_args(FormatName)
 SUFFIXES = frozenset(BY_SUFFIX)
 """By these, in lower case, a folder's photos are told from its other files."""
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """Give a photo's name, or its path, another extension.
+
+    What stands behind the last dot is one only if photos end in it: ``scan.0001`` keeps its number.
+    """
+    stem, end = os.path.splitext(name)  # noqa: PTH122 - not only of paths
+    return f"{stem if end.lower() in SUFFIXES else name}{suffix}"
+
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpg"),

@@ -15,12 +15,12 @@ from typing import NamedTuple, TypeGuard
 from pipeline.errors import ColorpipeError, Failure
 from pipeline.files.listing import is_hidden, leads_to_folder
 from pipeline.files.names import without_number
-from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, SUFFIXES, WRITTEN, FormatName
+from pipeline.imaging.kinds import BY_NAME, SUFFIXES, WRITTEN, FormatName, with_suffix
 from pipeline.inference.hints import SIDECAR, Hint
 
 READ = ", ".join(sorted(SUFFIXES))
 """The extensions of the files that are read, as a sentence names them."""
-WRITABLE = ", ".join(sorted(suffix for name in WRITTEN for suffix in BY_NAME[name].suffixes))
+WRITABLE = ", ".join(sorted(suffix for name in WRITTEN for suffix in BY_NAME[name].color_suffixes))
 """The extensions of the files that are written."""
 NO_FILMS: Mapping[str, str] = {}
 """For work on photos alone."""
@@ -109,7 +109,8 @@ def find_jobs(
     if target.exists() and target.samefile(source):
         raise ColorpipeError(f"{target} is the photo itself; name another file or folder.")
     sidecar = source.with_name(source.name + SIDECAR)
-    return iter([Job(source.name, source, target, sidecar if sidecar.is_file() else ())])
+    has_hints = os.path.isfile(sidecar)  # noqa: PTH113 - a path raises where its name is too long
+    return iter([Job(source.name, source, target, sidecar if has_hints else ())])
 
 
 def _film_job(source: Path, out: Path, films: Mapping[str, str]) -> Job | Failure:
@@ -144,7 +145,7 @@ def format_to_write(source: Path, out: Path, asked: FormatName | None) -> Format
     if source.is_dir() or not _names_a_file(out):
         return asked
     suffix = out.suffix.lower()
-    named = next(name for name in WRITTEN if suffix in BY_NAME[name].suffixes)
+    named = next(name for name in WRITTEN if suffix in BY_NAME[name].color_suffixes)
     if asked not in {None, named}:
         raise ColorpipeError(
             f"{out} is to be a file in the format {named}, but --format says {asked}; give only one"
@@ -154,8 +155,9 @@ def format_to_write(source: Path, out: Path, asked: FormatName | None) -> Format
 
 
 def _names_a_file(out: Path) -> bool:
-    kind = BY_SUFFIX.get(out.suffix.lower())
-    return kind is not None and kind.name in WRITTEN and not out.is_dir()
+    suffix = out.suffix.lower()
+    is_written = any(suffix in BY_NAME[name].color_suffixes for name in WRITTEN)
+    return is_written and not out.is_dir()
 
 
 class _OwnFolders:
@@ -382,6 +384,6 @@ def _name(name: str, extension: FormatName | None, films: Mapping[str, str] = NO
     path = Path(name)
     if (suffix := path.suffix.lower()) in films:
         return name if films[suffix] == suffix else f"{path.stem}{films[suffix]}"
-    if extension is None or path.suffix.lower() in BY_NAME[extension].suffixes:
+    if extension is None or suffix in BY_NAME[extension].color_suffixes:
         return name
-    return f"{path.stem}.{extension}"
+    return with_suffix(name, f".{extension}")

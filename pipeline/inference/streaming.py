@@ -197,8 +197,11 @@ def _ready(job: Job, settings: Settings, existing: Existing, files: Files) -> _R
     notes = [target.note, file.note]
     if photo_file.lies(job.source, file):
         notes.append(f"named like {named_kind(job.source)}, but its content is {file.kind.label}")
-    if settings.label is not None and target.format in UNLABELED:
-        notes.append(f"without the label, which {BY_NAME[target.format].label} cannot hold")
+    if settings.label is not None:
+        if target.format in UNLABELED:
+            notes.append(f"without the label, which {BY_NAME[target.format].label} cannot hold")
+        elif target.format == file.kind.name and not file.holds_metadata:
+            notes.append("without the label, which a file like this one cannot hold")
     if photo_file.is_numbered(file, target.format):
         notes.append(f"a file for each of {file.count} pages")
     paths = _result_paths(file, job.target, target.format, settings)

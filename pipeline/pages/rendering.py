@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import jinja2
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,6 +20,10 @@ LONGEST = 256
 """The longer side of a picture on a page, in px; one that is smaller stays as it is."""
 QUALITY = 85
 """Of the pictures' JPEG."""
+
+
+GENERATOR = '<meta name="generator" content="colorpipe">'
+"""In the head of every page, by which it is known as one."""
 
 
 @functools.cache
@@ -31,6 +36,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["printable"] = printable
+    environment.globals["generator"] = Markup(GENERATOR)
     return environment
 
 

@@ -40,7 +40,7 @@ from pipeline.video.settings import FilmSettings
 from stages.colorize import colorize
 
 GRAY = Image.fromarray(skimage.data.camera()[:160, :200])
-SUFFIXES_WRITTEN = [suffix for name in WRITTEN for suffix in BY_NAME[name].suffixes]
+SUFFIXES_WRITTEN = [suffix for name in WRITTEN for suffix in BY_NAME[name].color_suffixes]
 PARAMS = ColorizeParams(device="cpu", strength=1.5)
 
 
@@ -139,6 +139,31 @@ def test_a_single_photo_that_is_no_regular_file_is_not_waited_for(
     os.mkfifo(tmp_path / "pipe.jpg")
     (failure,) = colorize(tmp_path / "pipe.jpg", tmp_path / "out", model, PARAMS)
     assert str(failure) == "pipe.jpg: not a regular file"
+
+
+def test_what_follows_a_dot_but_is_no_photos_extension_stays(model: Path, tmp_path: Path) -> None:
+    names = ["scan.0001", "scan.0002"]
+    for name in names:
+        GRAY.save(tmp_path / name, format="JPEG")
+        assert colorize(tmp_path / name, tmp_path / "out", model, PARAMS) == []
+        assert colorize(tmp_path / name, tmp_path / "png", model, PARAMS, format="png") == []
+    assert sorted(files(tmp_path / "out")) == ["scan.0001.jpg", "scan.0002.jpg"]
+    assert sorted(files(tmp_path / "png")) == ["scan.0001.png", "scan.0002.png"]
+
+
+def test_a_name_as_long_as_they_get_is_no_hindrance(model: Path, tmp_path: Path) -> None:
+    name = "\u7167" * 83 + ".jpg"
+    GRAY.save(tmp_path / name)
+    assert colorize(tmp_path / name, tmp_path / "out", model, PARAMS) == []
+    assert list(files(tmp_path / "out")) == [name]
+
+
+def test_colors_get_no_gray_photos_extension(model: Path, tmp_path: Path) -> None:
+    GRAY.save(tmp_path / "a.pgm")
+    colorize(tmp_path / "a.pgm", tmp_path / "out", model, PARAMS, format="ppm")
+    assert list(files(tmp_path / "out")) == ["a.ppm"]
+    with pytest.raises(ColorpipeError, match=r"no format that is written ends in \.pgm"):
+        colorize(tmp_path / "a.pgm", tmp_path / "colored.pgm", model, PARAMS)
 
 
 def test_another_format_and_two_photos_that_would_be_one(
@@ -300,6 +325,43 @@ def test_a_report_never_takes_the_place_of_a_photo_or_a_folder(
         colorize(source, tmp_path / "out", model, PARAMS, report=report)
     assert files(photos) == before
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["hints.json", "notes.html"])
+def test_a_report_takes_the_place_of_an_earlier_one_alone(
+    name: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / name
+    other.write_text('{"hints": [{"x": 3, "y": 4, "color": "navy"}]}')
+    with pytest.raises(ColorpipeError, match=r"^The report .* a file that is no report; name"):
+        colorize(photos, tmp_path / "out", model, PARAMS, report=other)
+    assert other.read_text().startswith('{"hints')
+    assert not (tmp_path / "out").exists()
+    other.unlink()
+    colorize(photos, tmp_path / "out", model, PARAMS, report=other)
+    before = other.read_text("utf-8")
+    colorize(photos / "a.png", tmp_path / "again", model, PARAMS, report=other)
+    assert other.read_text("utf-8") != before
+
+
+def test_a_report_of_what_was_skipped_goes_on(photos: Path, model: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.jsonl"
+    (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:500])
+    GRAY.save(os.fsencode(photos) + b"/\xff odd.png", format="PNG")
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report)
+    first = report.read_text("utf-8")
+    # Killed in the middle of a line, after it had written a photo.
+    report.write_text(first + '{"photo": "z.p')
+    GRAY.save(photos / "z.png")
+    GRAY.save(photos / "broken.png")
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report, skip_existing=True)
+    text = report.read_text("utf-8")
+    assert text.startswith(first)
+    added = [json.loads(line) for line in text.removeprefix(first).splitlines()[1:]]
+    assert [(row["photo"], row["status"]) for row in added] == [
+        ("broken.png", "colorized"),
+        ("z.png", "colorized"),
+    ]
 
 
 @pytest.mark.parametrize("out", ["out", "named.png"])
@@ -543,6 +605,7 @@ def test_a_label_names_the_model_and_where_there_is_no_place_it_is_said(
     photos.mkdir()
     GRAY.save(photos / "a.jpg")
     GRAY.save(photos / "b.bmp")
+    GRAY.save(photos / "c.j2k")
     colorize(photos, tmp_path / "plain", model, PARAMS)
     colorize(photos, tmp_path / "out", model, PARAMS, report=report, label=True)
     with Image.open(tmp_path / "plain/a.jpg") as plain, Image.open(tmp_path / "out/a.jpg") as made:
@@ -551,7 +614,12 @@ def test_a_label_names_the_model_and_where_there_is_no_place_it_is_said(
         assert digest in made.info["xmp"]
         assert b"compositeWithTrainedAlgorithmicMedia" in made.info["xmp"]
         assert digest.decode() in made.getexif()[11]
-    assert rows_of(report)["b.bmp"]["note"] == "without the label, which BMP cannot hold"
+    rows = rows_of(report)
+    assert rows["b.bmp"]["note"] == "without the label, which BMP cannot hold"
+    # A codestream has no boxes, and JP2 has.
+    assert rows["c.j2k"]["note"] == "without the label, which a file like this one cannot hold"
+    colorize(photos / "a.jpg", tmp_path / "a.jp2", model, PARAMS, report=report, label=True)
+    assert "note" not in rows_of(report)["a.jpg"]
 
 
 def test_no_librarys_warning_reaches_the_terminal(

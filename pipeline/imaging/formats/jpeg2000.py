@@ -67,7 +67,9 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
             photo = replace(opened.read_page(number).photo, orientation=1)
         return Page(photo, metadata, own)
 
-    return PhotoFile(opened.kind, opened.size, read_page, bits=opened.bits)
+    return PhotoFile(
+        opened.kind, opened.size, read_page, bits=opened.bits, holds_metadata=not own.is_bare
+    )
 
 
 def _codestream_of(file: bytes) -> bytes:

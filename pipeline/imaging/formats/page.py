@@ -62,6 +62,8 @@ class PhotoFile:
     """How often an animation is shown; 0 is for ever."""
     bits: int = 8
     """Of a sample."""
+    holds_metadata: bool = True
+    """Whether its format has a place for XMP or EXIF in a file like this one."""
     note: str = ""
     """What of the file will not be in the colored one, for the report."""
 

@@ -28,7 +28,15 @@ from pipeline.imaging.formats import (
     webp,
 )
 from pipeline.imaging.formats.page import Colored, Page, PhotoFile, Write
-from pipeline.imaging.kinds import BY_NAME, BY_SUFFIX, WRITTEN, FormatName, Kind, sniff
+from pipeline.imaging.kinds import (
+    BY_NAME,
+    BY_SUFFIX,
+    WRITTEN,
+    FormatName,
+    Kind,
+    sniff,
+    with_suffix,
+)
 
 _READERS: dict[str, Callable[[bytes, int], PhotoFile]] = {
     "jpg": jpeg.open_file,
@@ -147,11 +155,9 @@ def target_path(path: Path, file: PhotoFile, target: FormatName, *, keep_name: b
         target: what is written.
         keep_name: whether an extension that lies about the photo's content stays.
     """
-    kind = BY_NAME[target]
-    suffix = path.suffix.lower()
-    if suffix in kind.suffixes and suffix not in kind.gray_suffixes:
+    if path.suffix.lower() in BY_NAME[target].color_suffixes or (keep_name and lies(path, file)):
         return path
-    return path if keep_name and lies(path, file) else path.with_suffix(f".{target}")
+    return path.with_name(with_suffix(path.name, f".{target}"))
 
 
 def lies(path: Path, file: PhotoFile) -> bool:

@@ -48,6 +48,17 @@ def test_another_color_for_a_place_replaces_the_one_before(workshop: Workshop, d
     assert len(desk.hints) == 2
 
 
+def test_a_color_that_is_moved_replaces_the_one_that_was_there(
+    workshop: Workshop, desk: Desk
+) -> None:
+    does = OnePhoto(workshop)
+    for place, hint in (((60, 90), "#905050"), ((120, 40), "#507090")):
+        desk.place = place
+        does.hinted(desk, hint, *SETTINGS)
+    does.moved(desk, 0, *SETTINGS)
+    assert desk.hints == (Hint(120, 40, "#905050"),)
+
+
 def test_where_a_photo_is_refused_the_one_before_goes_on(
     workshop: Workshop, desk: Desk, tmp_path: Path
 ) -> None:

@@ -533,6 +533,34 @@ def test_a_film_that_is_cancelled_leaves_the_page_to_the_next(
     assert not list(served.folder.rglob(".long*"))
 
 
+def test_whoever_waits_behind_another_may_cancel_and_start_again(
+    browser: Browser, served: Served, tmp_path: Path
+) -> None:
+    film = films.write_film(tmp_path / "film.mkv", times=range(0, 3000 * 40, 40))
+    Image.new("L", (60, 40), 90).save(tmp_path / "small.png")
+    first, second = opened(browser, served), opened(browser, served)
+    first.get_by_role("tab", name="Film").click()
+    first.set_input_files("#film input[type=file]", film)
+    expect(first.locator("#film")).to_contain_text("film")
+    first.locator("#film-start").click()
+    expect(first.locator("#film-report")).to_contain_text("pictures are done")
+    bring_many(second, [tmp_path / "small.png"])
+    second.locator("#many-start").click()
+    second.locator("#many-cancel").click()
+    expect(second.locator("#report")).to_contain_text("Cancelled")
+    expect(first.locator("#film-cancel")).to_be_enabled()
+
+    # Only what was started after that is wanted, and the first person's film is not.
+    second.locator("#many-start").click()
+    expect(second.locator("#many-cancel")).to_be_enabled()
+    first.locator("#film-cancel").click()
+    expect(second.locator("#report")).to_contain_text("1 of 1 files are done")
+    expect(second.locator("#many-start")).to_be_enabled()
+    assert downloaded(second, "#archive")[0].endswith(".zip")
+    first.close()
+    second.close()
+
+
 def test_work_that_finds_the_queue_full_may_be_tried_again(page: Page, tmp_path: Path) -> None:
     Image.new("L", (60, 40), 90).save(tmp_path / "small.png")
     bring_many(page, [tmp_path / "small.png"])
