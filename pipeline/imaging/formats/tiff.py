@@ -164,8 +164,7 @@ class _Reader:
                     photo = photo_in_srgb(self._file, self._max_pixels, turned, number)
                     icc = srgb_icc() if metadata.icc else None
                 else:
-                    # Both decoders turn TIFFs upright, and TIFFs only.
-                    photo = as_stored(self._photo(image, directory, place), turned)
+                    photo = self._photo(image, directory, place, turned)
         except ImageError as error:
             if is_read_everywhere(directory, self._layout) and not is_of_unknown_samples(error):
                 raise
@@ -181,13 +180,22 @@ class _Reader:
         self._opened.info.pop("xmp", None)
         return self._opened
 
-    def _photo(self, image: Image.Image, directory: Directory, place: int) -> GrayPhoto:
+    def _photo(
+        self, image: Image.Image, directory: Directory, place: int, turned: int
+    ) -> GrayPhoto:
         photo = from_image(image)
         bits = directory.numbers(BITS, self._layout) or (1,)
-        if image.mode not in {"RGB", "RGBA"} or max(bits) != 16:
-            return photo
-        premultiplied = directory.numbers(_EXTRA_SAMPLES, self._layout) == (1,)
-        return with_16_bits(photo, wide_samples(self._file, place), premultiplied=premultiplied)
+        if image.mode in {"RGB", "RGBA"} and max(bits) == 16:
+            # OpenCV's libtiff has fewer compressions than Pillow's, and says so on the terminal.
+            is_known = is_read_everywhere(directory, self._layout)
+            pixels = wide_samples(self._file, place) if is_known else None
+            if pixels is None:
+                icc = bytes_of(image.info.get("icc_profile"))
+                return of_array(decode_tiff_page(self._file, place), turned, icc)
+            premultiplied = directory.numbers(_EXTRA_SAMPLES, self._layout) == (1,)
+            photo = with_16_bits(photo, pixels, premultiplied=premultiplied)
+        # Both decoders turn TIFFs upright, and TIFFs only.
+        return as_stored(photo, turned)
 
 
 def metadata_of(file: bytes) -> Metadata:

@@ -232,3 +232,25 @@ def test_what_only_xmp_says_is_turned_is_stored_as_it_was(samples: np.ndarray) -
     photo = photo_file.open_file(file).read_page(0).photo
     assert photo.gray.shape == samples.shape[:2]
     assert photo.gray.dtype == samples.dtype
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma", "zlib"])
+@pytest.mark.parametrize("channels", [3, 4, 5])
+@pytest.mark.parametrize("turned", [1, 6])
+def test_16_bits_of_color_stay_however_they_are_compressed(
+    compression: str, channels: int, turned: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    samples = np.dstack([DEEP] * 3 + [HALF] * (channels - 3))
+    extra = [["unassalpha"], ["unspecified"] * 2][channels - 4] if channels > 3 else []
+    options = {"compression": compression, "predictor": True, "extrasamples": extra}
+    tags = [(274, 3, 1, turned, True)]
+    file = written(samples, photometric="rgb", extratags=tags, **options)
+    with tifffile.TiffFile(io.BytesIO(colorized(file))) as result:
+        (page,) = result.pages
+        pixels = page.asarray()
+        assert page.tags[274].value == turned
+    assert pixels.dtype == np.uint16
+    assert np.array_equal(color.luma(np.ascontiguousarray(pixels[..., :3])), DEEP)
+    if channels == 4:
+        assert np.array_equal(pixels[..., 3], HALF)
+    assert not capfd.readouterr().err
