@@ -64,7 +64,9 @@ def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit or floating point gray to 8 bits; Pillow alone would clip at 255."""
     samples = gray_16(image) if image.mode.startswith("I;16") else np.asarray(image)
     scaled = np.empty(samples.shape, np.uint8)
-    white = 65535.0 if image.mode.startswith("I;16") else _white_of(samples)
+    # Pillow has brought the samples of a PGM, whose head names white, to 16 bits.
+    is_known = image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM")
+    white = 65535.0 if is_known else _white_of(samples)
     # In blocks: the whole of a large photo in wider numbers would take gigabytes.
     rows = max(1, _BLOCK // max(1, samples.shape[1]))
     for top in range(0, len(samples), rows):

@@ -399,6 +399,27 @@ def test_what_is_written_as_jpeg_xl_says_that_it_is_srgb(channels: int) -> None:
     assert np.array_equal(color.luma(np.ascontiguousarray(pixels[..., :3])), DEEP)
 
 
+@pytest.mark.parametrize("kind", [b"P2", b"P3", b"P5", b"P6"])
+@pytest.mark.parametrize("white", [65_535, 4095])
+@pytest.mark.parametrize("largest", [200, 4095])
+def test_a_pnm_is_as_light_as_its_head_says(kind: bytes, white: int, largest: int) -> None:
+    gray = PIXELS.astype(np.uint16) * largest // 255
+    samples = gray if kind in {b"P2", b"P5"} else np.dstack([gray] * 3)
+    rows = samples.reshape(HEIGHT, -1)
+    if kind in {b"P2", b"P3"}:
+        data = b"# attic\n".join(b" ".join(b"%d" % one for one in row) + b"\n" for row in rows)
+    else:
+        data = rows.astype(">u2").tobytes()
+    file = b"%s %d %d %d\n" % (kind, WIDTH, HEIGHT, white) + data
+    expected = (gray.astype(np.uint32) * 65_535 + white // 2) // white
+    result = imagecodecs.png_decode(colorized(file, "png"))
+    assert result.dtype == np.uint16
+    assert np.array_equal(color.luma(result), expected)
+    assert np.abs(open_photo(file).pixels[..., 1] - expected / 257).max() < 1
+    with pytest.raises(ImageError):
+        photo_file.open_file(file[: len(file) // 2]).read_page(0)
+
+
 def test_the_comment_of_a_pgm_stays() -> None:
     assert b"# attic\n" in colorized(pnm(b"P5", DEEP))[:40]
 
