@@ -19,6 +19,7 @@ from pipeline.imaging.color import Samples, to_8_bits
 from pipeline.imaging.decode import Gray
 from pipeline.imaging.icc import Profile, grays_16, lab_to_srgb, read_profile
 from pipeline.imaging.orientation import (
+    by_exif_alone,
     lies_on_its_side,
     orientation_of,
     turned_back,
@@ -117,7 +118,8 @@ def from_image(image: Image.Image) -> GrayPhoto:
     if not image.width or not image.height:
         raise ValueError("the image has no pixels")
     # Pillow turns a TIFF upright when it is loaded, and only then forgets its orientation.
-    image.load()
+    with by_exif_alone(image):
+        image.load()
     if image.mode in {"I", "F"}:
         raise ValueError(f"samples of mode {image.mode} have no defined white")
     orientation = orientation_of(image)

@@ -61,6 +61,7 @@ from pipeline.imaging.formats.pillow_file import (
 from pipeline.imaging.gray_photo import GrayPhoto, as_stored, from_image, of_array, render
 from pipeline.imaging.icc import icc_for_colors, srgb_icc
 from pipeline.imaging.kinds import BY_NAME
+from pipeline.imaging.orientation import by_exif_alone
 
 _ROWS = 64
 """Rows in a strip."""
@@ -159,7 +160,8 @@ class _Reader:
                 # Pillow makes one up where there is none.
                 if directory.get(exif.X_RESOLUTION):
                     dpi = resolution(image.info.get("dpi"))
-                image.load()
+                with by_exif_alone(image):
+                    image.load()
                 if image.mode in UNUSUAL_MODES:
                     photo = photo_in_srgb(self._file, self._max_pixels, turned, number)
                     icc = srgb_icc() if metadata.icc else None
@@ -176,8 +178,6 @@ class _Reader:
             self._opened = open_image(self._file, self._max_pixels)
         if place or self._opened.tell():
             self._opened.seek(place)
-        # Pillow would also turn by what only XMP states.
-        self._opened.info.pop("xmp", None)
         return self._opened
 
     def _photo(
