@@ -63,7 +63,8 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
             mode += ";16"
         size = (pixels.shape[1], pixels.shape[0])
         image = images.add_frombytes(mode, size, np.ascontiguousarray(pixels).tobytes())
-        data = page.metadata
+        # The encoder would also turn by what only XMP states.
+        data = page.metadata if page.photo.orientation > 1 else page.metadata.upright()
         image.info["exif"] = exif.HEAD + data.exif if data.exif else None
         image.info["xmp"] = data.xmp or None
         icc = data.icc or (srgb_icc() if page.photo.profile else None)

@@ -29,7 +29,7 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
 
     def read_page(number: int) -> Page:
         # The codestream says how it is turned, and libjxl has turned it: EXIF says it only again.
-        return Page(of_array(opened.decode(number).pixels), metadata, own)
+        return Page(of_array(opened.decode(number).pixels), metadata.upright(), own)
 
     return PhotoFile(kind, opened.size, read_page, bits=opened.bits, note=opened.note)
 
@@ -61,10 +61,10 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     # Programs take the codestream's word for how it is turned, not EXIF's.
     pixels = turned_upright(render(page.photo, tint), page.photo.orientation)
     encoded = bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, usecontainer=True))
-    metadata = page.metadata
+    metadata = page.metadata.upright()
     parts: list[boxes.Box] = []
     if metadata.exif:
-        parts.append((b"Exif", bytes(4) + exif.upright(metadata.exif)))
+        parts.append((b"Exif", bytes(4) + metadata.exif))
     if metadata.xmp:
         parts.append((b"xml ", metadata.xmp))
     parts += page.own if isinstance(page.own, tuple) else ()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 from files import GRAY, colorized, opened, saved
-from PIL import Image
+from PIL import Image, ImageOps
 
-from pipeline.imaging.formats import exif, jpeg, photo_file, photoshop, xmp
+from pipeline.imaging.formats import boxes, exif, jpeg, photo_file, photoshop, xmp
 from pipeline.imaging.formats.directories import (
     ASCII,
     EXIF_IFD,
@@ -202,8 +202,53 @@ def test_a_circle_of_directories_is_left() -> None:
 
 
 @pytest.mark.parametrize(
+    "said", [' tiff:Orientation="6"', "<tiff:Orientation>6</tiff:Orientation>"]
+)
+@pytest.mark.parametrize("target", ["jp2", "jxl", "heic"])
+def test_what_is_written_upright_is_turned_by_no_metadata(said: str, target: str) -> None:
+    names = ' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Make="Kodak"'
+    is_attribute = said.startswith(" ")
+    before = packet("" if is_attribute else said, names + (said if is_attribute else ""))
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    file = saved(GRAY, "JPEG", exif=tags, xmp=before)
+    result = colorized(file, target)
+    shown = opened(result)
+    assert shown.size == GRAY.size[::-1]
+    # Then it goes on in a format in which it would be turned.
+    again = opened(colorized(result, "png"))
+    assert ImageOps.exif_transpose(again).size == GRAY.size[::-1]
+    if target != "heic":
+        for one in (page_of(result), page_of(colorized(result, "jpg"))):
+            assert exif.orientation_of(one.exif) == 1
+            assert b"Orientation" not in one.xmp
+            assert b'tiff:Make="Kodak"' in one.xmp
+    # Nor is what only XMP says.
+    assert opened(colorized(saved(GRAY, "JPEG", xmp=before), target)).size == GRAY.size
+
+
+def test_a_packet_that_says_upright_stays_byte_for_byte() -> None:
+    before = packet("", ' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="1"')
+    assert page_of(colorized(saved(GRAY, "JPEG", xmp=before), "jp2")).xmp == before
+
+
+@pytest.mark.parametrize("target", ["png", "tif"])
+@pytest.mark.parametrize("source", ["jp2", "jxl"])
+def test_exif_that_programs_do_not_turn_by_turns_nothing_later(source: str, target: str) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    data = tags.tobytes().removeprefix(exif.HEAD)
+    plain = list(boxes.read(colorized(saved(GRAY, "PNG"), source)))
+    box = (b"uuid", b"JpgTiffExif->JP2" + data) if source == "jp2" else (b"Exif", bytes(4) + data)
+    file = boxes.write([*plain[:2], box, *plain[2:]])
+    result = opened(colorized(file, target))
+    assert ImageOps.exif_transpose(result).size == GRAY.size
+
+
+@pytest.mark.parametrize(
     "damaged", [b"<x:xmpmeta", b"<!DOCTYPE a [<!ENTITY b 'Thumbnails'>]><a>&b;Thumbnails</a>"]
 )
 def test_a_damaged_packet_stays_as_it_is(damaged: bytes) -> None:
     assert xmp.without_old_pictures(damaged) == damaged
     assert xmp.joined(damaged, damaged) == damaged
+    assert xmp.upright(damaged + b"tiff:Orientation") == damaged + b"tiff:Orientation"
