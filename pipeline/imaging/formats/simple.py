@@ -17,9 +17,8 @@ from pipeline.imaging.color import Samples, to_16_bits
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import pillow_file
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
-from pipeline.imaging.gray_photo import displayed, of_array, render
+from pipeline.imaging.gray_photo import displayed, of_array
 from pipeline.imaging.kinds import BY_NAME
-from pipeline.imaging.orientation import turned_upright
 
 
 def open_pnm(file: bytes, max_pixels: int) -> PhotoFile:
@@ -89,12 +88,7 @@ def _numbers(text: bytes, count: int) -> NDArray[np.uint16]:
 def write_pnm(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     """Write a PPM of 8 or 16 bits."""
     (page, tint), *_ = pages
-    photo = page.photo
-    pixels: Samples
-    if photo.gray.dtype == np.uint16 and photo.profile is None:
-        pixels = turned_upright(render(photo, tint), photo.orientation)
-    else:
-        pixels = displayed(photo, tint)
+    pixels = displayed(page.photo, tint)
     most = int(np.iinfo(pixels.dtype).max)
     comment = page.metadata.comment or b""
     lines = b"".join(b"# " + line + b"\n" for line in comment.splitlines())
