@@ -307,6 +307,20 @@ def checked(pixels: Any) -> Samples:
     return np.ascontiguousarray(array)
 
 
+def converted_16(rgb: Samples, source: bytes, target: bytes) -> Samples:
+    """Convert colors (H, W, 3) of 16 bits from one ICC profile to another, which Pillow does not.
+
+    Raises:
+        ImageError: the extra is not installed, or a profile is damaged.
+    """
+    with needs_formats("the conversion of 16 bits to sRGB"):
+        import imagecodecs
+    with decoding():
+        return checked(
+            imagecodecs.cms_transform(rgb, source, target, colorspace="rgb", outcolorspace="rgb")
+        )
+
+
 def tiff_encoder(compression: int) -> Callable[[bytes], bytes] | None:
     """Return what compresses strips losslessly by a TIFF's number; None if nothing here does."""
     name = {5: "lzw_encode", 50000: "zstd_encode", 34925: "lzma_encode"}.get(compression)

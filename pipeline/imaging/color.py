@@ -115,6 +115,11 @@ def lightness_of_luma(gray: NDArray[np.uint8]) -> Float:
     return _LIGHTNESS[gray]
 
 
+def light_of_luma(gray: NDArray[np.uint8]) -> Float:
+    """Return the light (..., 0 to 1) of the neutral grays ``gray`` (..., 0 to 255)."""
+    return _LINEAR[gray]
+
+
 def _lightness_table() -> Float:
     f = np.where(_LINEAR > _EPSILON, np.cbrt(_LINEAR), _LINEAR * _SLOPE + _OFFSET)
     return (116 * f - 16).astype(np.float32)

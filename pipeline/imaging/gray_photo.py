@@ -11,14 +11,14 @@ from typing import cast
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.imaging import color
 from pipeline.imaging.color import Samples, to_8_bits
 from pipeline.imaging.decode import Gray
-from pipeline.imaging.icc import Profile, grays_16, lab_to_srgb, read_profile
+from pipeline.imaging.icc import Profile, lab_to_srgb, read_profile
 from pipeline.imaging.orientation import (
+    by_exif_alone,
     lies_on_its_side,
     orientation_of,
     turned_back,
@@ -117,7 +117,8 @@ def from_image(image: Image.Image) -> GrayPhoto:
     if not image.width or not image.height:
         raise ValueError("the image has no pixels")
     # Pillow turns a TIFF upright when it is loaded, and only then forgets its orientation.
-    image.load()
+    with by_exif_alone(image):
+        image.load()
     if image.mode in {"I", "F"}:
         raise ValueError(f"samples of mode {image.mode} have no defined white")
     orientation = orientation_of(image)
@@ -129,7 +130,7 @@ def from_image(image: Image.Image) -> GrayPhoto:
         clear = image.info.get("transparency")
         if isinstance(clear, int):
             alpha = np.where(gray == clear, np.uint16(0), np.uint16(65_535))
-        return in_own_space(gray, alpha, orientation, profile)
+        return GrayPhoto(gray, alpha, orientation, profile)
     if image.mode == "LAB":
         image = lab_to_srgb(image)
         profile = None  # the samples are no longer the profile's
@@ -141,7 +142,7 @@ def from_image(image: Image.Image) -> GrayPhoto:
         image = image.convert("RGB")
     elif image.mode == "P":
         image = image.convert("RGB")
-    return in_own_space(np.asarray(image.convert("L")), alpha, orientation, profile)
+    return GrayPhoto(np.asarray(image.convert("L")), alpha, orientation, profile)
 
 
 def of_array(pixels: Samples, orientation: object = 1, icc: bytes | None = None) -> GrayPhoto:
@@ -160,7 +161,7 @@ def of_array(pixels: Samples, orientation: object = 1, icc: bytes | None = None)
         gray: Samples = color.luma(pixels[..., :3])
     else:
         gray = cast(Samples, np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1)[..., 0]))
-    return in_own_space(gray, cast("Samples | None", alpha), orientation, profile)
+    return GrayPhoto(gray, cast("Samples | None", alpha), valid(orientation), profile)
 
 
 def as_stored(upright: GrayPhoto, orientation: object) -> GrayPhoto:
@@ -168,16 +169,6 @@ def as_stored(upright: GrayPhoto, orientation: object) -> GrayPhoto:
     turned = valid(orientation)
     alpha = None if upright.alpha is None else turned_back(upright.alpha, turned)
     return replace(upright, gray=turned_back(upright.gray, turned), alpha=alpha, orientation=turned)
-
-
-def in_own_space(
-    gray: Samples, alpha: Samples | None, orientation: object, profile: Profile | None
-) -> GrayPhoto:
-    """Make a :class:`GrayPhoto`; grays of a gray profile, which holds no colors, become sRGB's."""
-    if profile is not None and profile.is_gray:
-        gray = grays_16(profile.grays)[gray] if gray.dtype == np.uint16 else profile.grays[gray]
-        profile = None
-    return GrayPhoto(gray, alpha, valid(orientation), profile)
 
 
 def render(photo: GrayPhoto, tint: Tint, order: tuple[int, int, int] = (0, 1, 2)) -> Samples:
@@ -206,14 +197,18 @@ def render(photo: GrayPhoto, tint: Tint, order: tuple[int, int, int] = (0, 1, 2)
     return pixels
 
 
-def displayed(photo: GrayPhoto, tint: Tint) -> NDArray[np.uint8]:
-    """Color a photo as :func:`render` does, and bring it upright and to sRGB in 8 bits.
+def displayed(photo: GrayPhoto, tint: Tint) -> Samples:
+    """Color a photo as :func:`render` does, and bring it upright and to sRGB.
 
     So it has to be in a file that can tell neither how it is turned nor in which space it is.
+
+    Raises:
+        ImageError: as :meth:`Profile.to_srgb` says.
     """
-    pixels = np.asarray(render(photo.in_8_bits(), tint), np.uint8)
+    pixels = render(photo, tint)
     if photo.profile is not None:
-        pixels[..., :3] = photo.profile.to_srgb(np.ascontiguousarray(pixels[..., :3]))
+        own = cast(Samples, np.ascontiguousarray(pixels[..., :3]))
+        pixels[..., :3] = photo.profile.to_srgb(own)
     return turned_upright(pixels, photo.orientation)
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import io
+import struct
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from pipeline.imaging import color
-from pipeline.imaging.color import RGB, Gray
+from pipeline.imaging.codecs import converted_16
+from pipeline.imaging.color import RGB, Gray, Samples
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
@@ -26,63 +27,100 @@ class Profile:
     """A usable ICC profile other than sRGB."""
 
     icc: bytes
-    """The profile's file."""
+    """The profile's file: of RGB, also where the photo's own is of gray."""
     grays: Gray
     """(256,): the sRGB gray that each neutral value of the photo stands for."""
-    is_gray: bool
-    """Whether it has one channel only, so that colors need another profile: sRGB's."""
 
     def from_srgb(self, rgb: RGB) -> RGB:
         """Convert sRGB (H, W, 3) to the profile's own R, G and B."""
         return _transformed(rgb, _transform(self.icc, to_srgb=False))
 
-    def to_srgb(self, rgb: RGB) -> RGB:
-        """Convert the profile's own R, G and B (H, W, 3) to sRGB."""
-        return _transformed(rgb, _transform(self.icc, to_srgb=True))
+    def to_srgb(self, rgb: Samples) -> Samples:
+        """Convert the profile's own R, G and B (H, W, 3) to sRGB, with as many bits.
+
+        Raises:
+            ImageError: there are 16, and the extra ``formats`` is not installed.
+        """
+        if rgb.dtype == np.uint8:
+            own = rgb.astype(np.uint8, copy=False)
+            return _transformed(own, _transform(self.icc, to_srgb=True))
+        return converted_16(rgb, self.icc, srgb_icc())
 
 
 @functools.lru_cache(maxsize=16)
 def read_profile(icc: bytes) -> Profile | None:
     """Read an ICC profile; None when it is sRGB, or damaged, or of neither gray nor RGB."""
+    own = icc_for_colors(icc)
+    if own is None or is_srgb(own):
+        return None
+    ramp = Image.fromarray(np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2))
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        space = source.profile.xcolor_space.strip()
-        if space == "GRAY":
-            ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-        elif space == "RGB":
-            if is_srgb(icc):
-                return None
-            ramp = Image.fromarray(np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2))
-            _transform(icc, to_srgb=False)
-        else:
-            return None
+        _transform(own, to_srgb=False)
+        source = ImageCms.ImageCmsProfile(io.BytesIO(own))
         converted = ImageCms.profileToProfile(ramp, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
-    if converted is None:
-        return None
-    return Profile(icc, color.luma(np.asarray(converted))[0], space == "GRAY")
+    return None if converted is None else Profile(own, color.luma(np.asarray(converted))[0])
 
 
+@functools.lru_cache(maxsize=16)
 def icc_for_colors(icc: bytes | None) -> bytes | None:
     """Return the profile that a photo with profile ``icc`` needs once it has colors.
 
-    A profile for RGB stays; in the place of one for gray or CMYK comes sRGB's, to which such photos
-    are brought; a damaged one is left out, and none stays none.
+    A profile for RGB stays. In the place of one for gray comes sRGB's with its tone curve, so that
+    gray values stay and look as before. In the place of one for CMYK comes sRGB's, to which such
+    photos are brought. A damaged one is left out, and none stays none.
     """
     if not icc:
         return None
     try:
-        space = ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.xcolor_space.strip()
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        space = profile.profile.xcolor_space.strip()
+        if space == "GRAY":
+            made = _with_curve(_curve_of(icc, profile))
+            _transform(made, to_srgb=False)
+            return made
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
     return icc if space == "RGB" else srgb_icc()
 
 
-def grays_16(grays: Gray) -> NDArray[np.uint16]:
-    """Bring a table of 256 grays to one of 65,536, linear in between."""
-    table = np.interp(np.arange(65536) / 257, np.arange(256), grays.astype(np.float64) * 257)
-    return np.rint(table).astype(np.uint16)
+def _curve_of(icc: bytes, profile: ImageCms.ImageCmsProfile) -> bytes:
+    """Return the tone curve of a profile for gray: its own, or that of what LittleCMS makes of it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    tags = {name: icc[start : start + length] for name, start, length in _tags_of(icc)}
+    own = tags.get(b"kTRC")
+    if own and b"A2B0" not in tags and profile.profile.connection_space.strip() == "XYZ":
+        return own
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    converted = ImageCms.profileToProfile(ramp, profile, _SRGB, outputMode="RGB")
+    if converted is None:
+        raise ValueError("the ICC profile gave no picture")
+    light = np.rint(color.light_of_luma(color.luma(np.asarray(converted))) * 65_535)
+    return b"curv" + struct.pack(">II", 0, light.size) + light.astype(">u2").tobytes()
+
+
+def _with_curve(curve: bytes) -> bytes:
+    """Return sRGB's profile with another tone curve and name (ICC.1:2022, 7.3 and 10.15)."""
+    text = "sRGB with a tone curve of gray".encode("utf-16-be")
+    name = b"mluc" + struct.pack(">III4sII", 0, 1, 12, b"enUS", len(text), 28) + text
+    made = bytearray(srgb_icc())
+    for number, (tag, _, _) in enumerate(_tags_of(bytes(made))):
+        data = curve if tag in {b"rTRC", b"gTRC", b"bTRC"} else name if tag == b"desc" else None
+        if data is not None:
+            struct.pack_into(">II", made, 136 + 12 * number, len(made), len(data))
+            made += data + bytes(-len(data) % 4)
+    struct.pack_into(">I", made, 0, len(made))
+    return bytes(made)
+
+
+def _tags_of(icc: bytes) -> list[tuple[bytes, int, int]]:
+    """Return name, place and length of each tag of a profile that LittleCMS has opened."""
+    (count,) = struct.unpack_from(">I", icc, 128)
+    return [struct.unpack_from(">4sII", icc, 132 + 12 * number) for number in range(count)]
 
 
 @functools.lru_cache(maxsize=1)

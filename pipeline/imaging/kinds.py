@@ -68,7 +68,7 @@ KINDS = (
         "heic",
         "HEIC",
         (".heic", ".heif", ".hif"),
-        most_bits=10,
+        most_bits=12,
         alpha=True,
         sequence="pages",
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -23,14 +25,32 @@ _UPRIGHT = {
     8: (False, 1),
 }
 
+_XMP = ("xmp", "XML:com.adobe.xmp")
+"""Where Pillow has an image's packet."""
+
 
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1, which is upright, also where the EXIF is damaged."""
     try:
-        return valid(image.getexif().get(ExifTags.Base.Orientation))
+        with by_exif_alone(image):
+            return valid(image.getexif().get(ExifTags.Base.Orientation))
     # Untrusted bytes: SyntaxError, struct.error and more have been seen.
     except Exception:  # noqa: BLE001
         return 1
+
+
+@contextlib.contextmanager
+def by_exif_alone(image: Image.Image) -> Iterator[None]:
+    """Keep Pillow in the block from turning an image by what only XMP states: viewers do not."""
+    kept = {key: image.info.pop(key) for key in _XMP if key in image.info}
+    try:
+        tags = getattr(image, "tag_v2", None)
+        # It may have looked there already, when it went to this page of a TIFF.
+        if tags is not None and ExifTags.Base.Orientation not in tags:
+            image.getexif().pop(ExifTags.Base.Orientation, None)
+        yield
+    finally:
+        image.info.update(kept)
 
 
 def valid(orientation: object) -> int:

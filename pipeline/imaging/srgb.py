@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.imaging.color import to_16_bits
+from pipeline.imaging.color import to_8_bits, to_16_bits
 from pipeline.imaging.icc import lab_to_srgb, through_profile
 
 
@@ -19,7 +19,8 @@ def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Im
     if image.mode != "RGB":
         changes.append(f"{image.mode} to RGB")
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        image = _scaled_to_8_bits(image)
+        # Pillow alone would clip at 255.
+        image = Image.fromarray(to_8_bits(gray_16(image)))
     elif image.mode == "LAB":
         image = lab_to_srgb(image)
     alpha: Image.Image | None = None
@@ -44,15 +45,18 @@ def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Im
 
 
 def gray_16(image: Image.Image) -> NDArray[np.uint16]:
-    """Return the samples (H, W) of an image of mode I;16: 0 is black and 65535 white.
+    """Return the samples (H, W) of an image of mode I;16, I or F: 0 is black and 65535 white.
 
     Pillow gives those of a TIFF as they are, also where they have 12 bits or count from white down.
     """
-    samples = np.asarray(image).astype(np.uint16, copy=False)
     tags = getattr(image, "tag_v2", {})
     (bits, *_), white_is_zero = tags.get(BITS_PER_SAMPLE, (16,)), tags.get(PHOTOMETRIC, 1) == 0
-    if 0 < bits < 16:
-        samples = to_16_bits(samples, (1 << bits) - 1)
+    if image.mode in {"I", "F"}:
+        samples = _scaled_to_16_bits(image)
+    else:
+        samples = np.asarray(image).astype(np.uint16, copy=False)
+        if 0 < bits < 16:
+            samples = to_16_bits(samples, (1 << bits) - 1)
     return np.invert(samples) if white_is_zero else samples
 
 
@@ -60,22 +64,20 @@ BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
 """Tags of TIFF 6.0, section 8."""
 
 
-def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit or floating point gray to 8 bits; Pillow alone would clip at 255."""
-    samples = gray_16(image) if image.mode.startswith("I;16") else np.asarray(image)
-    scaled = np.empty(samples.shape, np.uint8)
-    white = 65535.0 if image.mode.startswith("I;16") else _white_of(samples)
+def _scaled_to_16_bits(image: Image.Image) -> NDArray[np.uint16]:
+    """Scale gray of 32 bits or floating point by what stands for white."""
+    samples = np.asarray(image)
+    # Pillow has brought the samples of a PGM, whose head names white, to 16 bits.
+    white = 65535.0 if image.format == "PPM" and image.mode == "I" else _white_of(samples)
+    scaled = np.empty(samples.shape, np.uint16)
     # In blocks: the whole of a large photo in wider numbers would take gigabytes.
     rows = max(1, _BLOCK // max(1, samples.shape[1]))
     for top in range(0, len(samples), rows):
-        block = samples[top : top + rows]
-        if image.mode.startswith("I;16"):
-            scaled[top : top + rows] = (block.astype(np.uint32) * 255 + 32767) // 65535
-        else:
-            numbers = np.nan_to_num(block.astype(np.float32), nan=0, posinf=white, neginf=0)
-            levels = np.rint(numbers * np.float32(255 / white))
-            scaled[top : top + rows] = np.clip(levels, 0, 255).astype(np.uint8)
-    return Image.fromarray(scaled)
+        block = samples[top : top + rows].astype(np.float32)
+        numbers = np.nan_to_num(block, nan=0, posinf=white, neginf=0)
+        levels = np.rint(numbers * np.float32(65535 / white))
+        scaled[top : top + rows] = np.clip(levels, 0, 65535).astype(np.uint16)
+    return scaled
 
 
 _BLOCK = 1 << 20

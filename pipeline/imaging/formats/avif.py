@@ -32,7 +32,7 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     bits = _bits_of(file)
     opened = pillow_file.open_file(file, max_pixels, bits=bits)
     if opened.is_animated:
-        return replace(opened, bits=8)
+        return opened
 
     def read_page(number: int) -> Page:
         page = opened.read_page(number)

@@ -33,7 +33,7 @@ def write(file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     times: list[int] = []
     comment = b""
     for page, tint in pages:
-        pixels = displayed(page.photo, tint)
+        pixels = np.asarray(displayed(page.photo, tint), np.uint8)
         alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
         rgb = np.ascontiguousarray(pixels[..., :3])
         images.append(quantized(color.luma(rgb), alpha, color.differences_of(rgb)))

@@ -1,4 +1,4 @@
-"""HEIC, as phones store photos: 8 and 10 bits, several pictures, EXIF and XMP.
+"""HEIC, as phones store photos: 8, 10 and 12 bits, several pictures, EXIF and XMP.
 
 libheif reads and writes it (pillow-heif, of the extra ``formats``). It applies a file's rotations
 and crops, and writes the rotation that EXIF names.
@@ -46,8 +46,8 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     return PhotoFile(kind, opened.size, read_page, opened.pages, bits=opened.bits)
 
 
-def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
-    """Write a HEIC of 8 or 10 bits, with all pages.
+def write(file: PhotoFile, pages: Iterable[Colored]) -> bytes:
+    """Write a HEIC of 8 or 10 bits, or of 12 if it had as many, with all pages.
 
     Raises:
         ImageError: the extra is not installed.
@@ -63,7 +63,9 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
             mode += ";16"
         size = (pixels.shape[1], pixels.shape[0])
         image = images.add_frombytes(mode, size, np.ascontiguousarray(pixels).tobytes())
-        data = page.metadata
+        image.info["bit_depth"] = 12 if file.bits == 12 else 10
+        # The encoder would also turn by what only XMP states.
+        data = page.metadata if page.photo.orientation > 1 else page.metadata.upright()
         image.info["exif"] = exif.HEAD + data.exif if data.exif else None
         image.info["xmp"] = data.xmp or None
         icc = data.icc or (srgb_icc() if page.photo.profile else None)

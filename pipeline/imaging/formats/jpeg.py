@@ -24,9 +24,10 @@ from pipeline.imaging.decode import ANY_PIXELS, Gray, open_image, open_photo
 from pipeline.imaging.errors import ImageError
 from pipeline.imaging.formats import exif, mpo, photoshop, strict_jpeg, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile, resolution
-from pipeline.imaging.gray_photo import GrayPhoto, Tint, as_stored, in_own_space
+from pipeline.imaging.gray_photo import GrayPhoto, Tint, as_stored
 from pipeline.imaging.icc import icc_for_colors, read_profile, srgb_icc
 from pipeline.imaging.kinds import BY_NAME
+from pipeline.imaging.orientation import valid
 from pipeline.imaging.upsampling import band_rows
 
 COMMENT, DQT, SOS, EOI = 0xFE, 0xDB, 0xDA, 0xD9
@@ -172,7 +173,7 @@ def _read_page(picture: mpo.Picture, space: str, max_pixels: int) -> Page:
     if space in {"YCbCr", "Gray"}:
         gray, damage = decode_luma(file)
         profile = read_profile(metadata.icc) if metadata.icc else None
-        photo = in_own_space(gray, None, turned, profile)
+        photo = GrayPhoto(gray, None, valid(turned), profile)
         icc = icc_for_colors(metadata.icc)
     else:
         # Colors of other kinds hold no luma: taken as the cleaning takes them, in sRGB and upright.

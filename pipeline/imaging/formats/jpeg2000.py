@@ -120,7 +120,8 @@ def _describe(file: bytes, codestream: bytes) -> tuple[Metadata, Own, bytes | No
         iptc=found.get(_IPTC),
         icc=icc_for_colors(icc),
     )
-    return metadata, Own(is_bare, _tile_of(codestream), tuple(head), tuple(others)), icc
+    # Programs do not look for how it is turned in EXIF's box.
+    return metadata.upright(), Own(is_bare, _tile_of(codestream), tuple(head), tuple(others)), icc
 
 
 def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
@@ -131,7 +132,6 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     """
     (page, tint), *_ = pages
     own = page.own if isinstance(page.own, Own) else Own(False, None, (), ())
-    # Programs do not look for how it is turned in EXIF's box.
     pixels = turned_upright(render(page.photo, tint), page.photo.orientation)
     if pixels.dtype == np.uint16:
         with needs_formats("JPEG 2000 with colors of 16 bits"):
@@ -147,7 +147,7 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
         data = stream.getvalue()
     if own.is_bare:
         return _codestream_of(data)
-    return _with_boxes(data, page.metadata, own)
+    return _with_boxes(data, page.metadata.upright(), own)
 
 
 def _with_boxes(data: bytes, metadata: Metadata, own: Own) -> bytes:
@@ -163,7 +163,7 @@ def _with_boxes(data: bytes, metadata: Metadata, own: Own) -> bytes:
             parts.append((name, boxes.write([*inner, *own.resolution])))
         elif name == b"jp2c":
             for number, value in (
-                (_EXIF, exif.upright(metadata.exif) if metadata.exif else None),
+                (_EXIF, metadata.exif),
                 (_XMP, metadata.xmp),
                 (_IPTC, metadata.iptc),
             ):

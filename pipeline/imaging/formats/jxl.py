@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from pipeline.imaging.codecs import needs_formats, open_with_codec
 from pipeline.imaging.formats import boxes, exif, jxl_head, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
-from pipeline.imaging.gray_photo import of_array, render
+from pipeline.imaging.gray_photo import displayed, of_array
 from pipeline.imaging.kinds import BY_NAME
-from pipeline.imaging.orientation import turned_upright
 
 
 def open_file(file: bytes, max_pixels: int) -> PhotoFile:
@@ -29,7 +28,7 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
 
     def read_page(number: int) -> Page:
         # The codestream says how it is turned, and libjxl has turned it: EXIF says it only again.
-        return Page(of_array(opened.decode(number).pixels), metadata, own)
+        return Page(of_array(opened.decode(number).pixels), metadata.upright(), own)
 
     return PhotoFile(kind, opened.size, read_page, bits=opened.bits, note=opened.note)
 
@@ -58,13 +57,13 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     with needs_formats("JPEG XL"):
         import imagecodecs
     (page, tint), *_ = pages
-    # Programs take the codestream's word for how it is turned, not EXIF's.
-    pixels = turned_upright(render(page.photo, tint), page.photo.orientation)
+    # Programs take the codestream's word for how it is turned, not EXIF's; it will say sRGB.
+    pixels = displayed(page.photo, tint)
     encoded = bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, usecontainer=True))
-    metadata = page.metadata
+    metadata = page.metadata.upright()
     parts: list[boxes.Box] = []
     if metadata.exif:
-        parts.append((b"Exif", bytes(4) + exif.upright(metadata.exif)))
+        parts.append((b"Exif", bytes(4) + metadata.exif))
     if metadata.xmp:
         parts.append((b"xml ", metadata.xmp))
     parts += page.own if isinstance(page.own, tuple) else ()

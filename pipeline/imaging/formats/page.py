@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from pipeline.imaging.formats import exif, xmp
 from pipeline.imaging.gray_photo import GrayPhoto, Tint
 from pipeline.imaging.kinds import Kind
 
@@ -28,6 +29,14 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     """Dots per inch, across and down."""
     comment: bytes | None = None
+
+    def upright(self) -> Metadata:
+        """Return what holds for the picture once it is stored upright."""
+        return replace(
+            self,
+            exif=exif.upright(self.exif) if self.exif else None,
+            xmp=xmp.upright(self.xmp) if self.xmp else None,
+        )
 
 
 @dataclass(frozen=True)

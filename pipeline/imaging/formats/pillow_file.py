@@ -61,13 +61,16 @@ def open_file(
         count = int(getattr(image, "n_frames", 1)) if kind.sequence else 1
     if bits is None:
         bits = 16 if image.mode.startswith("I") else 8
+    note = ""
+    if count > 1 and bits > 8:
+        note, bits = f"of the {bits} bits of its animation, 8 are read", 8
 
     def read_page(number: int) -> Page:
         with decoding():
             if number or count > 1:
                 image.seek(number)
             image.load()
-            page = _page_of(file, image, max_pixels, describe, is_deep=bits == 16 and count == 1)
+            page = _page_of(file, image, max_pixels, describe, is_deep=bits == 16)
             milliseconds = round(float(image.info.get("duration", 0))) if count > 1 else 0
             return replace(page, milliseconds=milliseconds)
 
@@ -81,6 +84,7 @@ def open_file(
         has_poster=bool(getattr(image, "default_image", False)),
         loops=int(loops) if isinstance(loops, int) else 0,
         bits=bits,
+        note=note,
     )
 
 
@@ -112,7 +116,7 @@ def _page_of(
     return Page(photo, metadata, own)
 
 
-UNUSUAL_MODES = frozenset({"I", "F", "CMYK", "LAB", "YCbCr", "HSV"})
+UNUSUAL_MODES = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
 """Modes that are rare, and none of which holds sRGB."""
 
 

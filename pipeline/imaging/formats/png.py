@@ -22,7 +22,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD_END = len(SIGNATURE) + 25
 """The header's chunk always comes first and has 13 bytes."""
 
-_KEPT = frozenset({b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME"})
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_KEPT = _TEXTS | {b"pHYs", b"tIME"}
 _COLOR_SPACE = frozenset({b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP"})
 _LEVEL = 4
 """zlib's level: half the time of its default 6 at 2% more bytes."""
@@ -30,8 +31,11 @@ _LEVEL = 4
 INCHES_PER_METRE = 39.3701
 _LARGEST = (1 << 31) - 1
 """The largest number that a chunk holds."""
-_XMP_KEY = b"XML:com.adobe.xmp\0"
-_RAW_IPTC = b"Raw profile type iptc\0"
+_XMP_KEY = b"XML:com.adobe.xmp"
+# As ImageMagick names what PNG had no place for; for EXIF it has one since 2017.
+_RAW_EXIF, _RAW_IPTC = b"Raw profile type exif", b"Raw profile type iptc"
+_LONGEST_TEXT = 1 << 26
+"""Bytes: what is packed may be made to exhaust memory."""
 
 
 def open_file(file: bytes, max_pixels: int) -> PhotoFile:
@@ -50,33 +54,60 @@ def _describe(
     """Return the metadata, and the chunks beside the pixels that hold for the colored photo too.
 
     Resolution, texts and time; what says how samples are to be seen while it holds. Palettes,
-    backgrounds and transparency tables belong to the old samples.
+    backgrounds and transparency tables belong to the old samples. Texts that hold EXIF or IPTC's
+    records are written anew.
 
     Raises:
         ImageError: the file ends within a chunk.
     """
     own = b""
     exif_data, packet = metadata.exif, metadata.xmp
+    texts: dict[bytes, bytes] = {}
+    profiles: dict[bytes, bytes] = {}
     for name, data in _chunks(file):
+        keyword, text = _text_of(name, data) if name in _TEXTS else (b"", b"")
+        profile = _profile_of(text) if keyword in {_RAW_EXIF, _RAW_IPTC} else None
+        texts.setdefault(keyword, text)
         if name == b"eXIf":
             exif_data = exif.without_thumbnail(data)
-        elif name == b"iTXt" and data.startswith(_XMP_KEY):
-            packet = xmp.without_old_pictures(_text_of(data))
+        elif keyword == _XMP_KEY:
+            packet = xmp.without_old_pictures(text)
+        elif profile:
+            profiles[keyword] = profile
         elif name in _KEPT or (color_space_stays and name in _COLOR_SPACE):
             own += chunk(name, data)
-    return (
-        Metadata(
-            exif_data, packet, metadata.iptc, metadata.photoshop, metadata.icc, metadata.dpi, None
-        ),
-        own,
-    )
+    if exif_data is None and _RAW_EXIF in profiles:
+        exif_data = exif.without_thumbnail(profiles[_RAW_EXIF].removeprefix(exif.HEAD))
+    block = profiles.get(_RAW_IPTC, b"")
+    # Some programs write the records alone.
+    is_bare = block.startswith(b"\x1c")
+    iptc, others = (block, None) if is_bare else photoshop.split(block)
+    comment = texts.get(b"Comment") or texts.get(b"Description")
+    return Metadata(exif_data, packet, iptc, others, metadata.icc, metadata.dpi, comment), own
 
 
-def _text_of(data: bytes) -> bytes:
-    """Return the text of an iTXt chunk: keyword, compressed or not, how, language, translation."""
-    is_compressed = data[len(_XMP_KEY) : len(_XMP_KEY) + 1] == b"\1"
-    text = data[len(_XMP_KEY) + 2 :].split(b"\0", 2)[-1]
-    return zlib.decompressobj().decompress(text, 1 << 26) if is_compressed else text
+def _text_of(name: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """Return keyword and text of a chunk, in UTF-8; no text if what is packed is damaged."""
+    keyword, _, rest = data.partition(b"\0")
+    if name == b"tEXt":
+        return keyword, rest.decode("latin-1").encode()
+    # zTXt says how it is packed; iTXt whether and how, its language and what it translates.
+    text = rest[1:] if name == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
+    if name == b"zTXt" or rest[:1] == b"\1":
+        try:
+            text = zlib.decompressobj().decompress(text, _LONGEST_TEXT)
+        except zlib.error:
+            text = b""
+    return keyword, text.decode("latin-1").encode() if name == b"zTXt" else text
+
+
+def _profile_of(text: bytes) -> bytes | None:
+    """Undo :func:`_raw_profile`; None if it is damaged."""
+    try:
+        _, _, *digits = text.split()
+        return bytes.fromhex(b"".join(digits).decode())
+    except ValueError:
+        return None
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -99,20 +130,20 @@ def chunks_for(metadata: Metadata, own: bytes | None) -> bytes:
         x, y = (min(round(value * INCHES_PER_METRE), _LARGEST) for value in metadata.dpi)
         chunks += chunk(b"pHYs", struct.pack(">IIB", x, y, 1))
     if own is None and metadata.comment:
-        text = metadata.comment.decode("utf-8", "replace").encode("latin-1", "replace")
-        chunks += chunk(b"tEXt", b"Comment\0" + text.replace(b"\0", b""))
-    if own is None and metadata.iptc:
-        chunks += chunk(b"zTXt", _RAW_IPTC + b"\0" + zlib.compress(_raw_profile(metadata.iptc)))
+        text = metadata.comment.decode("utf-8", "replace").encode()
+        chunks += chunk(b"iTXt", b"Comment\0\0\0\0\0" + text.replace(b"\0", b""))
+    if block := photoshop.joined(metadata.iptc, metadata.photoshop):
+        # Not packed: of what is, Pillow refuses more than a megabyte.
+        chunks += chunk(b"tEXt", _RAW_IPTC + b"\0" + _raw_profile(block))
     if metadata.exif:
         chunks += chunk(b"eXIf", metadata.exif)
     if metadata.xmp:
-        chunks += chunk(b"iTXt", _XMP_KEY + b"\0\0\0\0" + metadata.xmp)
+        chunks += chunk(b"iTXt", _XMP_KEY + b"\0\0\0\0\0" + metadata.xmp)
     return chunks
 
 
-def _raw_profile(iptc: bytes) -> bytes:
+def _raw_profile(block: bytes) -> bytes:
     """Write IPTC's records as ImageMagick does, which is how PNG has come to hold them."""
-    block = photoshop.joined(iptc, None)
     digits = block.hex()
     lines = "\n".join(digits[start : start + 72] for start in range(0, len(digits), 72))
     return f"\niptc\n{len(block):8}\n{lines}\n".encode()

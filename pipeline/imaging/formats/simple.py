@@ -6,25 +6,26 @@ They hold neither profile nor, but for TGA, orientation: photos come upright and
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.imaging.color import Samples, to_16_bits
 from pipeline.imaging.errors import ImageError, decoding
 from pipeline.imaging.formats import pillow_file
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
-from pipeline.imaging.gray_photo import displayed, of_array, render
+from pipeline.imaging.gray_photo import displayed, of_array
 from pipeline.imaging.kinds import BY_NAME
-from pipeline.imaging.orientation import turned_upright
 
 
 def open_pnm(file: bytes, max_pixels: int) -> PhotoFile:
     """Open a PGM, PPM or PBM file; comments in its head are kept.
 
-    Pillow scales some samples of 16 bits to 8: binary ones are read here
-    (netpbm's ppm(5): blank-separated head, most significant byte first).
+    Pillow scales some samples of 16 bits to 8: all of them are read here (netpbm's ppm(5):
+    blank-separated head; then numbers, or binary samples, the most significant byte first).
 
     Raises:
         ImageError: it is damaged or too large.
@@ -35,10 +36,14 @@ def open_pnm(file: bytes, max_pixels: int) -> PhotoFile:
     opened = pillow_file.open_file(file, max_pixels, bits=16 if most > 255 else 8)
 
     def read_page(number: int) -> Page:
-        if kind in {5, 6} and most > 255:
+        if most > 255:
             with decoding():
-                channels = 3 if kind == 6 else 1
-                samples = np.frombuffer(file, ">u2", width * height * channels, start)
+                channels = 3 if kind in {3, 6} else 1
+                count = width * height * channels
+                if kind > 3:
+                    samples = np.frombuffer(file, ">u2", count, start)
+                else:
+                    samples = _numbers(file[start:], count)
                 photo = of_array(to_16_bits(samples, most).reshape(height, width, channels))
         else:
             photo = opened.read_page(number).photo
@@ -74,15 +79,16 @@ def _pnm_head(file: bytes) -> tuple[tuple[int, int, int, int], bytes, int]:
     return (kind, words[0], words[1], most), b"\n".join(comments), at + 1
 
 
+def _numbers(text: bytes, count: int) -> NDArray[np.uint16]:
+    """Read at most ``count`` samples from numbers with comments in between."""
+    found = np.fromstring(re.sub(rb"#[^\r\n]*", b"", text), np.int64, sep=" ")[:count]
+    return np.clip(found, 0, 65_535).astype(np.uint16)
+
+
 def write_pnm(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
     """Write a PPM of 8 or 16 bits."""
     (page, tint), *_ = pages
-    photo = page.photo
-    pixels: Samples
-    if photo.gray.dtype == np.uint16 and photo.profile is None:
-        pixels = turned_upright(render(photo, tint), photo.orientation)
-    else:
-        pixels = displayed(photo, tint)
+    pixels = displayed(page.photo, tint)
     most = int(np.iinfo(pixels.dtype).max)
     comment = page.metadata.comment or b""
     lines = b"".join(b"# " + line + b"\n" for line in comment.splitlines())

@@ -61,12 +61,15 @@ from pipeline.imaging.formats.pillow_file import (
 from pipeline.imaging.gray_photo import GrayPhoto, as_stored, from_image, of_array, render
 from pipeline.imaging.icc import icc_for_colors, srgb_icc
 from pipeline.imaging.kinds import BY_NAME
+from pipeline.imaging.orientation import by_exif_alone
+from pipeline.imaging.srgb import gray_16
 
 _ROWS = 64
 """Rows in a strip."""
 _PHOTOMETRIC, _DESCRIPTION, _OFFSETS, _CHANNELS, _STRIP_ROWS, _COUNTS = 262, 270, 273, 277, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _EXTRA_SAMPLES, _XMP, _IPTC, _PHOTOSHOP = 338, 700, 33723, 34377
+_CMYK = 5
 _NONE, _LZW, _DEFLATE, _OLD_DEFLATE = 1, 5, 8, 32946
 
 # Tags that describe the samples and where they lie: new samples have new ones. 330 leads to further
@@ -122,7 +125,17 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
         return reader.read(number, places[number])
 
     bits = max(directories[0].numbers(BITS, layout) or (1,))
-    return PhotoFile(BY_NAME["tif"], size, read_page, len(places), bits=bits)
+    notes = [_lost_bits(directories[place], layout) for place in places]
+    note = next(filter(None, notes), "")
+    return PhotoFile(BY_NAME["tif"], size, read_page, len(places), bits=bits, note=note)
+
+
+def _lost_bits(directory: Directory, layout: Layout) -> str:
+    """Say which bits of a page are not kept, if there are such."""
+    bits = max(directory.numbers(BITS, layout) or (1,))
+    if bits > 8 and directory.numbers(_PHOTOMETRIC, layout) == (_CMYK,):
+        return f"of the {bits} bits of its CMYK samples, 8 are read"
+    return f"of the {bits} bits of its samples, 16 are read" if bits > 16 else ""
 
 
 def _size_of(directory: Directory, layout: Layout) -> tuple[int, int]:
@@ -159,13 +172,13 @@ class _Reader:
                 # Pillow makes one up where there is none.
                 if directory.get(exif.X_RESOLUTION):
                     dpi = resolution(image.info.get("dpi"))
-                image.load()
+                with by_exif_alone(image):
+                    image.load()
                 if image.mode in UNUSUAL_MODES:
                     photo = photo_in_srgb(self._file, self._max_pixels, turned, number)
                     icc = srgb_icc() if metadata.icc else None
                 else:
-                    # Both decoders turn TIFFs upright, and TIFFs only.
-                    photo = as_stored(self._photo(image, directory, place), turned)
+                    photo = self._photo(image, directory, place, turned)
         except ImageError as error:
             if is_read_everywhere(directory, self._layout) and not is_of_unknown_samples(error):
                 raise
@@ -177,17 +190,24 @@ class _Reader:
             self._opened = open_image(self._file, self._max_pixels)
         if place or self._opened.tell():
             self._opened.seek(place)
-        # Pillow would also turn by what only XMP states.
-        self._opened.info.pop("xmp", None)
         return self._opened
 
-    def _photo(self, image: Image.Image, directory: Directory, place: int) -> GrayPhoto:
-        photo = from_image(image)
+    def _photo(
+        self, image: Image.Image, directory: Directory, place: int, turned: int
+    ) -> GrayPhoto:
+        icc = bytes_of(image.info.get("icc_profile"))
+        photo = of_array(gray_16(image), 1, icc) if image.mode in {"I", "F"} else from_image(image)
         bits = directory.numbers(BITS, self._layout) or (1,)
-        if image.mode not in {"RGB", "RGBA"} or max(bits) != 16:
-            return photo
-        premultiplied = directory.numbers(_EXTRA_SAMPLES, self._layout) == (1,)
-        return with_16_bits(photo, wide_samples(self._file, place), premultiplied=premultiplied)
+        if image.mode in {"RGB", "RGBA"} and max(bits) == 16:
+            # OpenCV's libtiff has fewer compressions than Pillow's, and says so on the terminal.
+            is_known = is_read_everywhere(directory, self._layout)
+            pixels = wide_samples(self._file, place) if is_known else None
+            if pixels is None:
+                return of_array(decode_tiff_page(self._file, place), turned, icc)
+            premultiplied = directory.numbers(_EXTRA_SAMPLES, self._layout) == (1,)
+            photo = with_16_bits(photo, pixels, premultiplied=premultiplied)
+        # Both decoders turn TIFFs upright, and TIFFs only.
+        return as_stored(photo, turned)
 
 
 def metadata_of(file: bytes) -> Metadata:

@@ -31,6 +31,7 @@ _OLD_PICTURES = (
     "http://ns.google.com/photos/1.0/depthmap/",
 )
 _THUMBNAILS = "{http://ns.adobe.com/xap/1.0/}Thumbnails"
+_ORIENTATION = "{http://ns.adobe.com/tiff/1.0/}Orientation"
 _SUSPECT = re.compile(b"Thumbnails|" + b"|".join(re.escape(uri.encode()) for uri in _OLD_PICTURES))
 
 _BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
@@ -54,6 +55,18 @@ def without_old_pictures(packet: bytes) -> bytes:
 
 def _is_old_picture(name: str) -> bool:
     return name == _THUMBNAILS or name.startswith(tuple(f"{{{uri}}}" for uri in _OLD_PICTURES))
+
+
+def upright(packet: bytes) -> bytes:
+    """Take out how the picture is turned, if it is; a damaged packet stays."""
+    tree = _parsed(packet) if b"Orientation" in packet else None
+    descriptions = [] if tree is None else list(tree.iter(f"{{{RDF}}}Description"))
+    said = {one.get(_ORIENTATION, one.findtext(_ORIENTATION)) for one in descriptions}
+    if tree is None or said <= {None, "1"}:
+        return packet
+    for description in descriptions:
+        _remove(description, _ORIENTATION)
+    return _packet(tree)
 
 
 def labeled(packet: bytes | None, software: str, version: str) -> bytes:

@@ -17,7 +17,7 @@ from files import COLOR, DEEP, GRAY, colorized, opened, saved, tones
 from pipeline.imaging import color
 from pipeline.imaging.decode import open_photo
 from pipeline.imaging.errors import ImageError
-from pipeline.imaging.formats import boxes, jxl_head, photo_file
+from pipeline.imaging.formats import boxes, jxl_head, photo_file, png
 from pipeline.imaging.formats.directories import LONG, SHORT, Directory, Layout, to_exif
 from pipeline.imaging.kinds import BY_NAME, sniff
 
@@ -131,12 +131,35 @@ def test_16_bits_come_out_in_kind_and_exactly(name: str) -> None:
     assert np.array_equal(color.luma(np.ascontiguousarray(pixels)), DEEP)
 
 
-def test_a_heic_of_10_bits_keeps_them() -> None:
-    result = colorized(heic(10))
-    image = pillow_heif.open_heif(result, convert_hdr_to_8bit=False)[0]
-    assert image.info["bit_depth"] == 10
-    gray = color.luma(np.asarray(image)).astype(int)
-    assert np.abs(gray - DEEP).max() / 257 < 4
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_heic_of_more_bits_keeps_them(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", bits == 12)
+    file = heic(bits, pages=2)
+    monkeypatch.undo()
+    result = pillow_heif.open_heif(colorized(file), convert_hdr_to_8bit=False)
+    for number in (0, 1):
+        assert result[number].info["bit_depth"] == bits
+        gray = color.luma(np.asarray(result[number])).astype(int)
+        assert np.abs(gray - np.roll(DEEP, 40 * number, 1)).max() / 257 < 4
+
+
+def test_that_an_animation_is_read_with_8_bits_is_reported() -> None:
+    numbers = iter(range(3))
+    parts = b""
+    for shift in (0, 40):
+        chunks = png._chunks(imagecodecs.png_encode(np.roll(DEEP_COLORS, shift, 1)))
+        fields = (next(numbers), WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
+        parts += png.chunk(b"fcTL", struct.pack(">5I2H2B", *fields))
+        data = b"".join(data for name, data in chunks if name == b"IDAT")
+        frame = (b"fdAT", struct.pack(">I", next(numbers)) + data) if shift else (b"IDAT", data)
+        parts += png.chunk(*frame)
+    head = imagecodecs.png_encode(DEEP_COLORS)[:33]
+    file = head + png.chunk(b"acTL", struct.pack(">II", 2, 0)) + parts + png.chunk(b"IEND", b"")
+    opened_file = photo_file.open_file(file)
+    assert opened_file.note == "of the 16 bits of its animation, 8 are read"
+    result = opened(colorized(file))
+    assert result.n_frames == 2
+    assert np.abs(tones(colorized(file)) - (DEEP >> 8)).max() <= 1
 
 
 def test_an_avif_of_10_bits_becomes_a_png_that_holds_them() -> None:
@@ -397,6 +420,27 @@ def test_what_is_written_as_jpeg_xl_says_that_it_is_srgb(channels: int) -> None:
     assert jxl_head.read(boxes.jxl_codestream(result)).tones == "sRGB"
     pixels = imagecodecs.jpegxl_decode(result)
     assert np.array_equal(color.luma(np.ascontiguousarray(pixels[..., :3])), DEEP)
+
+
+@pytest.mark.parametrize("kind", [b"P2", b"P3", b"P5", b"P6"])
+@pytest.mark.parametrize("white", [65_535, 4095])
+@pytest.mark.parametrize("largest", [200, 4095])
+def test_a_pnm_is_as_light_as_its_head_says(kind: bytes, white: int, largest: int) -> None:
+    gray = PIXELS.astype(np.uint16) * largest // 255
+    samples = gray if kind in {b"P2", b"P5"} else np.dstack([gray] * 3)
+    rows = samples.reshape(HEIGHT, -1)
+    if kind in {b"P2", b"P3"}:
+        data = b"# attic\n".join(b" ".join(b"%d" % one for one in row) + b"\n" for row in rows)
+    else:
+        data = rows.astype(">u2").tobytes()
+    file = b"%s %d %d %d\n" % (kind, WIDTH, HEIGHT, white) + data
+    expected = (gray.astype(np.uint32) * 65_535 + white // 2) // white
+    result = imagecodecs.png_decode(colorized(file, "png"))
+    assert result.dtype == np.uint16
+    assert np.array_equal(color.luma(result), expected)
+    assert np.abs(open_photo(file).pixels[..., 1] - expected / 257).max() < 1
+    with pytest.raises(ImageError):
+        photo_file.open_file(file[: len(file) // 2]).read_page(0)
 
 
 def test_the_comment_of_a_pgm_stays() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 from files import GRAY, colorized, opened, saved
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
-from pipeline.imaging.formats import exif, jpeg, photo_file, photoshop, xmp
+from pipeline.imaging.formats import boxes, exif, jpeg, photo_file, photoshop, png, xmp
 from pipeline.imaging.formats.directories import (
     ASCII,
     EXIF_IFD,
@@ -115,6 +115,77 @@ def test_a_jpegs_caption_goes_into_formats_that_have_it(target: str) -> None:
         assert page_of(colorized(result, "jpg")).iptc == IPTC
 
 
+def test_captions_and_comments_go_through_png() -> None:
+    others = [URL, (b"8BIM", 2000, b"\0\0", bytes(800_000))]
+    block = photoshop.write([CAPTION, *others])
+    comment = "Großmutter, Прага".encode()
+    pieces = [block[start : start + 60_000] for start in range(0, len(block), 60_000)]
+    file = with_segments(*((0xED, photoshop.HEAD + piece) for piece in pieces), (0xFE, comment))
+    png_once = colorized(file, "png")
+    assert opened(png_once).text["Comment"] == comment.decode()
+    png_twice = colorized(png_once)
+    assert opened(png_twice).text == opened(png_once).text
+    for png_file in (png_once, png_twice):
+        again = page_of(colorized(png_file, "jpg"))
+        assert (again.iptc, again.comment) == (IPTC, comment)
+        assert again.photoshop == photoshop.write(others)
+        assert page_of(colorized(png_file, "tif")).iptc == IPTC
+
+
+def raw_profile(name: str, data: bytes) -> str:
+    """As ImageMagick writes it."""
+    digits = data.hex()
+    lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
+    return "\n".join(["", name, f"{len(data):8}", *lines, ""])
+
+
+def test_records_without_photoshops_block_go_on_as_well() -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Raw profile type iptc", raw_profile("iptc", IPTC), zip=True)
+    assert page_of(colorized(saved(GRAY, "PNG", pnginfo=texts), "jpg")).iptc == IPTC
+
+
+@pytest.mark.parametrize("has_both", [False, True])
+def test_a_pngs_exif_in_a_text_goes_on_once(has_both: bool) -> None:
+    tags = Image.Exif()
+    tags[0x0112], tags[0x010F] = 6, "Kodak"
+    tags.get_ifd(EXIF_IFD)[0x9003] = "1931:08:01 12:00:00"
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Raw profile type exif", raw_profile("exif", tags.tobytes()), zip=True)
+    options = {"exif": tags} if has_both else {}
+    file = saved(GRAY, "PNG", pnginfo=texts, **options)
+    for target in ("png", "jpg", "tif", "webp"):
+        result = opened(colorized(file, target))
+        assert "Raw profile type exif" not in result.info
+        assert (result.getexif()[0x0112], result.getexif()[0x010F]) == (6, "Kodak")
+        assert result.getexif().get_ifd(EXIF_IFD)[0x9003] == "1931:08:01 12:00:00"
+
+
+@pytest.mark.parametrize(("kind", "packed"), [("text", False), ("text", True), ("itxt", True)])
+def test_a_pngs_comment_or_else_its_description_becomes_a_jpegs_comment(
+    kind: str, packed: bool
+) -> None:
+    texts = PngImagePlugin.PngInfo()
+    add = texts.add_text if kind == "text" else texts.add_itxt
+    add("Author", "Anna", zip=packed)
+    add("Description", "Großmutter", zip=packed)
+    assert page_of(colorized(saved(GRAY, "PNG", pnginfo=texts), "jpg")).comment == (
+        "Großmutter".encode()
+    )
+    add("Comment", "attic", zip=packed)
+    assert page_of(colorized(saved(GRAY, "PNG", pnginfo=texts), "jpg")).comment == b"attic"
+
+
+@pytest.mark.parametrize("text", [b"", b"\niptc\n", b"\niptc\n 3\nxyz", b"\niptc\n 3\n\xe9"])
+@pytest.mark.parametrize("name", [b"tEXt", b"zTXt"])
+def test_a_damaged_profile_in_a_text_stays_a_text(name: bytes, text: bytes) -> None:
+    whole = saved(GRAY, "PNG")
+    added = png.chunk(name, b"Raw profile type iptc\0" + (b"\0" if name == b"zTXt" else b"") + text)
+    result = colorized(whole[:33] + added + whole[33:])
+    assert added in result
+    assert page_of(result).iptc is None
+
+
 def test_gain_maps_thumbnails_and_their_directory_leave_the_xmp() -> None:
     names = (
         ' xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"'
@@ -202,8 +273,53 @@ def test_a_circle_of_directories_is_left() -> None:
 
 
 @pytest.mark.parametrize(
+    "said", [' tiff:Orientation="6"', "<tiff:Orientation>6</tiff:Orientation>"]
+)
+@pytest.mark.parametrize("target", ["jp2", "jxl", "heic"])
+def test_what_is_written_upright_is_turned_by_no_metadata(said: str, target: str) -> None:
+    names = ' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Make="Kodak"'
+    is_attribute = said.startswith(" ")
+    before = packet("" if is_attribute else said, names + (said if is_attribute else ""))
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    file = saved(GRAY, "JPEG", exif=tags, xmp=before)
+    result = colorized(file, target)
+    shown = opened(result)
+    assert shown.size == GRAY.size[::-1]
+    # Then it goes on in a format in which it would be turned.
+    again = opened(colorized(result, "png"))
+    assert ImageOps.exif_transpose(again).size == GRAY.size[::-1]
+    if target != "heic":
+        for one in (page_of(result), page_of(colorized(result, "jpg"))):
+            assert exif.orientation_of(one.exif) == 1
+            assert b"Orientation" not in one.xmp
+            assert b'tiff:Make="Kodak"' in one.xmp
+    # Nor is what only XMP says.
+    assert opened(colorized(saved(GRAY, "JPEG", xmp=before), target)).size == GRAY.size
+
+
+def test_a_packet_that_says_upright_stays_byte_for_byte() -> None:
+    before = packet("", ' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="1"')
+    assert page_of(colorized(saved(GRAY, "JPEG", xmp=before), "jp2")).xmp == before
+
+
+@pytest.mark.parametrize("target", ["png", "tif"])
+@pytest.mark.parametrize("source", ["jp2", "jxl"])
+def test_exif_that_programs_do_not_turn_by_turns_nothing_later(source: str, target: str) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    data = tags.tobytes().removeprefix(exif.HEAD)
+    plain = list(boxes.read(colorized(saved(GRAY, "PNG"), source)))
+    box = (b"uuid", b"JpgTiffExif->JP2" + data) if source == "jp2" else (b"Exif", bytes(4) + data)
+    file = boxes.write([*plain[:2], box, *plain[2:]])
+    result = opened(colorized(file, target))
+    assert ImageOps.exif_transpose(result).size == GRAY.size
+
+
+@pytest.mark.parametrize(
     "damaged", [b"<x:xmpmeta", b"<!DOCTYPE a [<!ENTITY b 'Thumbnails'>]><a>&b;Thumbnails</a>"]
 )
 def test_a_damaged_packet_stays_as_it_is(damaged: bytes) -> None:
     assert xmp.without_old_pictures(damaged) == damaged
     assert xmp.joined(damaged, damaged) == damaged
+    assert xmp.upright(damaged + b"tiff:Orientation") == damaged + b"tiff:Orientation"

@@ -30,6 +30,7 @@ from PIL import (
 from predictors import Rainbow
 
 from pipeline.imaging import color
+from pipeline.imaging.decode import open_document, open_photo
 from pipeline.imaging.errors import ImageError
 from pipeline.imaging.formats import photo_file, png
 from pipeline.imaging.formats import tiff as tiff_format
@@ -270,7 +271,8 @@ def test_cmyk_comes_out_as_srgb_upright_as_before() -> None:
 
 def test_floating_point_tiff_comes_out_with_its_tones() -> None:
     file = saved(Image.fromarray(np.asarray(GRAY).astype(np.float32) / 255), "TIFF")
-    assert np.array_equal(tones(colorized(file)), np.asarray(GRAY))
+    gray = color.luma(np.ascontiguousarray(deep_pixels(colorized(file))[..., ::-1]))
+    assert np.array_equal(gray, np.asarray(GRAY).astype(np.uint16) * 257)
 
 
 @pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif", "bmp", "gif"])
@@ -332,6 +334,57 @@ def test_whatever_it_becomes_a_photo_stays_upright(extension: FormatName, orient
     assert result.size == truth.shape[::-1]
     shown = np.asarray(result.convert("RGB").convert("L")).astype(int)
     assert np.abs(shown - truth).mean() < 2
+
+
+@pytest.mark.parametrize("extension", ["png", "tif", "bmp"])
+@pytest.mark.parametrize(
+    ("format_", "mode"),
+    [
+        ("JPEG", "L"),
+        ("JPEG", "CMYK"),
+        ("TIFF", "L"),
+        ("TIFF", "CMYK"),
+        ("PNG", "L"),
+        ("WEBP", "RGB"),
+        ("AVIF", "RGB"),
+    ],
+)
+def test_what_only_xmp_says_turns_no_photo(format_: str, mode: str, extension: FormatName) -> None:
+    options: dict[str, object] = {"xmp": TURNED}
+    if format_ == "PNG":
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", TURNED.decode())
+        options = {"pnginfo": texts}
+    elif format_ == "TIFF":
+        options = {"tiffinfo": {700: TURNED}}
+    file = saved(COLOR.convert(mode), format_, **options)
+    assert opened(file).getexif()[0x0112] == 6  # by Pillow, not by EXIF
+    assert photo_file.open_file(file).read_page(0).photo.upright_shape == COLOR.size[::-1]
+    result = colorized(file, extension)
+    assert opened(result).size == COLOR.size
+    assert (TURNED in result) is (extension != "bmp")
+    assert open_photo(file).size == COLOR.size
+    picture = opened(file)
+    assert Colorizer(Rainbow())(picture).size == COLOR.size
+    assert picture.info["xmp"].rstrip(b"\0") == TURNED
+
+
+TURNED = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
+    b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description'
+    b' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_nor_does_it_turn_a_further_page(mode: str) -> None:
+    pages = [COLOR.convert(mode), COLOR.convert(mode)]
+    pages[1].encoderinfo = {"tiffinfo": {700: TURNED}}
+    file = saved(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    shapes = [page.photo.upright_shape for page in photo_file.open_file(file).pages()]
+    assert shapes == [COLOR.size[::-1]] * 2
+    document = open_document(file)
+    assert [document.read(page).size for page in (0, 1)] == [COLOR.size] * 2
 
 
 @pytest.mark.parametrize("extension", ["bmp", "gif"])

@@ -232,3 +232,61 @@ def test_what_only_xmp_says_is_turned_is_stored_as_it_was(samples: np.ndarray) -
     photo = photo_file.open_file(file).read_page(0).photo
     assert photo.gray.shape == samples.shape[:2]
     assert photo.gray.dtype == samples.dtype
+
+
+FLOATS = DEEP_GRAY.astype(np.float32) / 65_535
+LONGER: dict[str, tuple[np.ndarray, dict[str, object]]] = {
+    "floating point": (FLOATS, {}),
+    "floating point, packed": (FLOATS, {"compression": "zlib", "predictor": True}),
+    "floating point up to 255": (FLOATS * np.float32(255), {"byteorder": ">"}),
+    "floating point, white is zero": (1 - FLOATS, {"photometric": "miniswhite"}),
+    "with a sign": (DEEP_GRAY.astype(np.int32), {}),
+}
+
+
+@pytest.mark.parametrize("name", LONGER)
+@pytest.mark.parametrize("turned", [1, 6])
+def test_of_longer_samples_16_bits_stay_and_the_rest_is_reported(name: str, turned: int) -> None:
+    samples, options = LONGER[name]
+    tags = [(274, 3, 1, turned, True), (34675, 7, None, srgb_icc(), True)]
+    file = written(samples, extratags=tags, **options)
+    assert photo_file.open_file(file).note == "of the 32 bits of its samples, 16 are read"
+    with tifffile.TiffFile(io.BytesIO(colorized(file))) as result:
+        (page,) = result.pages
+        gray = color.luma(page.asarray())
+        assert (page.tags[274].value, page.tags[34675].value) == (turned, srgb_icc())
+    assert gray.dtype == np.uint16
+    assert np.abs(gray.astype(int) - DEEP_GRAY).max() <= ("zero" in name)
+
+
+def test_that_cmyk_is_read_with_8_bits_is_reported() -> None:
+    inks = np.dstack([np.zeros_like(DEEP_COLOR), 65_535 - DEEP_GRAY])
+    for samples, note in (
+        (inks, "of the 16 bits of its CMYK samples, 8 are read"),
+        ((inks >> 8).astype(np.uint8), ""),
+    ):
+        file = written(samples, photometric="separated")
+        assert photo_file.open_file(file).note == note
+        assert np.abs(tones(colorized(file)) - np.asarray(GRAY)).max() <= 1
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma", "zlib"])
+@pytest.mark.parametrize("channels", [3, 4, 5])
+@pytest.mark.parametrize("turned", [1, 6])
+def test_16_bits_of_color_stay_however_they_are_compressed(
+    compression: str, channels: int, turned: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    samples = np.dstack([DEEP] * 3 + [HALF] * (channels - 3))
+    extra = [["unassalpha"], ["unspecified"] * 2][channels - 4] if channels > 3 else []
+    options = {"compression": compression, "predictor": True, "extrasamples": extra}
+    tags = [(274, 3, 1, turned, True)]
+    file = written(samples, photometric="rgb", extratags=tags, **options)
+    with tifffile.TiffFile(io.BytesIO(colorized(file))) as result:
+        (page,) = result.pages
+        pixels = page.asarray()
+        assert page.tags[274].value == turned
+    assert pixels.dtype == np.uint16
+    assert np.array_equal(color.luma(np.ascontiguousarray(pixels[..., :3])), DEEP)
+    if channels == 4:
+        assert np.array_equal(pixels[..., 3], HALF)
+    assert not capfd.readouterr().err
