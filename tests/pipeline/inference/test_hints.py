@@ -179,8 +179,10 @@ def test_others_in_a_batch_are_as_without(networks: dict[str, Colorizer]) -> Non
     alone = colorizer.colorize_many(pictures)
     hints = [[], [Hint(100, 100, "#803030")]]
     together = colorizer.colorize_many(pictures, hints=hints)
+    # How a processor sums depends on how many pictures there are.
     assert np.abs(together[0].astype(int) - alone[0]).max() <= 1
-    assert np.array_equal(together[1], colorizer(pictures[1], hints=hints[1]))
+    hinted = colorizer(pictures[1], hints=hints[1])
+    assert np.abs(together[1].astype(int) - hinted).max() <= 1
 
 
 def test_a_mirror_image_has_its_hints_mirrored() -> None:
