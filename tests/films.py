@@ -33,13 +33,16 @@ def write_film(
     times: Sequence[int] = range(0, 12 * 40, 40),
     full_range: bool | None = None,
     colorspace: int = 2,
-    sound: bool = False,
+    sound: str | None = None,
     rotation: int = 0,
     tags: dict[str, str] | None = None,
     pictures: Sequence[NDArray[np.uint16]] | None = None,
     **options: str,
 ) -> Path:
-    """Write a film of gray pictures, whose time stamps ``times`` are milliseconds."""
+    """Write a film of gray pictures, whose time stamps ``times`` are milliseconds.
+
+    ``sound`` is the codec of its sound.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=25, options=options)
@@ -53,8 +56,11 @@ def write_film(
         if rotation:
             stream.set_display_rotation(rotation)
         container.metadata.update(tags or {})
-        voice = "libmp3lame" if path.suffix == ".avi" else "aac"
-        audio: Any = container.add_stream(voice, rate=8000, layout="mono") if sound else None
+        # Discs have PCM of this rate alone.
+        rate = 48_000 if sound in {"pcm_dvd", "pcm_bluray"} else 8000
+        audio: Any = None
+        if sound:
+            audio = container.add_stream(sound, rate=rate, layout="mono", bit_rate=32_000)
         for number, time in enumerate(times):
             frame = av.VideoFrame(size[1], size[0], pixels)
             parts = frame.format.components
@@ -76,9 +82,9 @@ def write_film(
         container.mux(stream.encode(None))
         if audio is not None:
             seconds = (times[-1] + 40) / 1000
-            wave = np.sin(np.arange(int(seconds * 8000)) / 9).astype(np.float32)[None]
+            wave = np.sin(np.arange(int(seconds * rate)) / 9).astype(np.float32)[None]
             samples = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
-            samples.rate, samples.pts, samples.time_base = 8000, 0, Fraction(1, 8000)
+            samples.rate, samples.pts, samples.time_base = rate, 0, Fraction(1, rate)
             container.mux(audio.encode(samples))
             container.mux(audio.encode(None))
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 import av
 import av.error
 from av.container import InputContainer, OutputContainer
-from av.stream import AttachmentStream, Disposition, Stream
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from pipeline.video.copies import Copy, add_copies, describe, kept
 from pipeline.video.encoding import Encoder, muxer
 from pipeline.video.errors import FilmError
 from pipeline.video.reading import Film
@@ -25,7 +25,6 @@ Window = tuple[Fraction, Fraction | None]
 """From when to when of a film, in seconds of its time stamps; None is to its end."""
 
 _OF_THE_FILE = {"encoder", "major_brand", "minor_version", "compatible_brands"}
-_OF_THE_STREAM = {"encoder", "duration", "number_of_frames", "number_of_bytes", "bps"}
 """Tags, in lower case, that describe how the old file was written: they would be wrong."""
 _MPEG = {"mpeg", "mpegts"}
 """MPEG's own containers, by FFmpeg's names: they hold no comment, and their clocks start
@@ -74,16 +73,16 @@ def join(
         ) as container,
     ):
         stream = encoder.add_stream(container)
-        _describe(stream, film.stream)
+        describe(stream, film.stream)
         if rotation:
             stream.set_display_rotation(rotation)
-        copies, lost = _add_copies(container, film)
+        copies, notes = add_copies(container, film)
         if encoder.aspect not in {None, 1} and not _keeps_pixel_shape(container, encoder):
             shape = f"{encoder.aspect.numerator}:{encoder.aspect.denominator}"
-            lost.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
-        container.metadata.update(_kept(film.container.metadata, _OF_THE_FILE))
+            notes.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
+        container.metadata.update(kept(film.container.metadata, _OF_THE_FILE))
         if label and container.format.name in _MPEG:
-            lost.append(f"without the label, which {container.format.long_name} does not hold")
+            notes.append(f"without the label, which {container.format.long_name} does not hold")
         elif label:
             comment = _comment_of(film)
             container.metadata["comment"] = f"{comment}; {label}" if comment else label
@@ -95,7 +94,7 @@ def join(
         others = _of_others(film.container, copies, window, shift)
         for _, _, packet in heapq.merge(own, others, key=lambda entry: entry[:2]):
             container.mux_one(packet)
-    return "; ".join(lost)
+    return "; ".join(notes)
 
 
 _Timed = tuple[Fraction, int, "av.Packet[Any]"]
@@ -111,7 +110,7 @@ def _of_pictures(
 
 
 def _of_others(
-    container: InputContainer, copies: dict[int, Stream], window: Window | None, shift: Fraction
+    container: InputContainer, copies: dict[int, Copy], window: Window | None, shift: Fraction
 ) -> Iterator[_Timed]:
     """Yield the packets of the other streams in the order in which the old film has them."""
     if not copies:
@@ -135,8 +134,8 @@ def _of_others(
         index = packet.stream_index
         if container.streams[index].disposition & Disposition.attached_pic:
             packet.pts = packet.dts = 0
-            packet.stream = copies[index]
-            yield Fraction(0), 1, packet
+            for ready in copies[index].packets(packet):
+                yield Fraction(0), 1, ready
             continue
         if packet.dts is None:
             continue
@@ -149,8 +148,8 @@ def _of_others(
             continue
         _shift(packet, shift)
         time = max(time, packet.dts * packet.time_base)
-        packet.stream = copies[index]
-        yield time, 1, packet
+        for ready in copies[index].packets(packet):
+            yield time, 1, ready
 
 
 def _shift(packet: av.Packet[Any], seconds: Fraction) -> None:
@@ -196,80 +195,6 @@ def _putting_together(suffix: str) -> Iterator[None]:
         ) from error
 
 
-def _add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Stream], list[str]]:
-    """Add the streams that are copied, by their numbers in the old film; say which cannot be."""
-    copies: dict[int, Stream] = {}
-    lost: list[str] = []
-    for stream in film.container.streams:
-        # MP4 and MOV make the track of time codes anew, from its tag.
-        is_time_code = stream.type == "data" and "timecode" in stream.metadata
-        if stream.index == film.stream.index or is_time_code:
-            continue
-        if stream.disposition & Disposition.attached_pic and container.format.name != "mp4":
-            if not _attach_picture(container, film, stream):
-                lost.append(_name(stream))
-        elif not _holds(container.format.name, stream):
-            lost.append(_name(stream))
-        elif (copy := _add_copy(container, stream)) is not None:
-            copies[stream.index] = copy
-    form = container.format.long_name
-    return copies, [f"{form} does not hold: {', '.join(lost)}"] if lost else []
-
-
-def _attach_picture(container: OutputContainer, film: Film, stream: Stream) -> bool:
-    """Add a cover, which FFmpeg shows as a stream of one picture, as the file that it is."""
-    suffix = {"mjpeg": "jpg", "png": "png"}.get(stream.codec_context.name)
-    if container.format.name != "matroska" or suffix is None:
-        return False
-    with Film(film.path) as again:
-        picture = next(again.container.demux(again.container.streams[stream.index]))
-        mime = "image/jpeg" if suffix == "jpg" else "image/png"
-        name = stream.metadata.get("filename", f"cover.{suffix}")
-        container.add_attachment(name, mime, bytes(picture))
-    return True
-
-
-def _holds(form: str, stream: Stream) -> bool:
-    """Whether a container takes a stream: many say so only when they write their head."""
-    try:
-        with av.open(io.BytesIO(), "w", format=form) as container:
-            _add_copy(container, stream)
-            container.start_encoding()
-    except (ValueError, av.error.FFmpegError):
-        return False
-    return True
-
-
-def _add_copy(container: OutputContainer, stream: Stream) -> Stream | None:
-    """Add a stream to copy to; an attachment, which is in the head of a film, is added whole."""
-    if isinstance(stream, AttachmentStream):
-        name = stream.metadata.get("filename", f"attachment-{stream.index}")
-        container.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
-        return None
-    copy = container.add_stream_from_template(stream, opaque=True)
-    _describe(copy, stream)
-    return copy
-
-
-def _name(stream: Stream) -> str:
-    codec = "" if stream.codec_context is None else f" ({stream.codec_context.name})"
-    return f"stream {stream.index}, {stream.type}{codec}"
-
-
-def _describe(copy: Stream, stream: Stream) -> None:
-    copy.metadata.update(_kept(stream.metadata, _OF_THE_STREAM))
-    if not isinstance(copy, AttachmentStream):
-        copy.disposition = Disposition(stream.disposition)
-
-
 def _comment_of(film: Film) -> str:
     tags = {key.lower(): value for key, value in film.container.metadata.items()}
     return tags.get("comment", "")
-
-
-def _kept(tags: dict[str, str], but: set[str]) -> dict[str, str]:
-    return {
-        key: value
-        for key, value in tags.items()
-        if key.lower() not in but and not key.startswith("_STATISTICS")
-    }
