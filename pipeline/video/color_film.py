@@ -61,6 +61,7 @@ def color_film(
         layout = layout_of(first, encoder.pixels)
         encoder = _with_colors(encoder, first, layout)
         encoder.open()
+        encoder.require_held(suffix)
         rotation = first.rotation
         notes = [bits_note(layout, first.format)]
     with SegmentCache(target, _key(colorizer, source, settings, encoder)) as cache:

@@ -12,6 +12,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import AttachmentStream, Disposition, Stream
 
+from pipeline.video.encoding import is_held
 from pipeline.video.reading import Film
 
 _OF_THE_STREAM = {"encoder", "duration", "number_of_frames", "number_of_bytes", "bps"}
@@ -49,16 +50,15 @@ def add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Copy],
     copies: dict[int, Copy] = {}
     lost: list[str] = []
     notes: list[str] = []
-    form = container.format.name
     for stream in film.container.streams:
         # MP4 and MOV make the track of time codes anew, from its tag.
         is_time_code = stream.type == "data" and "timecode" in stream.metadata
         if stream.index == film.stream.index or is_time_code:
             continue
-        if stream.disposition & Disposition.attached_pic and form != "mp4":
+        if stream.disposition & Disposition.attached_pic and container.format.name != "mp4":
             if not _attach_picture(container, film, stream):
                 lost.append(_name(stream))
-        elif _holds(form, stream):
+        elif _holds(container, stream):
             if (copy := _add_copy(container, stream)) is not None:
                 copies[stream.index] = Copy(copy)
         elif stream.type == "audio" and (sound := _add_pcm(container, stream)) is not None:
@@ -100,12 +100,14 @@ def _attach_picture(container: OutputContainer, film: Film, stream: Stream) -> b
     return True
 
 
-def _holds(form: str, stream: Stream) -> bool:
+def _holds(container: OutputContainer, stream: Stream) -> bool:
     """Whether a container takes a stream: many say so only when they write their head."""
+    if stream.codec_context is not None and not is_held(container, stream.codec_context.codec):
+        return False
     try:
-        with av.open(io.BytesIO(), "w", format=form) as container:
-            _add_copy(container, stream)
-            container.start_encoding()
+        with av.open(io.BytesIO(), "w", format=container.format.name) as tried:
+            _add_copy(tried, stream)
+            tried.start_encoding()
     except (ValueError, av.error.FFmpegError):
         return False
     return True
@@ -144,7 +146,7 @@ def _add_unlisted(container: OutputContainer, stream: Stream) -> Stream:
 def _add_pcm(container: OutputContainer, stream: Any) -> Stream | None:
     """Add a stream for the samples of a sound whose own codec the container does not hold."""
     codec = _PCM.get("" if stream.codec_context is None else stream.format.packed.name)
-    if codec is None:
+    if codec is None or not is_held(container, av.Codec(codec, "w")):
         return None
     try:
         sound: Any = container.add_stream(codec, rate=stream.rate, layout=stream.layout)

@@ -63,6 +63,13 @@ _PRESETS: dict[str, tuple[str, ...]] = {
 _PRESETS["libx265"] = _PRESETS["libx264"]
 _PRESET_OPTION = {"libvpx-vp9": "deadline", "prores_ks": "profile"}
 
+_TRANSPORTED = {
+    *("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "cavs", "dirac"),
+    *("aac", "aac_latm", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "s302m", "truehd"),
+    *("dvb_subtitle", "hdmv_pgs_subtitle"),
+}
+"""FFmpeg's names of the codecs that transport streams have a number or a descriptor for."""
+
 _KEY_FRAMES = 10
 """Seconds from one key frame to the next at the most, so that players can jump."""
 
@@ -100,6 +107,24 @@ class Encoder:
                 f" ({self.pixels}); choose another --codec"
             ) from error
         return context
+
+    def require_held(self, suffix: str) -> None:
+        """Refuse a container that does not hold the codec: many say so when they write their head.
+
+        Raises:
+            FilmError: it does not.
+        """
+        try:
+            with av.open(io.BytesIO(), "w", format=muxer(suffix)) as container:
+                self.add_stream(container)
+                container.start_encoding()
+                if is_held(container, av.Codec(self.codec, "w")):
+                    return
+        except (ValueError, av.error.FFmpegError):
+            pass
+        raise FilmError(
+            f"{suffix} does not hold {self.codec}; choose another --codec, or name an .mkv"
+        )
 
     def add_stream(self, container: OutputContainer) -> VideoStream:
         """Add the stream to a container, which then takes packets of :meth:`open`'s encoders."""
@@ -144,16 +169,13 @@ def plan(
         FilmError: the codec, the container and the film do not go together.
     """
     codec = _codec(asked.codec or default_codec(suffix), source)
-    form = ContainerFormat(muxer(suffix), "w")
-    if not _is_held(form, codec):
-        raise FilmError(f"{suffix} does not hold {codec}; choose another --codec, or name an .mkv")
     written = [each.name for each in av.Codec(codec, "w").video_formats or ()]
     needs_even = codec in {"libx264", "libx265"}
     even = (first.height, first.width) if needs_even else None
     pixels = pixels_for(first.format, written, even)
     interlaced = first.interlaced_frame and codec in {"libx264", "prores_ks"}
     flags = int(Flags.interlaced_dct | Flags.interlaced_me) if interlaced else 0
-    if FormatFlags.global_header in FormatFlags(form.flags):
+    if FormatFlags.global_header in FormatFlags(ContainerFormat(muxer(suffix), "w").flags):
         flags |= int(Flags.global_header)
     return Encoder(
         codec,
@@ -169,14 +191,14 @@ def plan(
     )
 
 
-def _is_held(form: ContainerFormat, codec: str) -> bool:
-    """Whether a container takes a codec: it may say so only when a stream is added."""
-    try:
-        with av.open(io.BytesIO(), "w", format=form.name) as container:
-            container.add_stream(codec)
-    except ValueError:
-        return False
-    return True
+def is_held(container: OutputContainer, codec: av.Codec) -> bool:
+    """Whether what a container takes can be read again.
+
+    FFmpeg writes everything into transport streams, as private data that nobody else knows.
+    """
+    if container.format.name != "mpegts" or codec.canonical_name in _TRANSPORTED:
+        return True
+    return codec.canonical_name == "pcm_bluray" and container.name.endswith(".m2ts")
 
 
 def muxer(suffix: str) -> str:

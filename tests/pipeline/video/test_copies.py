@@ -65,6 +65,21 @@ def test_a_broken_sound_leaves_a_hole(colorizer: Colorizer, tmp_path: Path) -> N
     assert len(_samples(tmp_path / "color.mkv")) > 0
 
 
+@pytest.mark.parametrize(("suffix", "sound"), [(".ts", "flac"), (".m2ts", "pcm_s16le")])
+def test_what_nobody_reads_from_a_transport_stream_is_named(
+    suffix: str, sound: str, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", sound=sound)
+    note = color_video(source, tmp_path / f"color{suffix}", colorizer).note
+    assert note == f"MPEG-TS (MPEG-2 Transport Stream) does not hold: stream 1, audio ({sound})"
+
+
+def test_a_blu_rays_sound_stays_on_a_blu_ray(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = films.write_film(tmp_path / "gray.m2ts", codec="libx264", sound="pcm_bluray")
+    assert color_video(source, tmp_path / "color.m2ts", colorizer).note == ""
+    assert np.array_equal(_samples(tmp_path / "color.m2ts"), _samples(source))
+
+
 def _packets(path: Path) -> list[bytes]:
     return [data for _, data in films.packets_of(path, "audio")]
 

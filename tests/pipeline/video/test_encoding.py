@@ -12,7 +12,7 @@ from predictors import Rainbow
 from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.color_video import color_video
-from pipeline.video.settings import CodecName, FilmSettings
+from pipeline.video.settings import CodecName, FilmSettings, Progress
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,30 @@ def test_what_does_not_go_together_is_named(
     assert {path.name for path in tmp_path.iterdir()} == {"gray.mkv"}
 
 
-def test_a_codec_that_the_container_lacks_is_named(colorizer: Colorizer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        (".webm", "libx264"),
+        (".mov", "libvpx-vp9"),
+        (".mov", "libsvtav1"),
+        (".ts", "libsvtav1"),
+        (".ts", "ffv1"),
+        (".m2ts", "prores_ks"),
+        (".m2ts", "source"),
+    ],
+)
+def test_a_codec_that_the_container_lacks_is_named_at_once(
+    suffix: str, codec: CodecName, colorizer: Colorizer, tmp_path: Path
+) -> None:
     source = films.write_film(tmp_path / "gray.mkv")
-    with pytest.raises(ColorpipeError, match=r"\.webm does not hold libx264"):
-        color_video(source, tmp_path / "color.webm", colorizer, codec="libx264")
+    own = "ffv1" if codec == "source" else codec
+    seen: list[Progress] = []
+    with pytest.raises(ColorpipeError, match=rf"{suffix} does not hold {own}; choose another"):
+        color_video(
+            source, tmp_path / f"color{suffix}", colorizer, codec=codec, progress=seen.append
+        )
+    assert seen == []
+    assert {path.name for path in tmp_path.iterdir()} == {"gray.mkv"}
 
 
 def test_crf_and_preset_reach_the_encoder(colorizer: Colorizer, tmp_path: Path) -> None:
