@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from pipeline.video.errors import FilmError
 from pipeline.video.kinds import default_codec
-from pipeline.video.planes import Layout, pixels_for
+from pipeline.video.planes import Layout, is_full_range, pixels_for
 from pipeline.video.settings import CodecName, Encoding
 
 _OF_SOURCE: dict[str, CodecName] = {
@@ -169,6 +169,12 @@ def plan(
         FilmError: the codec, the container and the film do not go together.
     """
     codec = _codec(asked.codec or default_codec(suffix), source)
+    if codec == "prores_ks" and is_full_range(first):
+        # Neither it nor QuickTime can say so: players would show another contrast.
+        raise FilmError(
+            "prores_ks has only luma of the limited range, and the film's is of the full one;"
+            " choose another --codec, such as ffv1"
+        )
     written = [each.name for each in av.Codec(codec, "w").video_formats or ()]
     needs_even = codec in {"libx264", "libx265"}
     even = (first.height, first.width) if needs_even else None

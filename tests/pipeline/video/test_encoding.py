@@ -87,6 +87,15 @@ def test_a_codec_that_the_container_lacks_is_named_at_once(
     assert {path.name for path in tmp_path.iterdir()} == {"gray.mkv"}
 
 
+@pytest.mark.parametrize(("pixels", "full_range"), [("yuv422p10le", True), ("bgr0", None)])
+def test_prores_does_not_change_the_contrast(
+    pixels: str, full_range: bool | None, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", pixels=pixels, full_range=full_range)
+    with pytest.raises(ColorpipeError, match="prores_ks has only luma of the limited range"):
+        color_video(source, tmp_path / "color.mov", colorizer, codec="prores_ks")
+
+
 def test_crf_and_preset_reach_the_encoder(colorizer: Colorizer, tmp_path: Path) -> None:
     source = films.write_film(tmp_path / "gray.mkv")
     sizes = []
