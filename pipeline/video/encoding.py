@@ -63,6 +63,10 @@ _PRESETS: dict[str, tuple[str, ...]] = {
 _PRESETS["libx265"] = _PRESETS["libx264"]
 _PRESET_OPTION = {"libvpx-vp9": "deadline", "prores_ks": "profile"}
 
+_FASTEST = {"libsvtav1": Fraction(240)}
+"""Frames per second above which an encoder refuses a film. Only its guesses go by them: the times
+are those of the frames."""
+
 _TRANSPORTED = {
     *("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "cavs", "dirac"),
     *("aac", "aac_latm", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "s302m", "truehd"),
@@ -189,7 +193,7 @@ def plan(
         first.width,
         first.height,
         time_base,
-        rate,
+        min(rate, _FASTEST.get(codec, rate)),
         source.sample_aspect_ratio or None,
         (first.color_range, first.colorspace, first.color_primaries, first.color_trc),
         flags,
