@@ -99,11 +99,17 @@ ENCRYPTED = {
 
 
 def copy(
-    source: Path, target: Path, options: dict[str, str] | None = None, *, all_keys: bool = False
+    source: Path,
+    target: Path,
+    options: dict[str, str] | None = None,
+    *,
+    all_keys: bool = False,
+    durations: dict[float, float] | None = None,
 ) -> Path:
     """Copy the pictures of a film into a container that is written by ``options``.
 
-    ``all_keys`` says of each that it is a key frame, as broken films do.
+    ``all_keys`` says of each that it is a key frame, as broken films do. ``durations`` are seconds
+    for which those at some seconds are shown.
     """
     with av.open(str(source)) as film, av.open(str(target), "w", container_options=options) as out:
         stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
@@ -111,6 +117,9 @@ def copy(
             if packet.size:
                 packet.stream = stream
                 packet.is_keyframe |= all_keys
+                shown = float((packet.pts or 0) * packet.time_base)
+                if shown in (durations or {}):
+                    packet.duration = round(durations[shown] / packet.time_base)
                 out.mux(packet)
     return target
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import av
 import av.logging
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from pipeline.errors import StoppedError
 from pipeline.inference.colorizer import Colorizer
@@ -143,6 +145,7 @@ class _Work:
         while frame is not None:
             with self._cache.add(number) as writer:
                 context = self._encoder.open()
+                durations: dict[int, int] = {}
                 count, last = 0, _time_of(frame)
                 while frame is not None and count < FRAMES:
                     if self._stopped():
@@ -153,14 +156,14 @@ class _Work:
                         )
                     last = _time_of(frame)
                     for colored in self._colorist.add(frame):
-                        writer.write(context.encode(colored))
+                        writer.write(_encoded(context, colored, durations))
                     count += 1
                     self.frames += 1
                     yield Progress(self.frames, self._total, self._seconds(last))
                     frame = next(frames, None)
                 for colored in self._colorist.finish():
-                    writer.write(context.encode(colored))
-                writer.write(context.encode(None))
+                    writer.write(_encoded(context, colored, durations))
+                writer.write(_encoded(context, None, durations))
                 luma = None if self._film.is_damaged else _luma_sum(colored)
                 writer.finish(Segment(count, last, self._colorist.state, luma))
             number += 1
@@ -175,8 +178,10 @@ class _Work:
                 time = _time_of(frame) * self._film.time_base
                 if time < start:
                     continue
-                if end is not None and time >= end:
-                    return
+                if end is not None:
+                    if time >= end:
+                        return
+                    frame.duration = min(frame.duration, round((end - time) / self._film.time_base))
             if (frame.width, frame.height) != (self._encoder.width, self._encoder.height):
                 # A film whose pictures change their size goes on at its first one's.
                 yield frame.reformat(self._encoder.width, self._encoder.height)
@@ -224,6 +229,21 @@ class _Work:
 def _time_of(frame: av.VideoFrame) -> int:
     """Return when a frame is shown, in the film's ticks: all that a film yields have that."""
     return frame.pts or 0
+
+
+def _encoded(
+    context: VideoCodecContext, frame: av.VideoFrame | None, durations: dict[int, int]
+) -> Iterator[av.Packet[VideoStream]]:
+    """Encode a frame, or what is left; yield packets that are shown as long as their frames.
+
+    Encoders say nothing of that, and the last frame may stand for any time. ``durations`` has those
+    of the frames that the encoder still holds.
+    """
+    if frame is not None:
+        durations[_time_of(frame)] = frame.duration
+    for packet in context.encode(frame):
+        packet.duration = durations.pop(packet.pts or 0, 0)
+        yield packet
 
 
 def _luma_sum(frame: av.VideoFrame) -> int:

@@ -103,10 +103,31 @@ _Timed = tuple[Fraction, int, "av.Packet[Any]"]
 def _of_pictures(
     pictures: Iterable[av.Packet[av.VideoStream]], stream: VideoStream, shift: Fraction
 ) -> Iterator[_Timed]:
-    for packet in pictures:
+    for packet in _to_the_end(pictures):
         packet.stream = stream
         _shift(packet, shift)
         yield (packet.dts or 0) * packet.time_base, 0, packet
+
+
+def _to_the_end(
+    pictures: Iterable[av.Packet[av.VideoStream]],
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Let the last packet last as long as the picture that is shown last, where that stands long.
+
+    MP4 ends with the packet that is decoded last, which may be another one.
+    """
+    last: av.Packet[av.VideoStream] | None = None
+    end = stands = 0
+    for packet in pictures:
+        if last is not None:
+            yield last
+        last, shown, length = packet, packet.pts or 0, packet.duration or 0
+        if shown + length >= end:
+            end, stands = shown + length, length
+    if last is not None:
+        if stands > (last.duration or 0):
+            last.duration = end - (last.pts or 0)
+        yield last
 
 
 def _of_others(

@@ -167,26 +167,25 @@ class Film:
             FilmError: the film is encrypted from its beginning on.
         """
         stamps, clock = Stamps(self.stream), Clock(self.stream)
-        last: int | None = None
+        ends = self.start
         first_lost: Fraction | None = None
         step = max(round(1 / self.rate / self.time_base), 1)
         for frame in self._decoded():
             shown = clock.of(stamps.of(frame), step)
             if self._broken and first_lost is None:
-                first_lost = self.start if last is None else (last + step) * self.time_base
+                first_lost = ends
             if not frame.is_corrupt and first_lost is not None:
                 self._note_gap(first_lost, shown * self.time_base)
                 first_lost = None
             self._broken = frame.is_corrupt
             if frame.is_corrupt and first_lost is None:
                 first_lost = shown * self.time_base
-            last = shown
+            ends = (shown + max(frame.duration, step)) * self.time_base
             frame.pts, frame.time_base = shown, self.time_base
             yield frame
-        end = self.start if last is None else (last + step) * self.time_base
-        stated_end = end if self.duration is None else self.start + self.duration
-        if stated_end - end > _MISSING_END or first_lost is not None or self._broken:
-            self._note_gap(end if first_lost is None else first_lost, max(end, stated_end))
+        stated_end = ends if self.duration is None else self.start + self.duration
+        if stated_end - ends > _MISSING_END or first_lost is not None or self._broken:
+            self._note_gap(ends if first_lost is None else first_lost, max(ends, stated_end))
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Decode packet by packet; one that cannot be decoded sets ``_broken``."""

@@ -19,7 +19,7 @@ from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.color_film import color_film
 from pipeline.video.color_video import color_video, colored_frames
-from pipeline.video.settings import FilmSettings, Progress, Result
+from pipeline.video.settings import CodecName, FilmSettings, Progress, Result
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +124,23 @@ def test_time_stamps_stay_one_for_one(suffix: str, colorizer: Colorizer, tmp_pat
     target = tmp_path / f"color{suffix}"
     color_video(source, target, colorizer)
     assert films.times_of(target) == pytest.approx(films.times_of(source), abs=1e-4)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libsvtav1"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_last_picture_that_stands_is_shown_as_long(
+    suffix: str, codec: CodecName, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    moving = films.write_film(tmp_path / f"moving{suffix}", codec="libx264", bf="0")
+    source = films.copy(moving, tmp_path / f"gray{suffix}", durations={0.44: 5.0})
+    target = tmp_path / f"color{suffix}"
+    assert color_video(source, target, colorizer, codec=codec).damage == ""
+    with av.open(str(target)) as film:
+        assert film.duration == pytest.approx(5_440_000, abs=100_000)
+    part = color_video(source, target, colorizer, duration=1, overwrite=True, codec=codec)
+    assert part.frames == 12
+    with av.open(str(target)) as film:
+        assert film.duration == pytest.approx(1_000_000, abs=100_000)
 
 
 def test_avis_frames_and_sound_keep_their_places(colorizer: Colorizer, tmp_path: Path) -> None:
