@@ -14,9 +14,8 @@ from av.stream import AttachmentStream, Disposition, Stream
 
 from pipeline.video.encoding import is_held
 from pipeline.video.reading import Film
+from pipeline.video.tags import tags_of_stream
 
-_OF_THE_STREAM = {"encoder", "duration", "number_of_frames", "number_of_bytes", "bps"}
-"""Tags, in lower case, that describe how the old file was written: they would be wrong."""
 _PCM = {"u8": "pcm_u8", "s16": "pcm_s16le", "s32": "pcm_s24le", "flt": "pcm_f32le"}
 """For each format of decoded samples the PCM that has the same ones: FFmpeg decodes 20 and 24 bits
 to 32."""
@@ -73,18 +72,9 @@ def add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Copy],
 
 def describe(copy: Stream, stream: Stream) -> None:
     """Say of ``copy`` what the old film says of ``stream``."""
-    copy.metadata.update(kept(stream.metadata, _OF_THE_STREAM))
+    copy.metadata.update(tags_of_stream(stream))
     if not isinstance(copy, AttachmentStream):
         copy.disposition = Disposition(stream.disposition)
-
-
-def kept(tags: dict[str, str], but: set[str]) -> dict[str, str]:
-    """Return the tags that are true of the new film too."""
-    return {
-        key: value
-        for key, value in tags.items()
-        if key.lower() not in but and not key.startswith("_STATISTICS")
-    }
 
 
 def _attach_picture(container: OutputContainer, film: Film, stream: Stream) -> bool:

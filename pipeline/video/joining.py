@@ -15,17 +15,16 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from pipeline.video.copies import Copy, add_copies, describe, kept
+from pipeline.video.copies import Copy, add_copies, describe
 from pipeline.video.encoding import Encoder, muxer
 from pipeline.video.errors import FilmError
 from pipeline.video.reading import Film
+from pipeline.video.tags import labeled, options_for, tags_of
 from pipeline.video.timestamps import Clock, may_start_over
 
 Window = tuple[Fraction, Fraction | None]
 """From when to when of a film, in seconds of its time stamps; None is to its end."""
 
-_OF_THE_FILE = {"encoder", "major_brand", "minor_version", "compatible_brands"}
-"""Tags, in lower case, that describe how the old file was written: they would be wrong."""
 _MPEG = {"mpeg", "mpegts"}
 """MPEG's own containers, by FFmpeg's names: they hold no comment, and their clocks start
 anywhere."""
@@ -63,29 +62,29 @@ def join(
         FilmError: FFmpeg does not put these streams together.
         OSError: the file could not be written.
     """
-    # The index of an MP4 before its pictures: a player on the web starts at once.
-    options = {"movflags": "+faststart"} if suffix in {".mp4", ".m4v", ".mov"} else {}
+    form, tags = muxer(suffix), tags_of(film)
     with (
         _putting_together(suffix),
         # Absolute: what stands before a colon is a protocol otherwise.
         av.open(
-            str(target.absolute()), "w", format=muxer(suffix), container_options=options
+            str(target.absolute()), "w", format=form, container_options=options_for(form, tags)
         ) as container,
     ):
         stream = encoder.add_stream(container)
         describe(stream, film.stream)
+        # No encoder here has a plane of alpha.
+        stream.metadata.pop("alpha_mode", None)
         if rotation:
             stream.set_display_rotation(rotation)
         copies, notes = add_copies(container, film)
         if encoder.aspect not in {None, 1} and not _keeps_pixel_shape(container, encoder):
             shape = f"{encoder.aspect.numerator}:{encoder.aspect.denominator}"
             notes.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
-        container.metadata.update(kept(film.container.metadata, _OF_THE_FILE))
         if label and container.format.name in _MPEG:
             notes.append(f"without the label, which {container.format.long_name} does not hold")
         elif label:
-            comment = _comment_of(film)
-            container.metadata["comment"] = f"{comment}; {label}" if comment else label
+            tags = labeled(tags, label)
+        container.metadata.update(tags)
         shift = window[0] if window else _late_beginning(film, container)
         if (chapters := film.container.chapters()) and not window:
             container.set_chapters(chapters)
@@ -214,8 +213,3 @@ def _putting_together(suffix: str) -> Iterator[None]:
             f"FFmpeg does not put its streams together as {suffix} ({error.strerror}); name another"
             " kind of film, such as an .mkv"
         ) from error
-
-
-def _comment_of(film: Film) -> str:
-    tags = {key.lower(): value for key, value in film.container.metadata.items()}
-    return tags.get("comment", "")
