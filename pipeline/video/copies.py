@@ -10,7 +10,7 @@ import av
 import av.error
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
-from av.stream import AttachmentStream, Disposition, Stream
+from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from pipeline.video.encoding import is_held
 from pipeline.video.reading import Film
@@ -50,9 +50,7 @@ def add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Copy],
     lost: list[str] = []
     notes: list[str] = []
     for stream in film.container.streams:
-        # MP4 and MOV make the track of time codes anew, from its tag.
-        is_time_code = stream.type == "data" and "timecode" in stream.metadata
-        if stream.index == film.stream.index or is_time_code:
+        if stream.index == film.stream.index or _is_made_anew(stream):
             continue
         if stream.disposition & Disposition.attached_pic and container.format.name != "mp4":
             if not _attach_picture(container, film, stream):
@@ -75,6 +73,15 @@ def describe(copy: Stream, stream: Stream) -> None:
     copy.metadata.update(tags_of_stream(stream))
     if not isinstance(copy, AttachmentStream):
         copy.disposition = Disposition(stream.disposition)
+
+
+def _is_made_anew(stream: Stream) -> bool:
+    """Whether FFmpeg makes a track of MP4 or MOV itself, and gives nothing of it to copy.
+
+    It makes that of time codes from their tag, and that of chapters from these.
+    """
+    is_of_chapters = stream.discard == Discard.all
+    return stream.type == "data" and (is_of_chapters or "timecode" in stream.metadata)
 
 
 def _attach_picture(container: OutputContainer, film: Film, stream: Stream) -> bool:

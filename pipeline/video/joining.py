@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import av.error
@@ -20,7 +20,11 @@ from pipeline.video.encoding import Encoder, muxer
 from pipeline.video.errors import FilmError
 from pipeline.video.reading import Film
 from pipeline.video.tags import labeled, options_for, tags_of
+from pipeline.video.timecode import later
 from pipeline.video.timestamps import Clock, may_start_over
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 Window = tuple[Fraction, Fraction | None]
 """From when to when of a film, in seconds of its time stamps; None is to its end."""
@@ -86,14 +90,40 @@ def join(
             tags = labeled(tags, label)
         container.metadata.update(tags)
         shift = window[0] if window else _late_beginning(film, container)
-        if (chapters := film.container.chapters()) and not window:
+        if window:
+            for written in (stream.metadata, container.metadata):
+                _move_time_code(written, film, window[0])
+        if chapters := _chapters(film, window, shift):
             container.set_chapters(chapters)
+            if container.format.name in _MPEG:
+                notes.append(f"without chapters, which {container.format.long_name} does not hold")
         container.start_encoding()
         own = _of_pictures(pictures, stream, shift)
         others = _of_others(film.container, copies, window, shift)
         for _, _, packet in heapq.merge(own, others, key=lambda entry: entry[:2]):
             container.mux_one(packet)
     return "; ".join(notes)
+
+
+def _move_time_code(tags: dict[str, str], film: Film, start: Fraction) -> None:
+    for key, value in tags.items():
+        if key.lower() == "timecode":
+            tags[key] = later(value, start - film.start, film.rate)
+
+
+def _chapters(film: Film, window: Window | None, shift: Fraction) -> list[Chapter]:
+    """Return the chapters of what is written, by the new film's times."""
+    chapters = []
+    for chapter in film.container.chapters():
+        tick = chapter["time_base"] or Fraction(1)
+        start, end = chapter["start"] * tick, chapter["end"] * tick
+        if window is not None:
+            start = max(start, window[0])
+            end = end if window[1] is None else min(end, window[1])
+        if start < end or window is None:
+            times = {"start": round((start - shift) / tick), "end": round((end - shift) / tick)}
+            chapters.append(cast("Chapter", {**chapter, **times}))
+    return chapters
 
 
 _Timed = tuple[Fraction, int, "av.Packet[Any]"]

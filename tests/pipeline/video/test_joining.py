@@ -83,6 +83,52 @@ def _time_codes(path: Path) -> list[str]:
         return [each.metadata["timecode"] for each in film.streams if each.type == "data"]
 
 
+def test_a_time_code_is_that_of_the_first_frame(colorizer: Colorizer, tmp_path: Path) -> None:
+    tags = {"timecode": "01:00:00:00"}
+    source = films.write_film(tmp_path / "gray.mov", codec="libx264", tags=tags, times=SECONDS)
+    color_video(source, tmp_path / "color.mov", colorizer, start=0.41)
+    assert _time_codes(tmp_path / "color.mov") == ["01:00:00:11"]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_chapters_are_cut_with_the_film(suffix: str, colorizer: Colorizer, tmp_path: Path) -> None:
+    source = _with_chapters(tmp_path / f"gray{suffix}")
+    target = tmp_path / f"color{suffix}"
+    assert color_video(source, target, colorizer).note == ""
+    assert (
+        _chapters(target) == _chapters(source) == [("A", 0, 400), ("B", 400, 800), ("C", 800, 1200)]
+    )
+    cut = color_video(source, target, colorizer, start=0.6, duration=0.4, overwrite=True)
+    assert cut.note == ""
+    assert _chapters(target) == [("B", 0, 200), ("C", 200, 400)]
+    note = color_video(source, tmp_path / "color.ts", colorizer).note
+    assert note == "without chapters, which MPEG-TS (MPEG-2 Transport Stream) does not hold"
+
+
+def _with_chapters(path: Path) -> Path:
+    plain = films.write_film(path.with_name("plain.mkv"), codec="libx264", times=SECONDS)
+    with av.open(str(plain)) as film, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
+        chapters: list[Any] = [
+            {"id": n, "start": 400 * n, "end": 400 * n + 400, "metadata": {"title": title}}
+            for n, title in enumerate("ABC")
+        ]
+        out.set_chapters([{**chapter, "time_base": Fraction(1, 1000)} for chapter in chapters])
+        films.copy_packets(film, stream, out)
+    return path
+
+
+def _chapters(path: Path) -> list[tuple[str, int, int]]:
+    """The title, and from which millisecond to which, of each chapter of a film."""
+    found = []
+    with av.open(str(path)) as film:
+        for each in film.chapters():
+            tick = 1000 * (each["time_base"] or 1)
+            times = round(each["start"] * tick), round(each["end"] * tick)
+            found.append((each["metadata"]["title"], *times))
+    return found
+
+
 def test_a_cover_stays_a_picture_of_its_own(colorizer: Colorizer, tmp_path: Path) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (64, 64), "red").save(picture, "JPEG")
