@@ -282,7 +282,8 @@ def _key(
         "source": [str(source.resolve()), status.st_size, status.st_mtime_ns],
         "model": "" if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
         "colorizer": [colorizer.strength, colorizer.size, colorizer.tta, colorizer.upsampling],
-        "settings": asdict(settings),
+        # The label is written when the parts are joined.
+        "settings": asdict(replace(settings, label="")),
         "encoder": str(encoder),
         "ffmpeg": str(av.library_versions),
         "frames": FRAMES,

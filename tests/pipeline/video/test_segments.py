@@ -273,6 +273,26 @@ def test_parts_join_to_rising_times(source: Path, tmp_path: Path) -> None:
         assert np.abs(luma.astype(int) - films.picture(number)).mean() < 3
 
 
+def test_a_label_is_added_to_what_is_done(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        color(source, tmp_path / "color.mkv", after_frames(15))
+    labeled = replace(SETTINGS, label="the colors are a guess")
+    progress, _ = color(source, tmp_path / "color.mkv", settings=labeled)
+    assert progress[0].frames == 11
+    with av.open(str(tmp_path / "color.mkv")) as film:
+        assert "the colors are a guess" in film.metadata.values()
+
+
+def test_the_longest_names_have_parts(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / ("ж" * 125 + "a.mkv")
+    assert len(os.fsencode(target.name)) == 255
+    with pytest.raises(StoppedError):
+        color(source, target, after_frames(15))
+    progress, _ = color(source, target)
+    assert progress[0].frames == 11
+    assert left_behind(tmp_path) == {target.name}
+
+
 def test_parts_of_other_settings_are_not_used(source: Path, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         color(source, tmp_path / "color.mkv", after_frames(15))
