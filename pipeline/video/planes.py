@@ -21,7 +21,7 @@ from pipeline.imaging.color import MatrixName, Samples
 from pipeline.imaging.decode import Gray
 from pipeline.imaging.gray_photo import shrink
 
-# H.273, table 4; what is unknown is Rec. 601's, as FFmpeg takes it.
+# H.273, table 4; what is unknown is Rec. 601's, as FFmpeg takes it, but see _is_untold_hd.
 _MATRICES: dict[int, MatrixName] = {
     1: "bt709",
     4: "fcc",
@@ -29,7 +29,7 @@ _MATRICES: dict[int, MatrixName] = {
     9: "bt2020",
     10: "bt2020",
 }
-_NONE_KNOWN, _IDENTITY, _BT601 = 2, 0, 6
+_NONE_KNOWN, _IDENTITY, _BT601, _BT709 = 2, 0, 6, 1
 _FULL, _LIMITED = int(ColorRange.JPEG), int(ColorRange.MPEG)
 
 
@@ -56,8 +56,16 @@ def layout_of(frame: av.VideoFrame, pixels: str) -> Layout:
         frame.width,
         VideoFormat(pixels).components[0].bits,
         is_full_range(frame),
-        _MATRICES.get(frame.colorspace, "bt601"),
+        "bt709" if _is_untold_hd(frame) else _MATRICES.get(frame.colorspace, "bt601"),
     )
+
+
+def _is_untold_hd(frame: av.VideoFrame) -> bool:
+    """Whether players take the matrix for Rec. 709's by the size: the film does not say it."""
+    untold = frame.colorspace == _NONE_KNOWN and not (
+        frame.format.is_rgb or frame.format.has_palette
+    )
+    return untold and (frame.width >= 1280 or frame.height > 576)
 
 
 def is_full_range(frame: av.VideoFrame) -> bool:
@@ -228,6 +236,8 @@ def mark_colors(frame: av.VideoFrame, layout: Layout, like: av.VideoFrame) -> No
     frame.colorspace = like.colorspace
     if unknown and (like.format.is_rgb or like.colorspace == _IDENTITY):
         frame.colorspace = _BT601
+    elif layout.matrix == "bt709":
+        frame.colorspace = _BT709
     frame.color_range = like.color_range
     if layout.full_range:
         frame.color_range = _FULL

@@ -106,6 +106,22 @@ def test_matrix_and_range_are_the_films(
     assert (frame.colorspace, frame.color_range) == (colorspace, 2 if full_range else 1)
 
 
+@pytest.mark.parametrize(("size", "colorspace"), [((720, 1280), 1), ((576, 720), 5)])
+def test_a_film_that_does_not_say_its_matrix_has_the_one_that_players_take(
+    size: tuple[int, int], colorspace: int, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    planes = []
+    for named in (2, colorspace):
+        source = films.write_film(
+            tmp_path / f"gray{named}.mkv", size=size, colorspace=named, times=[0]
+        )
+        color_video(source, tmp_path / f"color{named}.mkv", colorizer, codec="ffv1")
+        (frame,) = films.frames_of(tmp_path / f"color{named}.mkv")
+        planes.append(films.planes_of(frame))
+        assert frame.colorspace == (named if colorspace == 5 else 1)
+    assert all(np.array_equal(one, other) for one, other in zip(*planes, strict=True))
+
+
 @pytest.mark.parametrize("size", [(63, 95), (64, 95), (63, 96)])
 @pytest.mark.parametrize("codec", ["libx264", "ffv1"])
 def test_odd_sizes_stay(
