@@ -61,6 +61,7 @@ def write_film(
         audio: Any = None
         if sound:
             audio = container.add_stream(sound, rate=rate, layout="mono", bit_rate=32_000)
+        heard = 0
         for number, time in enumerate(times):
             frame = av.VideoFrame(size[1], size[0], pixels)
             parts = frame.format.components
@@ -79,13 +80,16 @@ def write_film(
             frame.colorspace = colorspace
             frame.pts, frame.time_base = time, Fraction(1, 1000)
             container.mux(stream.encode(frame))
+            if audio is not None:
+                # Side by side, as films have them.
+                until = (time + 40) * rate // 1000
+                wave = np.sin(np.arange(heard, until) / 9).astype(np.float32)[None]
+                samples = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+                samples.rate, samples.pts, samples.time_base = rate, heard, Fraction(1, rate)
+                container.mux(audio.encode(samples))
+                heard = until
         container.mux(stream.encode(None))
         if audio is not None:
-            seconds = (times[-1] + 40) / 1000
-            wave = np.sin(np.arange(int(seconds * rate)) / 9).astype(np.float32)[None]
-            samples = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
-            samples.rate, samples.pts, samples.time_base = rate, 0, Fraction(1, rate)
-            container.mux(audio.encode(samples))
             container.mux(audio.encode(None))
     return path
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import av
 import av.error
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -32,6 +32,8 @@ Window = tuple[Fraction, Fraction | None]
 _MPEG = {"mpeg", "mpegts"}
 """MPEG's own containers, by FFmpeg's names: they hold no comment, and their clocks start
 anywhere."""
+_APART = Fraction(10)
+"""Seconds by which a film's streams may be apart where they lie side by side."""
 _LATE = Fraction(60)
 """Seconds; a film that begins earlier keeps its times."""
 
@@ -99,7 +101,7 @@ def join(
                 notes.append(f"without chapters, which {container.format.long_name} does not hold")
         container.start_encoding()
         own = _of_pictures(pictures, stream, shift)
-        others = _of_others(film.container, copies, window, shift)
+        others = _of_others(film, copies, window, shift)
         for _, _, packet in heapq.merge(own, others, key=lambda entry: entry[:2]):
             container.mux_one(packet)
     return "; ".join(notes)
@@ -160,27 +162,23 @@ def _to_the_end(
 
 
 def _of_others(
-    container: InputContainer, copies: dict[int, Copy], window: Window | None, shift: Fraction
+    film: Film, copies: dict[int, Copy], window: Window | None, shift: Fraction
 ) -> Iterator[_Timed]:
     """Yield the packets of the other streams in the order in which the old film has them."""
     if not copies:
         return
     start, end = window or (Fraction(0), None)
+    before = start - _APART
+    if before > film.start and not film.seek(int(before / film.time_base)):
+        film.rewind()
+    container = film.container
     clocks = {
         index: Clock(stream)
         for index in copies
         if (stream := container.streams[index]).type == "audio" and may_start_over(stream)
     }
     moved = time = Fraction(0)
-    packets = container.demux([container.streams[index] for index in copies])
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
-            # What is broken was noticed when the pictures were read.
-            return
-        if not packet.size:  # what PyAV ends with, and says is of the first stream
-            continue
+    for packet in _demuxed(film, set(copies), None if may_start_over(film.stream) else end):
         index = packet.stream_index
         if container.streams[index].disposition & Disposition.attached_pic:
             packet.pts = packet.dts = 0
@@ -200,6 +198,33 @@ def _of_others(
         time = max(time, packet.dts * packet.time_base)
         for ready in copies[index].packets(packet):
             yield time, 1, ready
+
+
+def _demuxed(film: Film, wanted: set[int], end: Fraction | None) -> Iterator[av.Packet[Any]]:
+    """Yield packets of the streams ``wanted`` until pictures and sound are past ``end``.
+
+    Subtitles may be minutes apart.
+    """
+    read = wanted if end is None else {film.stream.index, *wanted}
+    streams = [film.container.streams[index] for index in read]
+    ahead = {
+        stream.index
+        for stream in streams
+        if stream.type in {"video", "audio"} and not stream.disposition & Disposition.attached_pic
+    }
+    packets = film.container.demux(streams)
+    while end is None or ahead:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            # What is broken was noticed when the pictures were read.
+            return
+        if not packet.size:  # what PyAV ends with, and says is of the first stream
+            continue
+        if end is not None and (packet.dts or 0) * packet.time_base > end + _APART:
+            ahead.discard(packet.stream_index)
+        if packet.stream_index in wanted:
+            yield packet
 
 
 def _shift(packet: av.Packet[Any], seconds: Fraction) -> None:

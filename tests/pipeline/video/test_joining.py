@@ -190,6 +190,33 @@ def test_what_ffmpeg_refuses_is_a_sentence(
     assert not (tmp_path / "color.mp4").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux's count of bytes")
+@pytest.mark.parametrize("start", [0, 40])
+def test_of_a_large_film_only_the_part_is_read(
+    start: float, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(
+        tmp_path / "gray.mkv",
+        codec="rawvideo",
+        sound="aac",
+        times=range(0, 80_000, 40),
+        pictures=[films.picture(0)] * 2000,
+    )
+    before = _read()
+    color_video(source, tmp_path / "color.mkv", colorizer, start=start, duration=1)
+    assert _read() - before < source.stat().st_size / 2
+    heard = [time for time, _ in films.packets_of(tmp_path / "color.mkv", "audio")]
+    assert np.diff(heard) == pytest.approx(0.128, abs=2e-3)
+    assert heard[0] < 0.13
+    assert heard[-1] > 0.8
+
+
+def _read() -> int:
+    """How many bytes this process has read."""
+    (line, *_) = Path("/proc/self/io").read_text().splitlines()
+    return int(line.removeprefix("rchar: "))
+
+
 def test_times_that_packets_share_stay(colorizer: Colorizer, tmp_path: Path) -> None:
     """Matroska counts milliseconds: short packets of sound share them, and so may subtitles."""
     plain = films.write_film(tmp_path / "plain.mkv")
