@@ -35,6 +35,7 @@ def write_film(
     colorspace: int = 2,
     sound: str | None = None,
     rotation: int = 0,
+    matrix: Sequence[int] | None = None,
     tags: dict[str, str] | None = None,
     pictures: Sequence[NDArray[np.uint16]] | None = None,
     **options: str,
@@ -55,6 +56,8 @@ def write_film(
         stream.codec_context.colorspace = colorspace
         if rotation:
             stream.set_display_rotation(rotation)
+        if matrix is not None:
+            stream.set_display_matrix(matrix)
         container.metadata.update(tags or {})
         # Discs have PCM of this rate alone.
         rate = 48_000 if sound in {"pcm_dvd", "pcm_bluray"} else 8000
@@ -125,6 +128,24 @@ def copy(
                 if shown in (durations or {}):
                     packet.duration = round(durations[shown] / packet.time_base)
                 out.mux(packet)
+    return target
+
+
+def with_captions(source: Path, target: Path) -> Path:
+    """Put a closed caption (ATSC A/53) before each picture of a film of H.264."""
+    caption = bytes([0xB5, 0, 0x31, *b"GA94", 3, 0x41, 0xFF, 0xFC, 0x94, 0x2C, 0xFF])
+    message = bytes([6, 4, len(caption), *caption, 0x80])
+    with av.open(str(source)) as film, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
+        for packet in film.demux():
+            if packet.size:
+                captioned: Any = av.Packet(
+                    len(message).to_bytes(4, "big") + message + bytes(packet)
+                )
+                captioned.pts, captioned.dts = packet.pts, packet.dts
+                captioned.time_base, captioned.is_keyframe = packet.time_base, packet.is_keyframe
+                captioned.stream = stream
+                out.mux(captioned)
     return target
 
 

@@ -17,14 +17,16 @@ from av.video.stream import VideoStream
 from pipeline.errors import StoppedError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.deinterlacing import deinterlaced
-from pipeline.video.encoding import Encoder, bits_note, plan
+from pipeline.video.encoding import Encoder, plan
 from pipeline.video.errors import FilmError
 from pipeline.video.frames import FrameColorist
 from pipeline.video.joining import Window, join
+from pipeline.video.losses import losses
 from pipeline.video.planes import Layout, in_planes, layout_of, mark_colors, plane_of
 from pipeline.video.reading import Film
 from pipeline.video.segments import FRAMES, Segment, SegmentCache, in_order
 from pipeline.video.settings import FilmSettings, Progress, Result, clock
+from pipeline.video.side_data import matrix_of, rotation_of
 
 
 def color_film(
@@ -64,15 +66,15 @@ def color_film(
         encoder = _with_colors(encoder, first, layout)
         encoder.open()
         encoder.require_held(suffix)
-        rotation = first.rotation
-        notes = [bits_note(layout, first.format)]
+        matrix = matrix_of(first)
+        notes = losses(film.stream, first, encoder)
     with SegmentCache(target, _key(colorizer, source, settings, encoder)) as cache:
         with Film(source) as film:
             work = _Work(
                 colorizer,
                 film,
                 encoder,
-                rotation=rotation,
+                rotation=rotation_of(matrix),
                 settings=settings,
                 window=window,
                 cache=cache,
@@ -82,24 +84,22 @@ def color_film(
             if not work.frames:
                 raise FilmError("it has no frames from --start on")
         with Film(source) as other, cache.join() as temporary:
-            notes.append(
-                join(
-                    other,
-                    in_order(cache.packets(), encoder.time_base),
-                    encoder,
-                    temporary,
-                    suffix,
-                    rotation=rotation,
-                    window=window,
-                    label=settings.label,
-                )
+            notes += join(
+                other,
+                in_order(cache.packets(), encoder.time_base),
+                encoder,
+                temporary,
+                suffix,
+                matrix=matrix,
+                window=window,
+                label=settings.label,
             )
         cache.remove()
     damage = ""
     if film.gaps:
         parts = ", ".join(f"from {clock(gap.start)} to {clock(gap.end)}" for gap in film.gaps)
         damage = f"the film could not be read {parts}; the rest was written"
-    yield Result(work.frames, damage, "; ".join(filter(None, notes)))
+    yield Result(work.frames, damage, "; ".join(notes))
 
 
 class _Work:

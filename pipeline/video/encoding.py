@@ -14,12 +14,11 @@ from av.container import OutputContainer
 from av.format import ContainerFormat
 from av.format import Flags as FormatFlags
 from av.video.codeccontext import VideoCodecContext
-from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from pipeline.video.errors import FilmError
 from pipeline.video.kinds import default_codec
-from pipeline.video.planes import Layout, is_full_range, pixels_for
+from pipeline.video.planes import is_full_range, pixels_for
 from pipeline.video.settings import CodecName, Encoding
 
 _OF_SOURCE: dict[str, CodecName] = {
@@ -253,11 +252,3 @@ def _options(codec: str, asked: Encoding, pixels: str) -> dict[str, str]:
     elif codec == "prores_ks":
         options["profile"] = "4444" if "444" in pixels else "hq"
     return options
-
-
-def bits_note(layout: Layout, source: VideoFormat) -> str:
-    """Say how many bits of the film's samples the encoder does not hold, or nothing."""
-    bits = source.components[0].bits
-    if bits > layout.bits:
-        return f"{layout.bits} bits of {bits}, which the codec does not hold"
-    return ""

@@ -19,6 +19,7 @@ from pipeline.video.copies import Copy, add_copies, describe
 from pipeline.video.encoding import Encoder, muxer
 from pipeline.video.errors import FilmError
 from pipeline.video.reading import Film
+from pipeline.video.side_data import Matrix
 from pipeline.video.tags import labeled, options_for, tags_of
 from pipeline.video.timecode import later
 from pipeline.video.timestamps import Clock, may_start_over
@@ -45,10 +46,10 @@ def join(
     target: Path,
     suffix: str,
     *,
-    rotation: int = 0,
+    matrix: Matrix | None = None,
     window: Window | None = None,
     label: str = "",
-) -> str:
+) -> list[str]:
     """Write the film ``target`` of new pictures and of what else ``film`` has.
 
     Args:
@@ -57,12 +58,12 @@ def join(
         encoder: what they were encoded by.
         target: the file to write.
         suffix: the extension that the new film is to have, which chooses its container.
-        rotation: degrees, counterclockwise, by which players turn the pictures.
+        matrix: how players turn the pictures.
         window: the part that is to be written; its beginning becomes the new film's.
         label: what to add to the film's comment.
 
     Returns:
-        What the container does not hold of the old film, as a phrase; "" if it holds everything.
+        What the container does not hold of the old film, as phrases.
 
     Raises:
         FilmError: FFmpeg does not put these streams together.
@@ -80,12 +81,13 @@ def join(
         describe(stream, film.stream)
         # No encoder here has a plane of alpha.
         stream.metadata.pop("alpha_mode", None)
-        if rotation:
-            stream.set_display_rotation(rotation)
+        stream.set_display_matrix(matrix)
         copies, notes = add_copies(container, film)
         if encoder.aspect not in {None, 1} and not _keeps_pixel_shape(container, encoder):
             shape = f"{encoder.aspect.numerator}:{encoder.aspect.denominator}"
             notes.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
+        if matrix and container.format.name in _MPEG:
+            notes.append("without how players turn or mirror it, which an .mp4 or .mkv holds")
         if label and container.format.name in _MPEG:
             notes.append(f"without the label, which {container.format.long_name} does not hold")
         elif label:
@@ -104,7 +106,7 @@ def join(
         others = _of_others(film, copies, window, shift)
         for _, _, packet in heapq.merge(own, others, key=lambda entry: entry[:2]):
             container.mux_one(packet)
-    return "; ".join(notes)
+    return notes
 
 
 def _move_time_code(tags: dict[str, str], film: Film, start: Fraction) -> None:

@@ -20,6 +20,7 @@ from av.video.reformatter import ColorRange
 from pipeline.imaging.color import MatrixName, Samples
 from pipeline.imaging.decode import Gray
 from pipeline.imaging.gray_photo import shrink
+from pipeline.video.side_data import carried
 
 # H.273, table 4; what is unknown is Rec. 601's, as FFmpeg takes it, but see _is_untold_hd.
 _MATRICES: dict[int, MatrixName] = {
@@ -148,8 +149,8 @@ def in_planes(frame: av.VideoFrame, pixels: str) -> av.VideoFrame:
     if not _has_plane_of_luma(frame.format):
         frame = _with_luma(frame)
     own_bits = frame.format.components[0].bits
-    if frame.interlaced_frame:
-        # PyAV cannot set which field comes first; FFmpeg's conversion keeps it.
+    if frame.interlaced_frame or "A53_CC" in carried(frame):
+        # PyAV cannot set which field comes first, nor captions; FFmpeg's conversion keeps them.
         result = frame.reformat(format=pixels)
     else:
         result = av.VideoFrame(frame.width, frame.height, pixels)

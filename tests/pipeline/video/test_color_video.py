@@ -20,6 +20,7 @@ from pipeline.inference.colorizer import Colorizer
 from pipeline.video.color_film import color_film
 from pipeline.video.color_video import color_video, colored_frames
 from pipeline.video.settings import CodecName, FilmSettings, Progress, Result
+from pipeline.video.side_data import matrix_of
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +270,25 @@ def test_a_film_on_its_side_stays_on_it(degrees: int, colorizer: Colorizer, tmp_
     red = films.planes_of(after)[2].astype(float)
     along = red.mean(axis=0) if degrees == 180 else red.mean(axis=1)
     assert abs(along[0] - along[-1]) > 40
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_a_mirrored_film_stays_mirrored(
+    upside_down: bool, suffix: str, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    one = 1 << 16
+    across, down = (one, -one) if upside_down else (-one, one)
+    matrix = (across, 0, 0, 0, down, 0, 0, 0, 1 << 30)
+    source = films.write_film(tmp_path / f"gray{suffix}", codec="libx264", matrix=matrix)
+    assert color_video(source, tmp_path / f"color{suffix}", colorizer).note == ""
+    (before, *_), (after, *_) = (
+        films.frames_of(path) for path in (source, tmp_path / f"color{suffix}")
+    )
+    assert matrix_of(after) == matrix_of(before) == matrix
+    # The network, which makes the left of what it sees red, has seen the film upright.
+    red = films.planes_of(after)[2].astype(float).mean(axis=0)
+    assert (red[-1] - red[0] > 40) if upside_down else (red[0] - red[-1] > 40)
 
 
 def test_a_part_is_tried_out(colorizer: Colorizer, tmp_path: Path) -> None:
