@@ -11,9 +11,10 @@ import av.error
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import AttachmentStream, Discard, Disposition, Stream
+from av.video.stream import VideoStream
 
 from pipeline.video.encoding import is_held
-from pipeline.video.reading import Film
+from pipeline.video.reading import Film, has_pictures
 from pipeline.video.tags import tags_of_stream
 
 _PCM = {"u8": "pcm_u8", "s16": "pcm_s16le", "s32": "pcm_s24le", "flt": "pcm_f32le"}
@@ -58,6 +59,8 @@ def add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Copy],
         elif _holds(container, stream):
             if (copy := _add_copy(container, stream)) is not None:
                 copies[stream.index] = Copy(copy)
+                if isinstance(stream, VideoStream) and has_pictures(stream):
+                    notes.append(f"{_name(stream)}, is copied without color")
         elif stream.type == "audio" and (sound := _add_pcm(container, stream)) is not None:
             copies[stream.index] = Copy(sound, is_decoded=True)
             notes.append(f"{_name(stream)}, became PCM of the same samples")

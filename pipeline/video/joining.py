@@ -22,7 +22,7 @@ from pipeline.video.reading import Film
 from pipeline.video.side_data import Matrix
 from pipeline.video.tags import labeled, options_for, tags_of
 from pipeline.video.timecode import later
-from pipeline.video.timestamps import Clock, may_start_over
+from pipeline.video.timestamps import Clock, decodable, may_start_over
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -180,7 +180,8 @@ def _of_others(
         if (stream := container.streams[index]).type == "audio" and may_start_over(stream)
     }
     moved = time = Fraction(0)
-    for packet in _demuxed(film, set(copies), None if may_start_over(film.stream) else end):
+    near = _demuxed(film, set(copies), None if may_start_over(film.stream) else end)
+    for packet in decodable(near):
         index = packet.stream_index
         if container.streams[index].disposition & Disposition.attached_pic:
             packet.pts = packet.dts = 0

@@ -30,6 +30,8 @@ _THREADS = 2
 _MISSING_END = Fraction(1)
 """Seconds by which a film may end before the time that its header says."""
 
+_STILL = Disposition.attached_pic | Disposition.timed_thumbnails
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -96,14 +98,12 @@ class Film:
 
     def _find_pictures(self) -> VideoStream:
         films = [
-            stream
-            for stream in self.container.streams.video
-            if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
+            stream for stream in self.container.streams.video if not stream.disposition & _STILL
         ]
         if not films:
             kinds = sorted({stream.type for stream in self.container.streams})
             raise FilmError(f"it has no moving pictures, only {' and '.join(kinds) or 'nothing'}")
-        (stream, *_) = films
+        stream = next(filter(has_pictures, films), films[0])
         names = self.container.format.name.split(",")
         if any(name == "image2" or name.endswith("_pipe") for name in names):
             raise FilmError("a photo under the name of a film; give it its own extension")
@@ -218,6 +218,12 @@ class Film:
         if self.gaps and float(start) - self.gaps[-1].end <= 1:
             start = Fraction(self.gaps.pop().start)
         self.gaps.append(Gap(float(start), float(end)))
+
+
+def has_pictures(stream: VideoStream) -> bool:
+    """Whether there are moving pictures in a stream: what a broadcast announces may be empty."""
+    known = stream.codec_context is not None and stream.codec_context.width > 0
+    return known and not stream.disposition & _STILL
 
 
 @contextlib.contextmanager

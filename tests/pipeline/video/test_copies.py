@@ -80,6 +80,37 @@ def test_a_blu_rays_sound_stays_on_a_blu_ray(colorizer: Colorizer, tmp_path: Pat
     assert np.array_equal(_samples(tmp_path / "color.m2ts"), _samples(source))
 
 
+def test_of_two_films_in_one_the_first_is_colored(colorizer: Colorizer, tmp_path: Path) -> None:
+    plain = films.write_film(tmp_path / "plain.mkv", codec="libx264")
+    source = _twice(plain, tmp_path / "gray.mkv", {0, 1})
+    note = color_video(source, tmp_path / "color.mkv", colorizer).note
+    assert note == "stream 1, video (h264), is copied without color"
+    with av.open(str(tmp_path / "color.mkv")) as film:
+        grays = list(film.decode(video=1))
+    assert len(grays) == 12
+    assert (films.planes_of(grays[0])[1] == 128).all()
+
+
+def test_an_empty_stream_is_not_taken_for_the_film(colorizer: Colorizer, tmp_path: Path) -> None:
+    plain = films.write_film(tmp_path / "plain.ts", codec="libx264")
+    source = _twice(plain, tmp_path / "gray.ts", {1})
+    result = color_video(source, tmp_path / "color.ts", colorizer)
+    assert (result.frames, result.note) == (12, "")
+
+
+def _twice(plain: Path, path: Path, filled: set[int]) -> Path:
+    """Copy a film into a file with two streams of pictures, of which some are filled."""
+    with av.open(str(plain)) as film, av.open(str(path), "w") as out:
+        template = film.streams.video[0]
+        streams = [out.add_stream_from_template(template, opaque=True) for _ in range(2)]
+        for packet in film.demux(template):
+            if packet.size:
+                for number in filled:
+                    packet.stream = streams[number]
+                    out.mux(packet)
+    return path
+
+
 def _packets(path: Path) -> list[bytes]:
     return [data for _, data in films.packets_of(path, "audio")]
 
