@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -27,6 +28,9 @@ from pipeline.video.reading import Film
 from pipeline.video.segments import FRAMES, Segment, SegmentCache, in_order
 from pipeline.video.settings import FilmSettings, Progress, Result, clock
 from pipeline.video.side_data import matrix_of, rotation_of
+
+EARLY = 50
+"""Frames that are looked at before work begins: a recording may start in the middle of another."""
 
 
 def color_film(
@@ -50,7 +54,8 @@ def color_film(
     av.logging.set_level(None)
     suffix = target.suffix.lower()
     with Film(source) as film:
-        first = next(_frames(film, settings), None)
+        early = _frames(film, settings)
+        first = next(early, None)
         if first is None:
             raise FilmError("not one of its frames can be decoded: it is damaged or encrypted")
         window = _window(film, settings)
@@ -61,6 +66,9 @@ def color_film(
             first,
             time_base=film.time_base,
             rate=film.rate,
+            interlaced=any(
+                frame.interlaced_frame for frame in chain([first], islice(early, EARLY - 1))
+            ),
         )
         layout = layout_of(first, encoder.pixels)
         encoder = _with_colors(encoder, first, layout)
@@ -83,6 +91,10 @@ def color_film(
             yield from work.run()
             if not work.frames:
                 raise FilmError("it has no frames from --start on")
+            if work.is_reshaped:
+                notes.append(
+                    "with pixels of one shape from beginning to end, though its own change"
+                )
         with Film(source) as other, cache.join() as temporary:
             notes += join(
                 other,
@@ -118,6 +130,8 @@ class _Work:
         stopped: Callable[[], bool],
     ) -> None:
         self.frames = 0
+        self.is_reshaped = False
+        """Whether pixels have changed their shape, which a new film has one of."""
         self._film = film
         self._settings = settings
         self._encoder = encoder
@@ -172,7 +186,10 @@ class _Work:
         return float(shown * self._film.time_base - self._film.start)
 
     def _wanted(self) -> Iterator[av.VideoFrame]:
+        shapes = set()
         for frame in self._remaining():
+            shapes.add(self._film.stream.codec_context.sample_aspect_ratio)
+            self.is_reshaped = len(shapes) > 1
             if self._window is not None:
                 start, end = self._window
                 time = _time_of(frame) * self._film.time_base

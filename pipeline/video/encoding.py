@@ -157,6 +157,7 @@ def plan(
     *,
     time_base: Fraction,
     rate: Fraction,
+    interlaced: bool = False,
 ) -> Encoder:
     """Decide how a film is encoded.
 
@@ -167,6 +168,7 @@ def plan(
         first: their first frame.
         time_base: of the film's time stamps.
         rate: frames per second.
+        interlaced: whether some of its frames are of two moments.
 
     Raises:
         FilmError: the codec, the container and the film do not go together.
@@ -182,8 +184,8 @@ def plan(
     needs_even = codec in {"libx264", "libx265"}
     even = (first.height, first.width) if needs_even else None
     pixels = pixels_for(first.format, written, even)
-    interlaced = first.interlaced_frame and codec in {"libx264", "prores_ks"}
-    flags = int(Flags.interlaced_dct | Flags.interlaced_me) if interlaced else 0
+    in_fields = interlaced and codec in {"libx264", "prores_ks"}
+    flags = int(Flags.interlaced_dct | Flags.interlaced_me) if in_fields else 0
     if FormatFlags.global_header in FormatFlags(ContainerFormat(muxer(suffix), "w").flags):
         flags |= int(Flags.global_header)
     return Encoder(

@@ -128,3 +128,27 @@ def test_interlaced_films_stay_interlaced(colorizer: Colorizer, tmp_path: Path) 
     assert films.frames_of(source)[0].interlaced_frame
     color_video(source, tmp_path / "color.mp4", colorizer)
     assert films.frames_of(tmp_path / "color.mp4")[0].interlaced_frame
+
+
+def test_films_that_become_interlaced_are(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = _one_after_the_other(tmp_path, "tff=1:interlaced=0", "tff=1:interlaced=1")
+    assert not films.frames_of(source)[0].interlaced_frame
+    color_video(source, tmp_path / "color.mp4", colorizer)
+    assert films.frames_of(tmp_path / "color.mp4")[-1].interlaced_frame
+
+
+def test_pixels_that_change_their_shape_are_named(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = _one_after_the_other(tmp_path, "sar=1/1", "sar=4/3")
+    note = color_video(source, tmp_path / "color.mkv", colorizer).note
+    assert note == "with pixels of one shape from beginning to end, though its own change"
+
+
+def _one_after_the_other(folder: Path, *parameters: str) -> Path:
+    """Join recordings that were encoded in several ways, as a broadcast has them."""
+    joined = folder / "gray.ts"
+    with joined.open("wb") as stream:
+        for each in parameters:
+            options = {"x264-params": each, "tune": "zerolatency"}
+            part = films.write_film(folder / "part.ts", codec="libx264", **options)
+            stream.write(part.read_bytes())
+    return joined
