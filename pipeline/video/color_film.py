@@ -58,6 +58,9 @@ def color_film(
         first = next(early, None)
         if first is None:
             raise FilmError("not one of its frames can be decoded: it is damaged or encrypted")
+        interlaced = any(
+            frame.interlaced_frame for frame in chain([first], islice(early, EARLY - 1))
+        )
         window = _window(film, settings)
         encoder = plan(
             settings.encoding,
@@ -66,16 +69,14 @@ def color_film(
             first,
             time_base=film.time_base,
             rate=film.rate,
-            interlaced=any(
-                frame.interlaced_frame for frame in chain([first], islice(early, EARLY - 1))
-            ),
+            interlaced=interlaced,
         )
         layout = layout_of(first, encoder.pixels)
         encoder = _with_colors(encoder, first, layout)
         encoder.open()
         encoder.require_held(suffix)
         matrix = matrix_of(first)
-        notes = losses(film.stream, first, encoder)
+        notes = losses(film.stream, first, encoder, interlaced=interlaced)
     with SegmentCache(target, _key(colorizer, source, settings, encoder)) as cache:
         with Film(source) as film:
             work = _Work(

@@ -18,7 +18,9 @@ _OF_HDR = {
 }
 
 
-def losses(stream: VideoStream, first: av.VideoFrame, encoder: Encoder) -> list[str]:
+def losses(
+    stream: VideoStream, first: av.VideoFrame, encoder: Encoder, *, interlaced: bool
+) -> list[str]:
     """Say what the encoder does not hold of a film, by its first frame."""
     lost = []
     bits, own = (
@@ -34,4 +36,6 @@ def losses(stream: VideoStream, first: av.VideoFrame, encoder: Encoder) -> list[
         lost.append("without what HDR says of the brightest places, which is not copied")
     if "A53_CC" in beside and encoder.codec != "libx264":
         lost.append("without its captions, which only libx264 writes")
+    if interlaced and encoder.codec in {"libx265", "libsvtav1", "libvpx-vp9"}:
+        lost.append("without saying that it is interlaced, which the codec does not hold")
     return lost

@@ -121,13 +121,28 @@ def test_numbers_out_of_range_are_refused(wrong: dict[str, float]) -> None:
         FilmSettings(**wrong)  # type: ignore[arg-type]
 
 
-def test_interlaced_films_stay_interlaced(colorizer: Colorizer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("codec", "suffix", "holds"),
+    [
+        ("libx264", ".mp4", True),
+        ("prores_ks", ".mov", True),
+        ("ffv1", ".mkv", True),
+        ("libx265", ".mp4", False),
+        ("libvpx-vp9", ".mkv", False),
+        ("libsvtav1", ".mkv", False),
+    ],
+)
+def test_interlaced_films_stay_interlaced_or_it_is_named(
+    codec: CodecName, suffix: str, *, holds: bool, colorizer: Colorizer, tmp_path: Path
+) -> None:
     source = films.write_film(
         tmp_path / "gray.mp4", codec="libx264", **{"x264-params": "tff=1:interlaced=1"}
     )
     assert films.frames_of(source)[0].interlaced_frame
-    color_video(source, tmp_path / "color.mp4", colorizer)
-    assert films.frames_of(tmp_path / "color.mp4")[0].interlaced_frame
+    note = color_video(source, tmp_path / f"color{suffix}", colorizer, codec=codec).note
+    assert films.frames_of(tmp_path / f"color{suffix}")[0].interlaced_frame == holds
+    named = "without saying that it is interlaced, which the codec does not hold"
+    assert note == ("" if holds else named)
 
 
 def test_films_that_become_interlaced_are(colorizer: Colorizer, tmp_path: Path) -> None:
