@@ -38,11 +38,13 @@ def write_film(
     matrix: Sequence[int] | None = None,
     tags: dict[str, str] | None = None,
     pictures: Sequence[NDArray[np.uint16]] | None = None,
+    last: int = 0,
     **options: str,
 ) -> Path:
     """Write a film of gray pictures, whose time stamps ``times`` are milliseconds.
 
-    ``sound`` is the codec of its sound.
+    ``sound`` is the codec of its sound, ``last`` the milliseconds for which the last picture is
+    shown, if these are not by the rate.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -61,9 +63,8 @@ def write_film(
         container.metadata.update(tags or {})
         # Discs have PCM of this rate alone.
         rate = 48_000 if sound in {"pcm_dvd", "pcm_bluray"} else 8000
-        audio: Any = None
-        if sound:
-            audio = container.add_stream(sound, rate=rate, layout="mono", bit_rate=32_000)
+        heard_as: Any = {"rate": rate, "layout": "mono", "bit_rate": 32_000}
+        audio: Any = container.add_stream(sound, **heard_as) if sound else None
         heard = 0
         for number, time in enumerate(times):
             frame = av.VideoFrame(size[1], size[0], pixels)
@@ -91,7 +92,9 @@ def write_film(
                 samples.rate, samples.pts, samples.time_base = rate, heard, Fraction(1, rate)
                 container.mux(audio.encode(samples))
                 heard = until
-        container.mux(stream.encode(None))
+        for packet in stream.encode(None):
+            packet.duration = last if packet.pts == times[-1] else 0
+            container.mux(packet)
         if audio is not None:
             container.mux(audio.encode(None))
     return path
@@ -106,17 +109,11 @@ ENCRYPTED = {
 
 
 def copy(
-    source: Path,
-    target: Path,
-    options: dict[str, str] | None = None,
-    *,
-    all_keys: bool = False,
-    durations: dict[float, float] | None = None,
+    source: Path, target: Path, options: dict[str, str] | None = None, *, all_keys: bool = False
 ) -> Path:
     """Copy the pictures of a film into a container that is written by ``options``.
 
-    ``all_keys`` says of each that it is a key frame, as broken films do. ``durations`` are seconds
-    for which those at some seconds are shown.
+    ``all_keys`` says of each that it is a key frame, as broken films do.
     """
     with av.open(str(source)) as film, av.open(str(target), "w", container_options=options) as out:
         stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
@@ -124,9 +121,6 @@ def copy(
             if packet.size:
                 packet.stream = stream
                 packet.is_keyframe |= all_keys
-                shown = float((packet.pts or 0) * packet.time_base)
-                if shown in (durations or {}):
-                    packet.duration = round(durations[shown] / packet.time_base)
                 out.mux(packet)
     return target
 

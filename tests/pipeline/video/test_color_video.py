@@ -148,8 +148,7 @@ def test_time_stamps_stay_one_for_one(suffix: str, colorizer: Colorizer, tmp_pat
 def test_a_last_picture_that_stands_is_shown_as_long(
     suffix: str, codec: CodecName, colorizer: Colorizer, tmp_path: Path
 ) -> None:
-    moving = films.write_film(tmp_path / f"moving{suffix}", codec="libx264", bf="0")
-    source = films.copy(moving, tmp_path / f"gray{suffix}", durations={0.44: 5.0})
+    source = films.write_film(tmp_path / f"gray{suffix}", codec="libx264", bf="0", last=5000)
     target = tmp_path / f"color{suffix}"
     assert color_video(source, target, colorizer, codec=codec).damage == ""
     with av.open(str(target)) as film:
