@@ -278,6 +278,9 @@ def _colorized_film(
                 progress = stack.enter_context(report)
             progress.advance(message.frames - done, clock(message.seconds))
             done = message.frames
+    if outcome.note:
+        # Sound that is missing is noticed too late in a report.
+        print(f"{job.name}: {outcome.note}.", file=sys.stderr)
     return outcome
 
 

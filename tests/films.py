@@ -33,13 +33,19 @@ def write_film(
     times: Sequence[int] = range(0, 12 * 40, 40),
     full_range: bool | None = None,
     colorspace: int = 2,
-    sound: bool = False,
+    sound: str | None = None,
     rotation: int = 0,
+    matrix: Sequence[int] | None = None,
     tags: dict[str, str] | None = None,
     pictures: Sequence[NDArray[np.uint16]] | None = None,
+    last: int = 0,
     **options: str,
 ) -> Path:
-    """Write a film of gray pictures, whose time stamps ``times`` are milliseconds."""
+    """Write a film of gray pictures, whose time stamps ``times`` are milliseconds.
+
+    ``sound`` is the codec of its sound, ``last`` the milliseconds for which the last picture is
+    shown, if these are not by the rate.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=25, options=options)
@@ -52,9 +58,14 @@ def write_film(
         stream.codec_context.colorspace = colorspace
         if rotation:
             stream.set_display_rotation(rotation)
+        if matrix is not None:
+            stream.set_display_matrix(matrix)
         container.metadata.update(tags or {})
-        voice = "libmp3lame" if path.suffix == ".avi" else "aac"
-        audio: Any = container.add_stream(voice, rate=8000, layout="mono") if sound else None
+        # Discs have PCM of this rate alone.
+        rate = 48_000 if sound in {"pcm_dvd", "pcm_bluray"} else 8000
+        heard_as: Any = {"rate": rate, "layout": "mono", "bit_rate": 32_000}
+        audio: Any = container.add_stream(sound, **heard_as) if sound else None
+        heard = 0
         for number, time in enumerate(times):
             frame = av.VideoFrame(size[1], size[0], pixels)
             parts = frame.format.components
@@ -73,13 +84,18 @@ def write_film(
             frame.colorspace = colorspace
             frame.pts, frame.time_base = time, Fraction(1, 1000)
             container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            if audio is not None:
+                # Side by side, as films have them.
+                until = (time + 40) * rate // 1000
+                wave = np.sin(np.arange(heard, until) / 9).astype(np.float32)[None]
+                samples = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+                samples.rate, samples.pts, samples.time_base = rate, heard, Fraction(1, rate)
+                container.mux(audio.encode(samples))
+                heard = until
+        for packet in stream.encode(None):
+            packet.duration = last if packet.pts == times[-1] else 0
+            container.mux(packet)
         if audio is not None:
-            seconds = (times[-1] + 40) / 1000
-            wave = np.sin(np.arange(int(seconds * 8000)) / 9).astype(np.float32)[None]
-            samples = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
-            samples.rate, samples.pts, samples.time_base = 8000, 0, Fraction(1, 8000)
-            container.mux(audio.encode(samples))
             container.mux(audio.encode(None))
     return path
 
@@ -106,6 +122,24 @@ def copy(
                 packet.stream = stream
                 packet.is_keyframe |= all_keys
                 out.mux(packet)
+    return target
+
+
+def with_captions(source: Path, target: Path) -> Path:
+    """Put a closed caption (ATSC A/53) before each picture of a film of H.264."""
+    caption = bytes([0xB5, 0, 0x31, *b"GA94", 3, 0x41, 0xFF, 0xFC, 0x94, 0x2C, 0xFF])
+    message = bytes([6, 4, len(caption), *caption, 0x80])
+    with av.open(str(source)) as film, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
+        for packet in film.demux():
+            if packet.size:
+                captioned: Any = av.Packet(
+                    len(message).to_bytes(4, "big") + message + bytes(packet)
+                )
+                captioned.pts, captioned.dts = packet.pts, packet.dts
+                captioned.time_base, captioned.is_keyframe = packet.time_base, packet.is_keyframe
+                captioned.stream = stream
+                out.mux(captioned)
     return target
 
 

@@ -7,22 +7,30 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 
 import av
 import av.logging
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from pipeline.errors import StoppedError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.deinterlacing import deinterlaced
-from pipeline.video.encoding import Encoder, bits_note, plan
+from pipeline.video.encoding import Encoder, plan
 from pipeline.video.errors import FilmError
 from pipeline.video.frames import FrameColorist
 from pipeline.video.joining import Window, join
+from pipeline.video.losses import losses
 from pipeline.video.planes import Layout, in_planes, layout_of, mark_colors, plane_of
 from pipeline.video.reading import Film
 from pipeline.video.segments import FRAMES, Segment, SegmentCache, in_order
 from pipeline.video.settings import FilmSettings, Progress, Result, clock
+from pipeline.video.side_data import matrix_of, rotation_of
+
+EARLY = 50
+"""Frames that are looked at before work begins: a recording may start in the middle of another."""
 
 
 def color_film(
@@ -46,9 +54,13 @@ def color_film(
     av.logging.set_level(None)
     suffix = target.suffix.lower()
     with Film(source) as film:
-        first = next(_frames(film, settings), None)
+        early = _frames(film, settings)
+        first = next(early, None)
         if first is None:
             raise FilmError("not one of its frames can be decoded: it is damaged or encrypted")
+        interlaced = any(
+            frame.interlaced_frame for frame in chain([first], islice(early, EARLY - 1))
+        )
         window = _window(film, settings)
         encoder = plan(
             settings.encoding,
@@ -57,19 +69,21 @@ def color_film(
             first,
             time_base=film.time_base,
             rate=film.rate,
+            interlaced=interlaced,
         )
         layout = layout_of(first, encoder.pixels)
         encoder = _with_colors(encoder, first, layout)
         encoder.open()
-        rotation = first.rotation
-        notes = [bits_note(layout, first.format)]
+        encoder.require_held(suffix)
+        matrix = matrix_of(first)
+        notes = losses(film.stream, first, encoder, interlaced=interlaced)
     with SegmentCache(target, _key(colorizer, source, settings, encoder)) as cache:
         with Film(source) as film:
             work = _Work(
                 colorizer,
                 film,
                 encoder,
-                rotation=rotation,
+                rotation=rotation_of(matrix),
                 settings=settings,
                 window=window,
                 cache=cache,
@@ -78,25 +92,27 @@ def color_film(
             yield from work.run()
             if not work.frames:
                 raise FilmError("it has no frames from --start on")
-        with Film(source) as other, cache.join() as temporary:
-            notes.append(
-                join(
-                    other,
-                    in_order(cache.packets(), encoder.time_base),
-                    encoder,
-                    temporary,
-                    suffix,
-                    rotation=rotation,
-                    window=window,
-                    label=settings.label,
+            if work.is_reshaped:
+                notes.append(
+                    "with pixels of one shape from beginning to end, though its own change"
                 )
+        with Film(source) as other, cache.join() as temporary:
+            notes += join(
+                other,
+                in_order(cache.packets(), encoder.time_base),
+                encoder,
+                temporary,
+                suffix,
+                matrix=matrix,
+                window=window,
+                label=settings.label,
             )
         cache.remove()
     damage = ""
     if film.gaps:
         parts = ", ".join(f"from {clock(gap.start)} to {clock(gap.end)}" for gap in film.gaps)
         damage = f"the film could not be read {parts}; the rest was written"
-    yield Result(work.frames, damage, "; ".join(filter(None, notes)))
+    yield Result(work.frames, damage, "; ".join(notes))
 
 
 class _Work:
@@ -115,6 +131,8 @@ class _Work:
         stopped: Callable[[], bool],
     ) -> None:
         self.frames = 0
+        self.is_reshaped = False
+        """Whether pixels have changed their shape, which a new film has one of."""
         self._film = film
         self._settings = settings
         self._encoder = encoder
@@ -142,6 +160,7 @@ class _Work:
         while frame is not None:
             with self._cache.add(number) as writer:
                 context = self._encoder.open()
+                durations: dict[int, int] = {}
                 count, last = 0, _time_of(frame)
                 while frame is not None and count < FRAMES:
                     if self._stopped():
@@ -152,14 +171,14 @@ class _Work:
                         )
                     last = _time_of(frame)
                     for colored in self._colorist.add(frame):
-                        writer.write(context.encode(colored))
+                        writer.write(_encoded(context, colored, durations))
                     count += 1
                     self.frames += 1
                     yield Progress(self.frames, self._total, self._seconds(last))
                     frame = next(frames, None)
                 for colored in self._colorist.finish():
-                    writer.write(context.encode(colored))
-                writer.write(context.encode(None))
+                    writer.write(_encoded(context, colored, durations))
+                writer.write(_encoded(context, None, durations))
                 luma = None if self._film.is_damaged else _luma_sum(colored)
                 writer.finish(Segment(count, last, self._colorist.state, luma))
             number += 1
@@ -168,14 +187,19 @@ class _Work:
         return float(shown * self._film.time_base - self._film.start)
 
     def _wanted(self) -> Iterator[av.VideoFrame]:
+        shapes = set()
         for frame in self._remaining():
+            shapes.add(self._film.stream.codec_context.sample_aspect_ratio)
+            self.is_reshaped = len(shapes) > 1
             if self._window is not None:
                 start, end = self._window
                 time = _time_of(frame) * self._film.time_base
                 if time < start:
                     continue
-                if end is not None and time >= end:
-                    return
+                if end is not None:
+                    if time >= end:
+                        return
+                    frame.duration = min(frame.duration, round((end - time) / self._film.time_base))
             if (frame.width, frame.height) != (self._encoder.width, self._encoder.height):
                 # A film whose pictures change their size goes on at its first one's.
                 yield frame.reformat(self._encoder.width, self._encoder.height)
@@ -225,6 +249,21 @@ def _time_of(frame: av.VideoFrame) -> int:
     return frame.pts or 0
 
 
+def _encoded(
+    context: VideoCodecContext, frame: av.VideoFrame | None, durations: dict[int, int]
+) -> Iterator[av.Packet[VideoStream]]:
+    """Encode a frame, or what is left; yield packets that are shown as long as their frames.
+
+    Encoders say nothing of that, and the last frame may stand for any time. ``durations`` has those
+    of the frames that the encoder still holds.
+    """
+    if frame is not None:
+        durations[_time_of(frame)] = frame.duration
+    for packet in context.encode(frame):
+        packet.duration = durations.pop(packet.pts or 0, 0)
+        yield packet
+
+
 def _luma_sum(frame: av.VideoFrame) -> int:
     """Return the checksum of a frame's luma."""
     return zlib.crc32(plane_of(frame, 0).tobytes())
@@ -261,7 +300,8 @@ def _key(
         "source": [str(source.resolve()), status.st_size, status.st_mtime_ns],
         "model": "" if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
         "colorizer": [colorizer.strength, colorizer.size, colorizer.tta, colorizer.upsampling],
-        "settings": asdict(settings),
+        # The label is written when the parts are joined.
+        "settings": asdict(replace(settings, label="")),
         "encoder": str(encoder),
         "ffmpeg": str(av.library_versions),
         "frames": FRAMES,

@@ -14,12 +14,11 @@ from av.container import OutputContainer
 from av.format import ContainerFormat
 from av.format import Flags as FormatFlags
 from av.video.codeccontext import VideoCodecContext
-from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from pipeline.video.errors import FilmError
 from pipeline.video.kinds import default_codec
-from pipeline.video.planes import Layout, pixels_for
+from pipeline.video.planes import is_full_range, pixels_for
 from pipeline.video.settings import CodecName, Encoding
 
 _OF_SOURCE: dict[str, CodecName] = {
@@ -63,6 +62,17 @@ _PRESETS: dict[str, tuple[str, ...]] = {
 _PRESETS["libx265"] = _PRESETS["libx264"]
 _PRESET_OPTION = {"libvpx-vp9": "deadline", "prores_ks": "profile"}
 
+_FASTEST = {"libsvtav1": Fraction(240)}
+"""Frames per second above which an encoder refuses a film. Only its guesses go by them: the times
+are those of the frames."""
+
+_TRANSPORTED = {
+    *("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "cavs", "dirac"),
+    *("aac", "aac_latm", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "s302m", "truehd"),
+    *("dvb_subtitle", "hdmv_pgs_subtitle"),
+}
+"""FFmpeg's names of the codecs that transport streams have a number or a descriptor for."""
+
 _KEY_FRAMES = 10
 """Seconds from one key frame to the next at the most, so that players can jump."""
 
@@ -101,6 +111,24 @@ class Encoder:
             ) from error
         return context
 
+    def require_held(self, suffix: str) -> None:
+        """Refuse a container that does not hold the codec: many say so when they write their head.
+
+        Raises:
+            FilmError: it does not.
+        """
+        try:
+            with av.open(io.BytesIO(), "w", format=muxer(suffix)) as container:
+                self.add_stream(container)
+                container.start_encoding()
+                if is_held(container, av.Codec(self.codec, "w")):
+                    return
+        except (ValueError, av.error.FFmpegError):
+            pass
+        raise FilmError(
+            f"{suffix} does not hold {self.codec}; choose another --codec, or name an .mkv"
+        )
+
     def add_stream(self, container: OutputContainer) -> VideoStream:
         """Add the stream to a container, which then takes packets of :meth:`open`'s encoders."""
         stream: Any = container.add_stream(self.codec)
@@ -129,6 +157,7 @@ def plan(
     *,
     time_base: Fraction,
     rate: Fraction,
+    interlaced: bool = False,
 ) -> Encoder:
     """Decide how a film is encoded.
 
@@ -139,21 +168,25 @@ def plan(
         first: their first frame.
         time_base: of the film's time stamps.
         rate: frames per second.
+        interlaced: whether some of its frames are of two moments.
 
     Raises:
         FilmError: the codec, the container and the film do not go together.
     """
     codec = _codec(asked.codec or default_codec(suffix), source)
-    form = ContainerFormat(muxer(suffix), "w")
-    if not _is_held(form, codec):
-        raise FilmError(f"{suffix} does not hold {codec}; choose another --codec, or name an .mkv")
+    if codec == "prores_ks" and is_full_range(first):
+        # Neither it nor QuickTime can say so: players would show another contrast.
+        raise FilmError(
+            "prores_ks has only luma of the limited range, and the film's is of the full one;"
+            " choose another --codec, such as ffv1"
+        )
     written = [each.name for each in av.Codec(codec, "w").video_formats or ()]
     needs_even = codec in {"libx264", "libx265"}
     even = (first.height, first.width) if needs_even else None
     pixels = pixels_for(first.format, written, even)
-    interlaced = first.interlaced_frame and codec in {"libx264", "prores_ks"}
-    flags = int(Flags.interlaced_dct | Flags.interlaced_me) if interlaced else 0
-    if FormatFlags.global_header in FormatFlags(form.flags):
+    in_fields = interlaced and codec in {"libx264", "prores_ks"}
+    flags = int(Flags.interlaced_dct | Flags.interlaced_me) if in_fields else 0
+    if FormatFlags.global_header in FormatFlags(ContainerFormat(muxer(suffix), "w").flags):
         flags |= int(Flags.global_header)
     return Encoder(
         codec,
@@ -161,7 +194,7 @@ def plan(
         first.width,
         first.height,
         time_base,
-        rate,
+        min(rate, _FASTEST.get(codec, rate)),
         source.sample_aspect_ratio or None,
         (first.color_range, first.colorspace, first.color_primaries, first.color_trc),
         flags,
@@ -169,14 +202,14 @@ def plan(
     )
 
 
-def _is_held(form: ContainerFormat, codec: str) -> bool:
-    """Whether a container takes a codec: it may say so only when a stream is added."""
-    try:
-        with av.open(io.BytesIO(), "w", format=form.name) as container:
-            container.add_stream(codec)
-    except ValueError:
-        return False
-    return True
+def is_held(container: OutputContainer, codec: av.Codec) -> bool:
+    """Whether what a container takes can be read again.
+
+    FFmpeg writes everything into transport streams, as private data that nobody else knows.
+    """
+    if container.format.name != "mpegts" or codec.canonical_name in _TRANSPORTED:
+        return True
+    return codec.canonical_name == "pcm_bluray" and container.name.endswith(".m2ts")
 
 
 def muxer(suffix: str) -> str:
@@ -221,11 +254,3 @@ def _options(codec: str, asked: Encoding, pixels: str) -> dict[str, str]:
     elif codec == "prores_ks":
         options["profile"] = "4444" if "444" in pixels else "hq"
     return options
-
-
-def bits_note(layout: Layout, source: VideoFormat) -> str:
-    """Say how many bits of the film's samples the encoder does not hold, or nothing."""
-    bits = source.components[0].bits
-    if bits > layout.bits:
-        return f"{layout.bits} bits of {bits}, which the codec does not hold"
-    return ""

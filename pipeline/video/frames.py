@@ -25,6 +25,7 @@ from pipeline.video.planes import (
 )
 from pipeline.video.reading import Film
 from pipeline.video.settings import STEADY
+from pipeline.video.side_data import matrix_of, rotation_of
 from pipeline.video.steadiness import ColorState, SteadyColors
 
 
@@ -165,7 +166,8 @@ def colored_frames(
         for frame in film.frames():
             if colorist is None:
                 pixels = pixels_for(frame.format, _PLANAR)
-                colorist = FrameColorist(colorizer, pixels, frame.rotation, steady)
+                rotation = rotation_of(matrix_of(frame))
+                colorist = FrameColorist(colorizer, pixels, rotation, steady)
             yield from timed(colorist.add(frame))
         if colorist is not None:
             yield from timed(colorist.finish())

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import av.error
-from av.container import InputContainer, OutputContainer
-from av.stream import AttachmentStream, Disposition, Stream
+from av.container import OutputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from pipeline.video.copies import Copy, add_copies, describe
 from pipeline.video.encoding import Encoder, muxer
 from pipeline.video.errors import FilmError
 from pipeline.video.reading import Film
-from pipeline.video.timestamps import Clock, may_start_over
+from pipeline.video.side_data import Matrix
+from pipeline.video.tags import labeled, options_for, tags_of
+from pipeline.video.timecode import later
+from pipeline.video.timestamps import Clock, decodable, may_start_over
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 Window = tuple[Fraction, Fraction | None]
 """From when to when of a film, in seconds of its time stamps; None is to its end."""
 
-_OF_THE_FILE = {"encoder", "major_brand", "minor_version", "compatible_brands"}
-_OF_THE_STREAM = {"encoder", "duration", "number_of_frames", "number_of_bytes", "bps"}
-"""Tags, in lower case, that describe how the old file was written: they would be wrong."""
 _MPEG = {"mpeg", "mpegts"}
 """MPEG's own containers, by FFmpeg's names: they hold no comment, and their clocks start
 anywhere."""
+_APART = Fraction(10)
+"""Seconds by which a film's streams may be apart where they lie side by side."""
 _LATE = Fraction(60)
 """Seconds; a film that begins earlier keeps its times."""
 
@@ -41,10 +46,10 @@ def join(
     target: Path,
     suffix: str,
     *,
-    rotation: int = 0,
+    matrix: Matrix | None = None,
     window: Window | None = None,
     label: str = "",
-) -> str:
+) -> list[str]:
     """Write the film ``target`` of new pictures and of what else ``film`` has.
 
     Args:
@@ -53,49 +58,76 @@ def join(
         encoder: what they were encoded by.
         target: the file to write.
         suffix: the extension that the new film is to have, which chooses its container.
-        rotation: degrees, counterclockwise, by which players turn the pictures.
+        matrix: how players turn the pictures.
         window: the part that is to be written; its beginning becomes the new film's.
         label: what to add to the film's comment.
 
     Returns:
-        What the container does not hold of the old film, as a phrase; "" if it holds everything.
+        What the container does not hold of the old film, as phrases.
 
     Raises:
         FilmError: FFmpeg does not put these streams together.
         OSError: the file could not be written.
     """
-    # The index of an MP4 before its pictures: a player on the web starts at once.
-    options = {"movflags": "+faststart"} if suffix in {".mp4", ".m4v", ".mov"} else {}
+    form, tags = muxer(suffix), tags_of(film)
     with (
         _putting_together(suffix),
         # Absolute: what stands before a colon is a protocol otherwise.
         av.open(
-            str(target.absolute()), "w", format=muxer(suffix), container_options=options
+            str(target.absolute()), "w", format=form, container_options=options_for(form, tags)
         ) as container,
     ):
         stream = encoder.add_stream(container)
-        _describe(stream, film.stream)
-        if rotation:
-            stream.set_display_rotation(rotation)
-        copies, lost = _add_copies(container, film)
+        describe(stream, film.stream)
+        # No encoder here has a plane of alpha.
+        stream.metadata.pop("alpha_mode", None)
+        stream.set_display_matrix(matrix)
+        copies, notes = add_copies(container, film)
         if encoder.aspect not in {None, 1} and not _keeps_pixel_shape(container, encoder):
             shape = f"{encoder.aspect.numerator}:{encoder.aspect.denominator}"
-            lost.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
-        container.metadata.update(_kept(film.container.metadata, _OF_THE_FILE))
+            notes.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
+        if matrix and container.format.name in _MPEG:
+            notes.append("without how players turn or mirror it, which an .mp4 or .mkv holds")
         if label and container.format.name in _MPEG:
-            lost.append(f"without the label, which {container.format.long_name} does not hold")
+            notes.append(f"without the label, which {container.format.long_name} does not hold")
         elif label:
-            comment = _comment_of(film)
-            container.metadata["comment"] = f"{comment}; {label}" if comment else label
+            tags = labeled(tags, label)
+        container.metadata.update(tags)
         shift = window[0] if window else _late_beginning(film, container)
-        if (chapters := film.container.chapters()) and not window:
+        if window:
+            for written in (stream.metadata, container.metadata):
+                _move_time_code(written, film, window[0])
+        if chapters := _chapters(film, window, shift):
             container.set_chapters(chapters)
+            if container.format.name in _MPEG:
+                notes.append(f"without chapters, which {container.format.long_name} does not hold")
         container.start_encoding()
         own = _of_pictures(pictures, stream, shift)
-        others = _of_others(film.container, copies, window, shift)
+        others = _of_others(film, copies, window, shift)
         for _, _, packet in heapq.merge(own, others, key=lambda entry: entry[:2]):
             container.mux_one(packet)
-    return "; ".join(lost)
+    return notes
+
+
+def _move_time_code(tags: dict[str, str], film: Film, start: Fraction) -> None:
+    for key, value in tags.items():
+        if key.lower() == "timecode":
+            tags[key] = later(value, start - film.start, film.rate)
+
+
+def _chapters(film: Film, window: Window | None, shift: Fraction) -> list[Chapter]:
+    """Return the chapters of what is written, by the new film's times."""
+    chapters = []
+    for chapter in film.container.chapters():
+        tick = chapter["time_base"] or Fraction(1)
+        start, end = chapter["start"] * tick, chapter["end"] * tick
+        if window is not None:
+            start = max(start, window[0])
+            end = end if window[1] is None else min(end, window[1])
+        if start < end or window is None:
+            times = {"start": round((start - shift) / tick), "end": round((end - shift) / tick)}
+            chapters.append(cast("Chapter", {**chapter, **times}))
+    return chapters
 
 
 _Timed = tuple[Fraction, int, "av.Packet[Any]"]
@@ -104,39 +136,57 @@ _Timed = tuple[Fraction, int, "av.Packet[Any]"]
 def _of_pictures(
     pictures: Iterable[av.Packet[av.VideoStream]], stream: VideoStream, shift: Fraction
 ) -> Iterator[_Timed]:
-    for packet in pictures:
+    for packet in _to_the_end(pictures):
         packet.stream = stream
         _shift(packet, shift)
         yield (packet.dts or 0) * packet.time_base, 0, packet
 
 
+def _to_the_end(
+    pictures: Iterable[av.Packet[av.VideoStream]],
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Let the last packet last as long as the picture that is shown last, where that stands long.
+
+    MP4 ends with the packet that is decoded last, which may be another one.
+    """
+    last: av.Packet[av.VideoStream] | None = None
+    end = stands = 0
+    for packet in pictures:
+        if last is not None:
+            yield last
+        last, shown, length = packet, packet.pts or 0, packet.duration or 0
+        if shown + length >= end:
+            end, stands = shown + length, length
+    if last is not None:
+        if stands > (last.duration or 0):
+            last.duration = end - (last.pts or 0)
+        yield last
+
+
 def _of_others(
-    container: InputContainer, copies: dict[int, Stream], window: Window | None, shift: Fraction
+    film: Film, copies: dict[int, Copy], window: Window | None, shift: Fraction
 ) -> Iterator[_Timed]:
     """Yield the packets of the other streams in the order in which the old film has them."""
     if not copies:
         return
     start, end = window or (Fraction(0), None)
+    before = start - _APART
+    if before > film.start and not film.seek(int(before / film.time_base)):
+        film.rewind()
+    container = film.container
     clocks = {
         index: Clock(stream)
         for index in copies
         if (stream := container.streams[index]).type == "audio" and may_start_over(stream)
     }
     moved = time = Fraction(0)
-    packets = container.demux([container.streams[index] for index in copies])
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
-            # What is broken was noticed when the pictures were read.
-            return
-        if not packet.size:  # what PyAV ends with, and says is of the first stream
-            continue
+    near = _demuxed(film, set(copies), None if may_start_over(film.stream) else end)
+    for packet in decodable(near):
         index = packet.stream_index
         if container.streams[index].disposition & Disposition.attached_pic:
             packet.pts = packet.dts = 0
-            packet.stream = copies[index]
-            yield Fraction(0), 1, packet
+            for ready in copies[index].packets(packet):
+                yield Fraction(0), 1, ready
             continue
         if packet.dts is None:
             continue
@@ -149,8 +199,35 @@ def _of_others(
             continue
         _shift(packet, shift)
         time = max(time, packet.dts * packet.time_base)
-        packet.stream = copies[index]
-        yield time, 1, packet
+        for ready in copies[index].packets(packet):
+            yield time, 1, ready
+
+
+def _demuxed(film: Film, wanted: set[int], end: Fraction | None) -> Iterator[av.Packet[Any]]:
+    """Yield packets of the streams ``wanted`` until pictures and sound are past ``end``.
+
+    Subtitles may be minutes apart.
+    """
+    read = wanted if end is None else {film.stream.index, *wanted}
+    streams = [film.container.streams[index] for index in read]
+    ahead = {
+        stream.index
+        for stream in streams
+        if stream.type in {"video", "audio"} and not stream.disposition & Disposition.attached_pic
+    }
+    packets = film.container.demux(streams)
+    while end is None or ahead:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            # What is broken was noticed when the pictures were read.
+            return
+        if not packet.size:  # what PyAV ends with, and says is of the first stream
+            continue
+        if end is not None and (packet.dts or 0) * packet.time_base > end + _APART:
+            ahead.discard(packet.stream_index)
+        if packet.stream_index in wanted:
+            yield packet
 
 
 def _shift(packet: av.Packet[Any], seconds: Fraction) -> None:
@@ -194,82 +271,3 @@ def _putting_together(suffix: str) -> Iterator[None]:
             f"FFmpeg does not put its streams together as {suffix} ({error.strerror}); name another"
             " kind of film, such as an .mkv"
         ) from error
-
-
-def _add_copies(container: OutputContainer, film: Film) -> tuple[dict[int, Stream], list[str]]:
-    """Add the streams that are copied, by their numbers in the old film; say which cannot be."""
-    copies: dict[int, Stream] = {}
-    lost: list[str] = []
-    for stream in film.container.streams:
-        # MP4 and MOV make the track of time codes anew, from its tag.
-        is_time_code = stream.type == "data" and "timecode" in stream.metadata
-        if stream.index == film.stream.index or is_time_code:
-            continue
-        if stream.disposition & Disposition.attached_pic and container.format.name != "mp4":
-            if not _attach_picture(container, film, stream):
-                lost.append(_name(stream))
-        elif not _holds(container.format.name, stream):
-            lost.append(_name(stream))
-        elif (copy := _add_copy(container, stream)) is not None:
-            copies[stream.index] = copy
-    form = container.format.long_name
-    return copies, [f"{form} does not hold: {', '.join(lost)}"] if lost else []
-
-
-def _attach_picture(container: OutputContainer, film: Film, stream: Stream) -> bool:
-    """Add a cover, which FFmpeg shows as a stream of one picture, as the file that it is."""
-    suffix = {"mjpeg": "jpg", "png": "png"}.get(stream.codec_context.name)
-    if container.format.name != "matroska" or suffix is None:
-        return False
-    with Film(film.path) as again:
-        picture = next(again.container.demux(again.container.streams[stream.index]))
-        mime = "image/jpeg" if suffix == "jpg" else "image/png"
-        name = stream.metadata.get("filename", f"cover.{suffix}")
-        container.add_attachment(name, mime, bytes(picture))
-    return True
-
-
-def _holds(form: str, stream: Stream) -> bool:
-    """Whether a container takes a stream: many say so only when they write their head."""
-    try:
-        with av.open(io.BytesIO(), "w", format=form) as container:
-            _add_copy(container, stream)
-            container.start_encoding()
-    except (ValueError, av.error.FFmpegError):
-        return False
-    return True
-
-
-def _add_copy(container: OutputContainer, stream: Stream) -> Stream | None:
-    """Add a stream to copy to; an attachment, which is in the head of a film, is added whole."""
-    if isinstance(stream, AttachmentStream):
-        name = stream.metadata.get("filename", f"attachment-{stream.index}")
-        container.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
-        return None
-    copy = container.add_stream_from_template(stream, opaque=True)
-    _describe(copy, stream)
-    return copy
-
-
-def _name(stream: Stream) -> str:
-    codec = "" if stream.codec_context is None else f" ({stream.codec_context.name})"
-    return f"stream {stream.index}, {stream.type}{codec}"
-
-
-def _describe(copy: Stream, stream: Stream) -> None:
-    copy.metadata.update(_kept(stream.metadata, _OF_THE_STREAM))
-    if not isinstance(copy, AttachmentStream):
-        copy.disposition = Disposition(stream.disposition)
-
-
-def _comment_of(film: Film) -> str:
-    tags = {key.lower(): value for key, value in film.container.metadata.items()}
-    return tags.get("comment", "")
-
-
-def _kept(tags: dict[str, str], but: set[str]) -> dict[str, str]:
-    return {
-        key: value
-        for key, value in tags.items()
-        if key.lower() not in but and not key.startswith("_STATISTICS")
-    }

@@ -20,8 +20,9 @@ from av.video.reformatter import ColorRange
 from pipeline.imaging.color import MatrixName, Samples
 from pipeline.imaging.decode import Gray
 from pipeline.imaging.gray_photo import shrink
+from pipeline.video.side_data import carried
 
-# H.273, table 4; what is unknown is Rec. 601's, as FFmpeg takes it.
+# H.273, table 4; what is unknown is Rec. 601's, as FFmpeg takes it, but see _is_untold_hd.
 _MATRICES: dict[int, MatrixName] = {
     1: "bt709",
     4: "fcc",
@@ -29,7 +30,7 @@ _MATRICES: dict[int, MatrixName] = {
     9: "bt2020",
     10: "bt2020",
 }
-_NONE_KNOWN, _IDENTITY, _BT601 = 2, 0, 6
+_NONE_KNOWN, _IDENTITY, _BT601, _BT709 = 2, 0, 6, 1
 _FULL, _LIMITED = int(ColorRange.JPEG), int(ColorRange.MPEG)
 
 
@@ -56,8 +57,16 @@ def layout_of(frame: av.VideoFrame, pixels: str) -> Layout:
         frame.width,
         VideoFormat(pixels).components[0].bits,
         is_full_range(frame),
-        _MATRICES.get(frame.colorspace, "bt601"),
+        "bt709" if _is_untold_hd(frame) else _MATRICES.get(frame.colorspace, "bt601"),
     )
+
+
+def _is_untold_hd(frame: av.VideoFrame) -> bool:
+    """Whether players take the matrix for Rec. 709's by the size: the film does not say it."""
+    untold = frame.colorspace == _NONE_KNOWN and not (
+        frame.format.is_rgb or frame.format.has_palette
+    )
+    return untold and (frame.width >= 1280 or frame.height > 576)
 
 
 def is_full_range(frame: av.VideoFrame) -> bool:
@@ -140,8 +149,8 @@ def in_planes(frame: av.VideoFrame, pixels: str) -> av.VideoFrame:
     if not _has_plane_of_luma(frame.format):
         frame = _with_luma(frame)
     own_bits = frame.format.components[0].bits
-    if frame.interlaced_frame:
-        # PyAV cannot set which field comes first; FFmpeg's conversion keeps it.
+    if frame.interlaced_frame or "A53_CC" in carried(frame):
+        # PyAV cannot set which field comes first, nor captions; FFmpeg's conversion keeps them.
         result = frame.reformat(format=pixels)
     else:
         result = av.VideoFrame(frame.width, frame.height, pixels)
@@ -228,6 +237,8 @@ def mark_colors(frame: av.VideoFrame, layout: Layout, like: av.VideoFrame) -> No
     frame.colorspace = like.colorspace
     if unknown and (like.format.is_rgb or like.colorspace == _IDENTITY):
         frame.colorspace = _BT601
+    elif layout.matrix == "bt709":
+        frame.colorspace = _BT709
     frame.color_range = like.color_range
     if layout.full_range:
         frame.color_range = _FULL

@@ -30,6 +30,8 @@ _THREADS = 2
 _MISSING_END = Fraction(1)
 """Seconds by which a film may end before the time that its header says."""
 
+_STILL = Disposition.attached_pic | Disposition.timed_thumbnails
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -96,14 +98,12 @@ class Film:
 
     def _find_pictures(self) -> VideoStream:
         films = [
-            stream
-            for stream in self.container.streams.video
-            if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
+            stream for stream in self.container.streams.video if not stream.disposition & _STILL
         ]
         if not films:
             kinds = sorted({stream.type for stream in self.container.streams})
             raise FilmError(f"it has no moving pictures, only {' and '.join(kinds) or 'nothing'}")
-        (stream, *_) = films
+        stream = next(filter(has_pictures, films), films[0])
         names = self.container.format.name.split(",")
         if any(name == "image2" or name.endswith("_pipe") for name in names):
             raise FilmError("a photo under the name of a film; give it its own extension")
@@ -167,26 +167,25 @@ class Film:
             FilmError: the film is encrypted from its beginning on.
         """
         stamps, clock = Stamps(self.stream), Clock(self.stream)
-        last: int | None = None
+        ends = self.start
         first_lost: Fraction | None = None
         step = max(round(1 / self.rate / self.time_base), 1)
         for frame in self._decoded():
             shown = clock.of(stamps.of(frame), step)
             if self._broken and first_lost is None:
-                first_lost = self.start if last is None else (last + step) * self.time_base
+                first_lost = ends
             if not frame.is_corrupt and first_lost is not None:
                 self._note_gap(first_lost, shown * self.time_base)
                 first_lost = None
             self._broken = frame.is_corrupt
             if frame.is_corrupt and first_lost is None:
                 first_lost = shown * self.time_base
-            last = shown
+            ends = (shown + max(frame.duration, step)) * self.time_base
             frame.pts, frame.time_base = shown, self.time_base
             yield frame
-        end = self.start if last is None else (last + step) * self.time_base
-        stated_end = end if self.duration is None else self.start + self.duration
-        if stated_end - end > _MISSING_END or first_lost is not None or self._broken:
-            self._note_gap(end if first_lost is None else first_lost, max(end, stated_end))
+        stated_end = ends if self.duration is None else self.start + self.duration
+        if stated_end - ends > _MISSING_END or first_lost is not None or self._broken:
+            self._note_gap(ends if first_lost is None else first_lost, max(ends, stated_end))
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Decode packet by packet; one that cannot be decoded sets ``_broken``."""
@@ -219,6 +218,12 @@ class Film:
         if self.gaps and float(start) - self.gaps[-1].end <= 1:
             start = Fraction(self.gaps.pop().start)
         self.gaps.append(Gap(float(start), float(end)))
+
+
+def has_pictures(stream: VideoStream) -> bool:
+    """Whether there are moving pictures in a stream: what a broadcast announces may be empty."""
+    known = stream.codec_context is not None and stream.codec_context.width > 0
+    return known and not stream.disposition & _STILL
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ next one goes on, so that a film that was continued has the same frames as one t
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -36,6 +37,8 @@ _TRAILER = struct.Struct(">II")
 _MAGIC = b"colorpipe film 4\n"
 _BLOCK = 1 << 20
 """Bytes of a part that are in memory at once while it is checked: parts may have gigabytes."""
+_LONGEST = 255 - len("..parts")
+"""Bytes of a film's name that fit into that of the folder of its parts: file systems take 255."""
 _KEY = "key.json"
 _PARTS = "*.part"
 _UNFINISHED = (".writing-*", "joined.*")
@@ -69,7 +72,7 @@ class SegmentCache:
     """
 
     def __init__(self, target: Path, key: dict[str, object]) -> None:
-        self.folder = target.parent / f".{target.name}.parts"
+        self.folder = target.parent / f".{_short(target.name)}.parts"
         self._target = target
         self._key = json.dumps(key, sort_keys=True)
         self._stack = contextlib.ExitStack()
@@ -151,6 +154,14 @@ class SegmentCache:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06}.part"
+
+
+def _short(name: str) -> str:
+    """Return a film's name, or where it is too long for what is added to it, its checksum."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= _LONGEST:
+        return name
+    return hashlib.sha256(encoded).hexdigest()
 
 
 class SegmentWriter:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.format import Flags as FormatFlags
@@ -50,6 +52,22 @@ class Clock:
         A second earlier is no surprise yet: frames and sounds take turns, and may be late.
         """
         return self._second is not None and off < -self._second
+
+
+def decodable(packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
+    """Give those packets a time of decoding that have one of showing alone.
+
+    FFmpeg knows none of the first pictures of Matroska where they change places.
+    """
+    waiting: dict[int, list[av.Packet[Any]]] = {}
+    for packet in packets:
+        if packet.dts is None and packet.pts is not None:
+            waiting.setdefault(packet.stream_index, []).append(packet)
+            continue
+        held = waiting.pop(packet.stream_index, [])
+        for number, early in enumerate(reversed(held), 1):
+            early.dts = min((packet.dts or 0) - number, early.pts or 0)
+        yield from (*held, packet)
 
 
 class Stamps:

@@ -36,7 +36,7 @@ from pipeline.inference.hints import Hint, as_json
 from pipeline.inference.jobs import find_jobs
 from pipeline.models.pretrained import pretrained_weights
 from pipeline.params import ColorizeParams
-from pipeline.video.settings import FilmSettings
+from pipeline.video.settings import Encoding, FilmSettings
 from stages.colorize import colorize
 
 GRAY = Image.fromarray(skimage.data.camera()[:160, :200])
@@ -727,6 +727,16 @@ def test_a_single_film_goes_into_a_folder_or_to_a_file(model: Path, tmp_path: Pa
     with av.open(str(named)) as made:
         assert "the colors are a guess" in made.metadata["comment"]
         assert hashlib.sha256(model.read_bytes()).hexdigest() in made.metadata["comment"]
+
+
+def test_what_a_film_lost_is_printed_once(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = films.write_film(tmp_path / "walk.mkv", sound="pcm_s16be", times=range(0, 240, 40))
+    codec = FilmSettings(Encoding(codec="libvpx-vp9"))
+    assert colorize(film, tmp_path / "walk.webm", model, PARAMS, films=codec) == []
+    printed = capsys.readouterr().err
+    assert printed.count("\nwalk.mkv: WebM does not hold: stream 1, audio (pcm_s16be).\n") == 1
 
 
 @pytest.mark.parametrize(

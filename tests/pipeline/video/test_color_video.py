@@ -19,7 +19,8 @@ from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.color_film import color_film
 from pipeline.video.color_video import color_video, colored_frames
-from pipeline.video.settings import FilmSettings, Progress, Result
+from pipeline.video.settings import CodecName, FilmSettings, Progress, Result
+from pipeline.video.side_data import matrix_of
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,22 @@ def test_matrix_and_range_are_the_films(
     assert (frame.colorspace, frame.color_range) == (colorspace, 2 if full_range else 1)
 
 
+@pytest.mark.parametrize(("size", "colorspace"), [((720, 1280), 1), ((576, 720), 5)])
+def test_a_film_that_does_not_say_its_matrix_has_the_one_that_players_take(
+    size: tuple[int, int], colorspace: int, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    planes = []
+    for named in (2, colorspace):
+        source = films.write_film(
+            tmp_path / f"gray{named}.mkv", size=size, colorspace=named, times=[0]
+        )
+        color_video(source, tmp_path / f"color{named}.mkv", colorizer, codec="ffv1")
+        (frame,) = films.frames_of(tmp_path / f"color{named}.mkv")
+        planes.append(films.planes_of(frame))
+        assert frame.colorspace == (named if colorspace == 5 else 1)
+    assert all(np.array_equal(one, other) for one, other in zip(*planes, strict=True))
+
+
 @pytest.mark.parametrize("size", [(63, 95), (64, 95), (63, 96)])
 @pytest.mark.parametrize("codec", ["libx264", "ffv1"])
 def test_odd_sizes_stay(
@@ -126,8 +143,24 @@ def test_time_stamps_stay_one_for_one(suffix: str, colorizer: Colorizer, tmp_pat
     assert films.times_of(target) == pytest.approx(films.times_of(source), abs=1e-4)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libsvtav1"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_last_picture_that_stands_is_shown_as_long(
+    suffix: str, codec: CodecName, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / f"gray{suffix}", codec="libx264", bf="0", last=5000)
+    target = tmp_path / f"color{suffix}"
+    assert color_video(source, target, colorizer, codec=codec).damage == ""
+    with av.open(str(target)) as film:
+        assert film.duration == pytest.approx(5_440_000, abs=100_000)
+    part = color_video(source, target, colorizer, duration=1, overwrite=True, codec=codec)
+    assert part.frames == 12
+    with av.open(str(target)) as film:
+        assert film.duration == pytest.approx(1_000_000, abs=100_000)
+
+
 def test_avis_frames_and_sound_keep_their_places(colorizer: Colorizer, tmp_path: Path) -> None:
-    source = films.write_film(tmp_path / "gray.avi", codec="libx264", sound=True)
+    source = films.write_film(tmp_path / "gray.avi", codec="libx264", sound="libmp3lame")
     color_video(source, tmp_path / "color.mkv", colorizer)
     times = films.times_of(tmp_path / "color.mkv")
     assert times == pytest.approx(np.arange(12) * 0.04, abs=1e-3)
@@ -149,7 +182,7 @@ def test_webm_is_written_as_vp9(colorizer: Colorizer, tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".ts"])
 def test_sound_and_tags_are_copied(suffix: str, colorizer: Colorizer, tmp_path: Path) -> None:
     source = films.write_film(
-        tmp_path / f"gray{suffix}", codec="libx264", sound=True, tags={"title": "A walk"}
+        tmp_path / f"gray{suffix}", codec="libx264", sound="aac", tags={"title": "A walk"}
     )
     target = tmp_path / f"color{suffix}"
     color_video(source, target, colorizer)
@@ -238,8 +271,27 @@ def test_a_film_on_its_side_stays_on_it(degrees: int, colorizer: Colorizer, tmp_
     assert abs(along[0] - along[-1]) > 40
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_a_mirrored_film_stays_mirrored(
+    upside_down: bool, suffix: str, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    one = 1 << 16
+    across, down = (one, -one) if upside_down else (-one, one)
+    matrix = (across, 0, 0, 0, down, 0, 0, 0, 1 << 30)
+    source = films.write_film(tmp_path / f"gray{suffix}", codec="libx264", matrix=matrix)
+    assert color_video(source, tmp_path / f"color{suffix}", colorizer).note == ""
+    (before, *_), (after, *_) = (
+        films.frames_of(path) for path in (source, tmp_path / f"color{suffix}")
+    )
+    assert matrix_of(after) == matrix_of(before) == matrix
+    # The network, which makes the left of what it sees red, has seen the film upright.
+    red = films.planes_of(after)[2].astype(float).mean(axis=0)
+    assert (red[-1] - red[0] > 40) if upside_down else (red[0] - red[-1] > 40)
+
+
 def test_a_part_is_tried_out(colorizer: Colorizer, tmp_path: Path) -> None:
-    source = films.write_film(tmp_path / "gray.mkv", sound=True, times=range(0, 2000, 40))
+    source = films.write_film(tmp_path / "gray.mkv", sound="aac", times=range(0, 2000, 40))
     result = color_video(source, tmp_path / "color.mkv", colorizer, start=1, duration=0.4)
     assert result.frames == 10
     assert films.times_of(tmp_path / "color.mkv") == pytest.approx(np.arange(10) * 0.04, abs=2e-3)

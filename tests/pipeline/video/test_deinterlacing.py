@@ -88,7 +88,7 @@ def test_the_field_that_comes_first_stays_first(first: str, code: int, tmp_path:
 
 
 def test_a_part_begins_and_ends_where_it_is_asked_to(tmp_path: Path) -> None:
-    source = films.write_film(tmp_path / "gray.mkv", sound=True, times=range(0, 2000, 40))
+    source = films.write_film(tmp_path / "gray.mkv", sound="aac", times=range(0, 2000, 40))
     result = color_video(
         source,
         tmp_path / "color.mkv",

@@ -12,7 +12,7 @@ from predictors import Rainbow
 from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.color_video import color_video
-from pipeline.video.settings import CodecName, FilmSettings
+from pipeline.video.settings import CodecName, FilmSettings, Progress
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,47 @@ def test_what_does_not_go_together_is_named(
     assert {path.name for path in tmp_path.iterdir()} == {"gray.mkv"}
 
 
-def test_a_codec_that_the_container_lacks_is_named(colorizer: Colorizer, tmp_path: Path) -> None:
+def test_slow_motion_is_encoded_by_av1(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = films.write_film(tmp_path / "gray.mp4", codec="libx264", times=range(0, 120, 2))
+    with av.open(str(source)) as film:
+        assert film.streams.video[0].average_rate > 240  # type: ignore[operator]
+    color_video(source, tmp_path / "color.mp4", colorizer, codec="libsvtav1")
+    assert films.times_of(tmp_path / "color.mp4") == pytest.approx(films.times_of(source))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        (".webm", "libx264"),
+        (".mov", "libvpx-vp9"),
+        (".mov", "libsvtav1"),
+        (".ts", "libsvtav1"),
+        (".ts", "ffv1"),
+        (".m2ts", "prores_ks"),
+        (".m2ts", "source"),
+    ],
+)
+def test_a_codec_that_the_container_lacks_is_named_at_once(
+    suffix: str, codec: CodecName, colorizer: Colorizer, tmp_path: Path
+) -> None:
     source = films.write_film(tmp_path / "gray.mkv")
-    with pytest.raises(ColorpipeError, match=r"\.webm does not hold libx264"):
-        color_video(source, tmp_path / "color.webm", colorizer, codec="libx264")
+    own = "ffv1" if codec == "source" else codec
+    seen: list[Progress] = []
+    with pytest.raises(ColorpipeError, match=rf"{suffix} does not hold {own}; choose another"):
+        color_video(
+            source, tmp_path / f"color{suffix}", colorizer, codec=codec, progress=seen.append
+        )
+    assert seen == []
+    assert {path.name for path in tmp_path.iterdir()} == {"gray.mkv"}
+
+
+@pytest.mark.parametrize(("pixels", "full_range"), [("yuv422p10le", True), ("bgr0", None)])
+def test_prores_does_not_change_the_contrast(
+    pixels: str, full_range: bool | None, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", pixels=pixels, full_range=full_range)
+    with pytest.raises(ColorpipeError, match="prores_ks has only luma of the limited range"):
+        color_video(source, tmp_path / "color.mov", colorizer, codec="prores_ks")
 
 
 def test_crf_and_preset_reach_the_encoder(colorizer: Colorizer, tmp_path: Path) -> None:
@@ -84,10 +121,49 @@ def test_numbers_out_of_range_are_refused(wrong: dict[str, float]) -> None:
         FilmSettings(**wrong)  # type: ignore[arg-type]
 
 
-def test_interlaced_films_stay_interlaced(colorizer: Colorizer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("codec", "suffix", "holds"),
+    [
+        ("libx264", ".mp4", True),
+        ("prores_ks", ".mov", True),
+        ("ffv1", ".mkv", True),
+        ("libx265", ".mp4", False),
+        ("libvpx-vp9", ".mkv", False),
+        ("libsvtav1", ".mkv", False),
+    ],
+)
+def test_interlaced_films_stay_interlaced_or_it_is_named(
+    codec: CodecName, suffix: str, *, holds: bool, colorizer: Colorizer, tmp_path: Path
+) -> None:
     source = films.write_film(
         tmp_path / "gray.mp4", codec="libx264", **{"x264-params": "tff=1:interlaced=1"}
     )
     assert films.frames_of(source)[0].interlaced_frame
+    note = color_video(source, tmp_path / f"color{suffix}", colorizer, codec=codec).note
+    assert films.frames_of(tmp_path / f"color{suffix}")[0].interlaced_frame == holds
+    named = "without saying that it is interlaced, which the codec does not hold"
+    assert note == ("" if holds else named)
+
+
+def test_films_that_become_interlaced_are(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = _one_after_the_other(tmp_path, "tff=1:interlaced=0", "tff=1:interlaced=1")
+    assert not films.frames_of(source)[0].interlaced_frame
     color_video(source, tmp_path / "color.mp4", colorizer)
-    assert films.frames_of(tmp_path / "color.mp4")[0].interlaced_frame
+    assert films.frames_of(tmp_path / "color.mp4")[-1].interlaced_frame
+
+
+def test_pixels_that_change_their_shape_are_named(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = _one_after_the_other(tmp_path, "sar=1/1", "sar=4/3")
+    note = color_video(source, tmp_path / "color.mkv", colorizer).note
+    assert note == "with pixels of one shape from beginning to end, though its own change"
+
+
+def _one_after_the_other(folder: Path, *parameters: str) -> Path:
+    """Join recordings that were encoded in several ways, as a broadcast has them."""
+    joined = folder / "gray.ts"
+    with joined.open("wb") as stream:
+        for each in parameters:
+            options = {"x264-params": each, "tune": "zerolatency"}
+            part = films.write_film(folder / "part.ts", codec="libx264", **options)
+            stream.write(part.read_bytes())
+    return joined

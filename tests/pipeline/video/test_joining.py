@@ -28,10 +28,10 @@ def colorizer() -> Colorizer:
     return Colorizer(Rainbow())
 
 
-@pytest.mark.parametrize("sound", [True, False])
+@pytest.mark.parametrize("sound", ["aac", None])
 @pytest.mark.parametrize("suffix", [".mkv", ".ts"])
 def test_a_clock_that_begins_anew_goes_on(
-    suffix: str, sound: bool, colorizer: Colorizer, tmp_path: Path
+    suffix: str, sound: str | None, colorizer: Colorizer, tmp_path: Path
 ) -> None:
     one = films.write_film(
         tmp_path / "one.ts", codec="libx264", times=SECONDS, sound=sound, tune="zerolatency"
@@ -81,6 +81,52 @@ def test_time_codes_stay(suffix: str, colorizer: Colorizer, tmp_path: Path) -> N
 def _time_codes(path: Path) -> list[str]:
     with av.open(str(path)) as film:
         return [each.metadata["timecode"] for each in film.streams if each.type == "data"]
+
+
+def test_a_time_code_is_that_of_the_first_frame(colorizer: Colorizer, tmp_path: Path) -> None:
+    tags = {"timecode": "01:00:00:00"}
+    source = films.write_film(tmp_path / "gray.mov", codec="libx264", tags=tags, times=SECONDS)
+    color_video(source, tmp_path / "color.mov", colorizer, start=0.41)
+    assert _time_codes(tmp_path / "color.mov") == ["01:00:00:11"]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_chapters_are_cut_with_the_film(suffix: str, colorizer: Colorizer, tmp_path: Path) -> None:
+    source = _with_chapters(tmp_path / f"gray{suffix}")
+    target = tmp_path / f"color{suffix}"
+    assert color_video(source, target, colorizer).note == ""
+    assert (
+        _chapters(target) == _chapters(source) == [("A", 0, 400), ("B", 400, 800), ("C", 800, 1200)]
+    )
+    cut = color_video(source, target, colorizer, start=0.6, duration=0.4, overwrite=True)
+    assert cut.note == ""
+    assert _chapters(target) == [("B", 0, 200), ("C", 200, 400)]
+    note = color_video(source, tmp_path / "color.ts", colorizer).note
+    assert note == "without chapters, which MPEG-TS (MPEG-2 Transport Stream) does not hold"
+
+
+def _with_chapters(path: Path) -> Path:
+    plain = films.write_film(path.with_name("plain.mkv"), codec="libx264", times=SECONDS)
+    with av.open(str(plain)) as film, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0], opaque=True)
+        chapters: list[Any] = [
+            {"id": n, "start": 400 * n, "end": 400 * n + 400, "metadata": {"title": title}}
+            for n, title in enumerate("ABC")
+        ]
+        out.set_chapters([{**chapter, "time_base": Fraction(1, 1000)} for chapter in chapters])
+        films.copy_packets(film, stream, out)
+    return path
+
+
+def _chapters(path: Path) -> list[tuple[str, int, int]]:
+    """The title, and from which millisecond to which, of each chapter of a film."""
+    found = []
+    with av.open(str(path)) as film:
+        for each in film.chapters():
+            tick = 1000 * (each["time_base"] or 1)
+            times = round(each["start"] * tick), round(each["end"] * tick)
+            found.append((each["metadata"]["title"], *times))
+    return found
 
 
 def test_a_cover_stays_a_picture_of_its_own(colorizer: Colorizer, tmp_path: Path) -> None:
@@ -138,10 +184,37 @@ def test_what_ffmpeg_refuses_is_a_sentence(
         raise av.error.ArgumentError(22, "Invalid argument")
 
     source = films.write_film(tmp_path / "gray.mkv")
-    monkeypatch.setattr("pipeline.video.joining._describe", refused)
+    monkeypatch.setattr("pipeline.video.joining.describe", refused)
     with pytest.raises(ColorpipeError, match=r"does not put its streams together as \.mp4 \(Inv"):
         color_video(source, tmp_path / "color.mp4", colorizer)
     assert not (tmp_path / "color.mp4").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux's count of bytes")
+@pytest.mark.parametrize("start", [0, 40])
+def test_of_a_large_film_only_the_part_is_read(
+    start: float, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(
+        tmp_path / "gray.mkv",
+        codec="rawvideo",
+        sound="aac",
+        times=range(0, 80_000, 40),
+        pictures=[films.picture(0)] * 2000,
+    )
+    before = _read()
+    color_video(source, tmp_path / "color.mkv", colorizer, start=start, duration=1)
+    assert _read() - before < source.stat().st_size / 2
+    heard = [time for time, _ in films.packets_of(tmp_path / "color.mkv", "audio")]
+    assert np.diff(heard) == pytest.approx(0.128, abs=2e-3)
+    assert heard[0] < 0.13
+    assert heard[-1] > 0.8
+
+
+def _read() -> int:
+    """How many bytes this process has read."""
+    (line, *_) = Path("/proc/self/io").read_text().splitlines()
+    return int(line.removeprefix("rchar: "))
 
 
 def test_times_that_packets_share_stay(colorizer: Colorizer, tmp_path: Path) -> None:

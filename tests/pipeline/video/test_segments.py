@@ -195,9 +195,9 @@ def test_a_film_is_continued_from_a_key_frame_where_that_is_the_same(
     progress, _ = color(source, tmp_path / "color.mkv")
     assert progress[0].frames == 61
     assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
-    # One is for a look at the film, 20 are left, and a key frame is less than 8 and a second away.
+    # Some are looked at before, 20 are left, and a key frame is less than 8 and a second away.
     if suffix in {".mkv", ".mp4"} and groups != "refreshed":
-        assert len(decoded) <= 1 + 20 + 8 + 25
+        assert len(decoded) <= work.EARLY + 20 + 8 + 25
 
 
 def test_a_film_whose_key_frames_are_none_is_continued(
@@ -227,7 +227,7 @@ def test_a_tried_part_is_decoded_from_a_key_frame(
     settings = replace(SETTINGS, start=3, duration=0.2)
     decoded.clear()
     color(source, tmp_path / "color.mkv", settings=settings)
-    assert len(decoded) <= 1 + 5 + 8 + 25
+    assert len(decoded) <= work.EARLY + 5 + 8 + 25
     lumas = [films.planes_of(frame)[0] for frame in films.frames_of(tmp_path / "color.mkv")]
     before = [films.planes_of(frame)[0] for frame in films.frames_of(source)]
     assert np.array_equal(lumas, before[75:80])
@@ -271,6 +271,26 @@ def test_parts_join_to_rising_times(source: Path, tmp_path: Path) -> None:
     lumas = [films.planes_of(frame)[0] for frame in films.frames_of(tmp_path / "color.mp4")]
     for number, luma in enumerate(lumas):
         assert np.abs(luma.astype(int) - films.picture(number)).mean() < 3
+
+
+def test_a_label_is_added_to_what_is_done(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        color(source, tmp_path / "color.mkv", after_frames(15))
+    labeled = replace(SETTINGS, label="the colors are a guess")
+    progress, _ = color(source, tmp_path / "color.mkv", settings=labeled)
+    assert progress[0].frames == 11
+    with av.open(str(tmp_path / "color.mkv")) as film:
+        assert "the colors are a guess" in film.metadata.values()
+
+
+def test_the_longest_names_have_parts(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / ("ж" * 125 + "a.mkv")
+    assert len(os.fsencode(target.name)) == 255
+    with pytest.raises(StoppedError):
+        color(source, target, after_frames(15))
+    progress, _ = color(source, target)
+    assert progress[0].frames == 11
+    assert left_behind(tmp_path) == {target.name}
 
 
 def test_parts_of_other_settings_are_not_used(source: Path, tmp_path: Path) -> None:
