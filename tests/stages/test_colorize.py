@@ -549,9 +549,10 @@ def test_a_name_that_lies_is_told_and_corrected(keep: bool, model: Path, tmp_pat
     assert (row["output"], row["note"]) == (name, "named like PNG, but its content is JPEG")
     assert sorted(files(tmp_path / "out")) == [name, "true.jpeg"]
     assert files(tmp_path / "out")[name].startswith(b"\xff\xd8")
-    options = {"report": report, "keep_names": keep, "skip_existing": True}
+    again = tmp_path / "again.jsonl"
+    options = {"report": again, "keep_names": keep, "skip_existing": True}
     assert colorize(photos, tmp_path / "out", model, PARAMS, **options) == []
-    assert {row["status"] for row in rows_of(report).values()} == {"skipped"}
+    assert {row["status"] for row in rows_of(again).values()} == {"skipped"}
 
 
 def test_a_corrected_name_takes_no_other_photos_place(model: Path, tmp_path: Path) -> None:
