@@ -59,10 +59,16 @@ def test_a_mirrored_copy_is_known() -> None:
 
 
 def test_photos_like_a_missing_one_of_another_category() -> None:
-    rows, photos = [row("a", A, "sky")], [photo("x", A), photo("b", B)]
-    assert claims(rows, photos) == Claims(frozenset(), frozenset(), frozenset({0}))
+    rows, photos = [row("a", A, "sky")], [photo("x", A ^ 0b11), photo("b", B)]
+    assert claims(rows, photos) == Claims(frozenset(), frozenset(), {0: 2})
     there = [*photos, photo("a", A, "sky")]
-    assert claims(rows, there) == Claims(frozenset({2}), frozenset({0, 2}), frozenset())
+    assert claims(rows, there) == Claims(frozenset({2}), frozenset({0, 2}), {})
+
+
+def test_photos_that_are_one_of_another_category() -> None:
+    photos = [photo("x", A), photo("turned", NOTHING, mirrored=A), photo("a", A ^ 1), photo("a", B)]
+    found = claims([row("a", A, "sky"), row("c", A ^ 0b110, "sky")], photos)
+    assert found == Claims(frozenset(), frozenset({0, 1, 2}), {})
 
 
 def test_rows_without_a_hash_get_that_of_the_photo_of_their_name() -> None:
