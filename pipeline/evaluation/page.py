@@ -181,7 +181,8 @@ def write_evaluation(
         details=details,
     )
     with new_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # A category or a model may have a name that is not text.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
 def _verdicts(card: Scorecard) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,7 +72,8 @@ def read_photos(split: Path, part: str, cache: Path = CACHE) -> PhotoSet:
     folder = split / f"{part}_y"
     digest = hashlib.sha256()
     for name in names:
-        digest.update(name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest())
+        photo = hashlib.sha256((folder / name).read_bytes())
+        digest.update(os.fsencode(name) + b"\0" + photo.digest())
     fingerprint = digest.hexdigest()
     stored = cache / f"{fingerprint[:32]}.npy"
     pixels = _stored(stored)

@@ -162,6 +162,13 @@ def test_what_is_not_there_is_left_out(tmp_path: Path) -> None:
     assert 'id="dropped"' not in page
 
 
+def test_a_name_that_is_not_text_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
+    card, shown = evaluated({"caf\udce9": 0.5}, 4)
+    path = tmp_path / "report.html"
+    write_evaluation(path, card, shown, background=Background({}, {}), notes=[], details={})
+    assert "caf?" in path.read_text(encoding="utf-8")
+
+
 def test_a_damaged_curve_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "losses.tsv").write_text("epoch\tgenerator\n1\tmuch\n")
     with pytest.raises(ColorpipeError, match=r"losses\.tsv is not a curve .*--curves\."):
