@@ -141,6 +141,17 @@ def test_the_verdict_says_what_the_photos_show() -> None:
     )
 
 
+def test_the_verdict_on_few_photos_is_that_they_do_not_show_it(tmp_path: Path) -> None:
+    for count in (1, 5):
+        card, shown = evaluated({"good": 0.9}, count)
+        assert "do not show whether" in verdict(card, "good", GRAY)
+        path = tmp_path / "report.html"
+        write_evaluation(path, card, shown, background=Background({}, {}), notes=[], details={})
+        page = path.read_text(encoding="utf-8")
+        assert "fewer than 6 photos no result is called better" in page
+        assert ("(–)" in page) == (count == 1)
+
+
 def test_of_many_photos_the_best_and_the_worst_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_module, "PICTURES", 18)  # of six photos
     _, shown = evaluated({"made": 0.9}, 40)
