@@ -61,7 +61,16 @@ def read_lock(path: Path) -> list[LockRow]:
     Raises:
         ColorpipeError: the file is not a lock.
     """
-    rows = read_table(path, LockRow) if path.exists() else []
+    try:
+        rows = read_table(path, LockRow) if path.exists() else []
+    except ColorpipeError as error:
+        # Not with the advice to make the table again: what it knows would be gone.
+        raise ColorpipeError(
+            f"{path} has lines that are no rows of it. Do not delete it, for the photos that it"
+            " names must not be trained on: if git left a conflict in it, keep the rows of both"
+            " sides, without the lines that begin with <<<<<<<, ======= and >>>>>>>; otherwise"
+            " restore the version that was committed."
+        ) from error
     for row in rows:
         if not re.fullmatch("(?:[0-9a-f]{16})?", row.hash):
             raise ColorpipeError(

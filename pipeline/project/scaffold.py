@@ -102,6 +102,7 @@ def project_files(source: str | None = None, path: Path | None = None) -> dict[s
             files["params.yaml"], "path", json.dumps(str(path), ensure_ascii=False)
         )
     files["split.lock"] = "category,name,seed,hash\n"
+    files[".gitattributes"] = "# Rows are only added.\nsplit.lock merge=union\n"
     # A folder that is there, for the stage depends on it; git is to take none of its photos.
     files["data/inbox/.gitignore"] = "*/\n"
     files["README.md"] = _README

@@ -103,3 +103,14 @@ def test_a_hash_that_is_not_one_is_a_sentence(tmp_path: Path) -> None:
     path.write_text("category,name,seed,hash\nsea,a,0,1.2E+15\n")
     with pytest.raises(ColorpipeError, match=r"'1\.2E\+15' as the hash of 'a'"):
         read_lock(path)
+
+
+def test_a_conflict_is_not_solved_by_making_the_lock_again(tmp_path: Path) -> None:
+    path = tmp_path / "split.lock"
+    header, ours, theirs = "category,name,seed,hash\n", "sea,a,0,\n", "sea,b,0,\n"
+    conflict = f"<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> other\n"
+    for text in (f"{header}{conflict}", f"{conflict}{header}"):
+        path.write_text(text)
+        with pytest.raises(ColorpipeError, match="keep the rows of both") as said:
+            read_lock(path)
+        assert "Do not delete it" in str(said.value)
