@@ -109,6 +109,13 @@ def project_files(source: str | None = None, path: Path | None = None) -> dict[s
     return files
 
 
+def missing_ignores(folder: Path) -> list[str]:
+    """Return the lines that the ``.gitignore`` of a project lacks: it may be older than that."""
+    there = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = _own(".gitignore").splitlines()
+    return [line for line in lines if line and not line.startswith("#") and line not in there]
+
+
 def _pipeline(repository: str) -> str:
     """Turn the repository's ``dvc.yaml`` into that of a project without code."""
     stages = repository.partition("\nstages:\n")[2]
