@@ -6,6 +6,10 @@
 
 Each experiment is a file of this folder with the keys of ``params.yaml`` in which it differs from
 the chain's defaults. What follows its name goes to ``dvc exp run``; a value given there wins.
+
+``dvc exp run`` leaves its values in ``params.yaml``, so all keys that decide what is trained are
+set, those with their defaults too: it does not matter what was run or changed before. Only
+``scrape.path`` stays as it is, for your photos are where they are.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ from pipeline.params import Params, validate
 from pipeline.training.plan import recipe_of
 
 HERE = Path(__file__).parent
+SECTIONS = {"scrape", "clean", "resize", "split", "train"}
+"""What decides what is trained."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,7 +64,7 @@ def about(path: Path) -> str:
 
 
 def options(path: Path) -> list[str]:
-    """Return the options of ``dvc exp run`` that set a file's keys.
+    """Return the options of ``dvc exp run`` that set a file's keys, and all others to defaults.
 
     Raises:
         ColorpipeError: there is no such file, or a key, a value or a setting of the recipe in it is
@@ -69,19 +75,24 @@ def options(path: Path) -> list[str]:
     except OSError as error:
         known = ", ".join(file.stem for file in files())
         raise ColorpipeError(f"There is no experiment '{path.stem}'; there are {known}.") from error
-    recipe_of(validate(Params, content, str(path)).train)
-    return [f"--set-param={key}={json.dumps(value)}" for key, value in flat(content)]
+    params = validate(Params, content, str(path))
+    recipe_of(params.train)
+    keys = params.model_dump(mode="json", include=SECTIONS, exclude={"scrape": {"path"}})
+    return [f"--set-param={key}={json.dumps(value)}" for key, value in flat(keys)]
 
 
 def flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every key, after those above it as in ``train.epochs``, and its value."""
     for key, value in content.items():
         name = f"{above}{key}"
+        if name == "train.options":
+            # "++" adds a key: in params.yaml it has none. Those of another run go with the null.
+            name = f"++{name}"
+            yield name, None
         if isinstance(value, Mapping):
             yield from flat(value, f"{name}.")
         else:
-            # "++" adds a key: in params.yaml train.options has none.
-            yield ("++" if name.startswith("train.options.") else "") + name, value
+            yield name, value
 
 
 if __name__ == "__main__":

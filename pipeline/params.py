@@ -348,6 +348,12 @@ class TrainParams(Section):
         False, description="Compile the networks (torch.compile): a slow start, then faster steps."
     )
 
+    @field_validator("options", mode="before")
+    @classmethod
+    def _none_given(cls, value: object) -> object:
+        # A mapping of which every key is commented out reads as None.
+        return {} if value is None else value
+
 
 class EvaluateParams(Section):
     """How a model is evaluated."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -259,21 +260,49 @@ def _choose_sides(
     elsewhere = claims.alike_elsewhere
     while True:
         try:
-            return assign(
+            sides = assign(
                 grouped,
                 params.test_per_category,
                 params.seed,
                 {(photos[i].category, photos[i].name) for i in claims.locked},
                 params.val_fraction,
-                barred={grouped[i].group for i in claims.alike | elsewhere},
+                barred={grouped[i].group for i in claims.alike.union(elsewhere)},
             )
+            break
         except NothingToTrainOnError as error:
             # Hashes also agree by accident. A photo of another category that is not even there must
             # not take the last photo from one that is.
-            given_way = {i for i in elsewhere if photos[i].category == error.category}
-            if not given_way:
-                raise
-            elsewhere -= given_way
+            elsewhere = _without_least_alike(elsewhere, grouped, error)
+    for i in sorted(claims.alike_elsewhere):
+        if sides[i] in (TRAIN, VAL):
+            print(
+                f"{photos[i].category}/{photos[i].name} is not kept from training, although it"
+                " looks like a photo of another category that was tested with (split.lock):"
+                f" '{photos[i].category}' would have nothing to train on. Find more photos if it is"
+                " that photo.",
+                file=sys.stderr,
+            )
+    return sides
+
+
+def _without_least_alike(
+    alike: Mapping[int, int], photos: Sequence[GroupedPhoto], error: NothingToTrainOnError
+) -> dict[int, int]:
+    """Return ``alike``, positions and bits, without the group that has the most bits.
+
+    Only photos of the category that has nothing to train on count, and they are what is left out.
+
+    Raises:
+        NothingToTrainOnError: ``error``, if there are none.
+    """
+    own = {i: bits for i, bits in alike.items() if photos[i].category == error.category}
+    if not own:
+        raise error
+    nearest: dict[Hashable, int] = {}
+    for i, bits in own.items():
+        nearest[photos[i].group] = min(bits, nearest.get(photos[i].group, bits))
+    least = max(nearest, key=nearest.__getitem__)
+    return {i: bits for i, bits in alike.items() if i not in own or photos[i].group != least}
 
 
 def _move(folder: Path, pairs: Sequence[WrittenPair], sides: Sequence[str]) -> None:

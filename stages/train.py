@@ -16,6 +16,7 @@ from torch import nn
 import pipeline
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.metric_table import PHOTO_METRICS
+from pipeline.files.listing import files_in
 from pipeline.files.memory import keep_freed_memory
 from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
 from pipeline.models.device import choose_dtype
@@ -176,7 +177,7 @@ def _is_curve(file: str) -> bool:
 def _read(split: Path) -> tuple[PhotoSet, PhotoSet | None]:
     photos = read_photos(split, "train")
     # A split of very few photos has none to spare.
-    validates = (split / "val_y").is_dir() and any((split / "val_y").iterdir())
+    validates = (split / "val_y").is_dir() and files_in(split / "val_y")
     return photos, read_photos(split, "val") if validates else None
 
 

@@ -566,7 +566,7 @@ def init(
 ) -> None:
     """Make a project: the whole pipeline in a folder of its own, in git and DVC."""
     with errors_as_sentences(debug=bool(context.obj)):
-        from pipeline.project.scaffold import create_project
+        from pipeline.project.scaffold import create_project, missing_ignores
 
         if source is None and sys.stdin.isatty() and not (folder / "dvc.yaml").exists():
             source = typer.prompt(f"Photos come from ({', '.join(SOURCES)})", default="sample")
@@ -579,6 +579,13 @@ def init(
             print(f"{folder} is a project already; nothing was changed.")
             return
         print(f"Written in {folder}: {', '.join(written)}.")
+        if missing := missing_ignores(folder):
+            print(
+                f"{folder / '.gitignore'} was there already. Add these lines to it, or git takes"
+                " what the pipeline makes:",
+                *missing,
+                sep="\n",
+            )
         where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
         print(f"Run the pipeline with: {where}dvc repro")
 

@@ -48,9 +48,11 @@ class Claims:
     """Photos that were tested with, at most one for each row."""
     alike: frozenset[int]
     """Photos with the name or the looks of one that was tested with, if that is in this run too, or
-    of their category."""
-    alike_elsewhere: frozenset[int]
-    """Photos that look like one of another category that is not in this run."""
+    of their category; and those that are one of another category, with its very hash, or with its
+    name and its looks."""
+    alike_elsewhere: Mapping[int, int]
+    """Photos that merely look like one of another category that is not in this run, and in how many
+    bits they differ from it."""
 
 
 def read_lock(path: Path) -> list[LockRow]:
@@ -59,7 +61,16 @@ def read_lock(path: Path) -> list[LockRow]:
     Raises:
         ColorpipeError: the file is not a lock.
     """
-    rows = read_table(path, LockRow) if path.exists() else []
+    try:
+        rows = read_table(path, LockRow) if path.exists() else []
+    except ColorpipeError as error:
+        # Not with the advice to make the table again: what it knows would be gone.
+        raise ColorpipeError(
+            f"{path} has lines that are no rows of it. Do not delete it, for the photos that it"
+            " names must not be trained on: if git left a conflict in it, keep the rows of both"
+            " sides, without the lines that begin with <<<<<<<, ======= and >>>>>>>; otherwise"
+            " restore the version that was committed."
+        ) from error
     for row in rows:
         if not re.fullmatch("(?:[0-9a-f]{16})?", row.hash):
             raise ColorpipeError(
@@ -98,15 +109,25 @@ def find_claims(
     locked = set[int]()
     for value, of_name, of_looks in zip(values, namesakes, near, strict=True):
         locked.update([i for i in of_name if value is None or i in of_looks][:1])
-    here, elsewhere = set[int](), set[int]()
+    here = set[int]()
+    elsewhere: dict[int, int] = {}
     for row, value, of_name, of_looks in zip(rows, values, namesakes, near, strict=True):
         own = [i for i in of_looks if photos[i].category == row.category]
         if own and value is not None and locked.isdisjoint(own):
             locked.add(_most_alike(own, photos, value))
         elif not own:
             locked.update(of_name[:1])
-        (here if own or of_name else elsewhere).update(of_looks, of_name)
-    return Claims(frozenset(locked), frozenset(here), frozenset(elsewhere - here))
+        if own or of_name or value is None:
+            here.update(of_looks, of_name)
+            continue
+        for i in sorted(of_looks):
+            bits = photos[i].distance_to(value)
+            if bits == 0 or photos[i].name == row.name:
+                here.add(i)
+            else:
+                elsewhere[i] = min(bits, elsewhere.get(i, bits))
+    merely_alike = {i: bits for i, bits in elsewhere.items() if i not in here}
+    return Claims(frozenset(locked), frozenset(here), merely_alike)
 
 
 def _most_alike(positions: Sequence[int], photos: Sequence[HashedPhoto], value: int) -> int:

@@ -33,23 +33,27 @@ def make_tile(rgb: RGB, params: ResizeParams) -> RGB:
     if params.mode == "crop":
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
-        return _scaled(rgb[top : top + side, left : left + side], size, size)
+        return scaled(rgb[top : top + side, left : left + side], size, size)
     if params.mode == "stretch":
-        return _scaled(rgb, size, size)
+        return scaled(rgb, size, size)
     scale = size / max(height, width)
-    inner = _scaled(rgb, max(1, round(width * scale)), max(1, round(height * scale)))
+    inner = scaled(rgb, max(1, round(width * scale)), max(1, round(height * scale)))
     top, left = (size - inner.shape[0]) // 2, (size - inner.shape[1]) // 2
     tile = np.zeros((size, size, 3), np.uint8)
     tile[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
     return tile
 
 
-def _scaled(rgb: RGB, width: int, height: int) -> RGB:
-    if (rgb.shape[1], rgb.shape[0]) == (width, height):
-        return rgb
-    shrinks = rgb.shape[0] >= height and rgb.shape[1] >= width
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(rgb, (width, height), interpolation=method).astype(np.uint8, copy=False)
+def scaled(rgb: RGB, width: int, height: int) -> RGB:
+    """Bring ``rgb`` (H, W, 3) to another size: what shrinks is averaged, what grows is bicubic.
+
+    A side that shrinks comes first: a single step that enlarges the other would skip pixels of it.
+    """
+    smaller = (min(rgb.shape[1], width), min(rgb.shape[0], height))
+    for size, method in ((smaller, cv2.INTER_AREA), ((width, height), cv2.INTER_CUBIC)):
+        if (rgb.shape[1], rgb.shape[0]) != size:
+            rgb = cv2.resize(rgb, size, interpolation=method).astype(np.uint8, copy=False)
+    return rgb
 
 
 def encode_tile(pixels: NDArray[np.uint8]) -> bytes:

@@ -5,6 +5,7 @@ Efron and Tibshirani (1993), "An Introduction to the Bootstrap", chapter 13 (per
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ _DRAWS_AT_ONCE = 100
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its confidence interval."""
+    """A figure with its confidence interval, of which one photo has none: its ends are NaN."""
 
     value: float
     low: float
@@ -58,6 +59,7 @@ class Bootstrap:
             stop = min(start + _DRAWS_AT_ONCE, resamples)
             times = random.multinomial(count, np.full(count, 1 / count), size=stop - start)
             drawn[:, start:stop] = values @ times.T / count
+        self._count = count
         self._observed = dict(zip(columns, values.mean(axis=1, keepdims=True), strict=True))
         self._drawn = dict(zip(columns, drawn, strict=True))
 
@@ -73,6 +75,8 @@ class Bootstrap:
         drawn = drawn[np.isfinite(drawn)]
         if not np.isfinite(value) or drawn.size == 0:
             return None
+        if self._count == 1:
+            return Estimate(value, math.nan, math.nan)
         tail = (1 - confidence) / 2
         low, high = np.quantile(drawn, [tail, 1 - tail])
         return Estimate(value, float(low), float(high))

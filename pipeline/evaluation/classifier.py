@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pipeline.dataset.tiles import scaled
 from pipeline.imaging.decode import RGB
 from pipeline.models.device import place
 from pipeline.networks.efficientnet_lite import EfficientNetLite, Variant
@@ -38,10 +38,10 @@ class Classifier:
     def features(self, photos: Sequence[RGB]) -> NDArray[np.float32]:
         """Return the features (N, 1280) of photos (H, W, 3), before the last layer.
 
-        Each photo is scaled to a square of :data:`SIDE`, bicubic where it grows; a side that is
-        longer than the other is squeezed, so that nothing of the photo is lost.
+        Each photo is :func:`scaled` to a square of :data:`SIDE`; a side that is longer than the
+        other is squeezed, so that nothing of the photo is lost.
         """
-        pixels = np.stack([_square(photo) for photo in photos])
+        pixels = np.stack([scaled(photo, SIDE, SIDE) for photo in photos])
         x = (torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() - 127) / 128
         with torch.inference_mode():
             _, whole = self.encoder(x)
@@ -67,9 +67,3 @@ def find_classifier(device: torch.device) -> Classifier | None:
     load_imagenet(encoder, VARIANT, last_layer)
     place(encoder, device)
     return Classifier(encoder, last_layer.to(device), device)
-
-
-def _square(photo: RGB) -> RGB:
-    shrinks = min(photo.shape[:2]) > SIDE
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(photo, (SIDE, SIDE), interpolation=method).astype(np.uint8, copy=False)

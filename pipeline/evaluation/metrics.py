@@ -52,13 +52,16 @@ def ssim(result: RGB, truth: RGB) -> float:
     """
     if min(truth.shape[:2]) < MIN_SIDE:
         raise ValueError(f"SSIM's window does not fit: a side is less than {MIN_SIDE} px.")
-    x: Float = result.astype(np.float32)
-    y: Float = truth.astype(np.float32)
+    # Variances are small differences of squares: around zero, float32 has the digits for them.
+    middle = np.array(cv2.mean(truth)[:3], np.float32)
+    x: Float = result - middle
+    y: Float = truth - middle
     mean_x, mean_y = _window(x), _window(y)
+    covariance = _window(x * y) - mean_x * mean_y
+    variances = _window(x * x + y * y) - (mean_x * mean_x + mean_y * mean_y)
+    mean_x, mean_y = mean_x + middle, mean_y + middle
     product = mean_x * mean_y
     squares = mean_x * mean_x + mean_y * mean_y
-    covariance = _window(x * y) - product
-    variances = _window(x * x + y * y) - squares
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     similarity = ((2 * product + c1) * (2 * covariance + c2)) / ((squares + c1) * (variances + c2))
     edge = MIN_SIDE // 2

@@ -20,6 +20,7 @@ from pipeline.evaluation.report import (
     EVERYTHING,
     PairedComparison,
     Scorecard,
+    interval,
     what_is_better,
 )
 from pipeline.evaluation.scores import GRAY, GROUND_TRUTH, PhotoScores
@@ -171,6 +172,7 @@ def write_evaluation(
         directions=what_is_better([*card.scores.metrics, *card.set_metrics]),
         meanings=_MEANINGS,
         notes=notes,
+        caution=card.caution,
         comparisons=_comparisons(card),
         categories=_categories(card),
         distributions=_distributions(card),
@@ -181,7 +183,8 @@ def write_evaluation(
         details=details,
     )
     with new_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # A category or a model may have a name that is not text.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
 def _verdicts(card: Scorecard) -> list[str]:
@@ -214,7 +217,7 @@ def verdict(card: Scorecard, result: str, baseline: str) -> str:
         return (
             f"These photos do not show whether the result “{result}” is closer to the ground truth"
             f" than {other}: CIEDE2000 {own.value:.2f} and {theirs.value:.2f}, a difference of"
-            f" {change.value:.2f} ({change.low:.2f} to {change.high:.2f}).{colorful}"
+            f" {change.value:.2f} ({interval(change, 2)}).{colorful}"
         )
     place = "closer to" if found.better == result else "farther from"
     side = "below" if change.value < 0 else "above"
@@ -229,8 +232,7 @@ def verdict(card: Scorecard, result: str, baseline: str) -> str:
 def _figure(estimate: Estimate | None, digits: int) -> dict[str, str]:
     if estimate is None:
         return {"value": "–", "interval": ""}
-    low, high = (f"{value:.{digits}f}" for value in (estimate.low, estimate.high))
-    return {"value": f"{estimate.value:.{digits}f}", "interval": f"{low} to {high}"}
+    return {"value": f"{estimate.value:.{digits}f}", "interval": interval(estimate, digits)}
 
 
 def _metrics(card: Scorecard) -> list[dict[str, Any]]:

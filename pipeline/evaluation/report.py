@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,13 @@ from pipeline.evaluation.tables import print_table, write_metrics, write_series
 
 EVERYTHING = "(all)"
 """In the place of a category: all photos."""
+
+ENOUGH = 6
+"""Photos without which nothing is called better."""
+TOO_FEW = (
+    f"By fewer than {ENOUGH} photos no result is called better than another: that five photos agree"
+    " happens by chance in one case of 16, and intervals of so few are too narrow."
+)
 
 FILES = ("metrics.json", "categories.csv", "comparison.csv", "photos.csv")
 """What :meth:`Scorecard.write` writes."""
@@ -49,13 +57,17 @@ def compare_results(
 
     One is better when the paired interval of the difference of their costs leaves out zero. The
     cost of a colorfulness ratio is its distance from 1, on either side.
+
+    The interval of a few photos that agree always leaves out zero. By a sign test, 2^(1 - n) for n
+    photos that agree, less than :data:`ENOUGH` show nothing at 95 %.
     """
     cost = summary.cost_difference(metric, result, baseline)
     better = ""
-    if cost and cost.high < 0:
-        better = result
-    elif cost and cost.low > 0:
-        better = baseline
+    if cost and summary.count >= ENOUGH:
+        if cost.high < 0:
+            better = result
+        elif cost.low > 0:
+            better = baseline
     change = summary.difference(metric, result, baseline)
     return PairedComparison(metric, result, baseline, change, better)
 
@@ -152,6 +164,11 @@ class Scorecard:
         """The distances between sets that were computed."""
         return [metric for metric in SET_METRICS if metric.name in self.distances[GRAY]]
 
+    @property
+    def caution(self) -> str:
+        """Why nothing is called better, where the photos are too few; otherwise ""."""
+        return TOO_FEW if self.overall.count < ENOUGH else ""
+
     def _write_categories(self, path: Path) -> None:
         """Write a row a category and result; ``label`` names both, for a bar a row."""
         columns = ["label", "category", "result", "photos"]
@@ -219,6 +236,7 @@ class Scorecard:
                     for c in self.comparisons
                     if (c.result, c.baseline) == (result, baseline)
                 ],
+                self.caution,
             )
 
 
@@ -250,10 +268,21 @@ def _rounded(estimate: Estimate | None, digits: int) -> float | None:
 def _cells(estimate: Estimate | None, digits: int) -> list[float | str]:
     if estimate is None:
         return ["", "", ""]
-    return [round(x, digits) for x in (estimate.value, estimate.low, estimate.high)]
+    ends = (estimate.low, estimate.high)
+    return [
+        round(estimate.value, digits),
+        *("" if math.isnan(x) else round(x, digits) for x in ends),
+    ]
 
 
 def _text(estimate: Estimate | None, digits: int) -> str:
     if estimate is None:
         return "–"
-    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+    return f"{estimate.value:.{digits}f} ({interval(estimate, digits)})"
+
+
+def interval(estimate: Estimate, digits: int) -> str:
+    """Return the ends of an interval, as in "1.5 to 2.0"; a dash where there is none."""
+    if math.isnan(estimate.low):
+        return "–"
+    return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"

@@ -12,18 +12,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.files.csv_tables import cell
 from pipeline.files.outputs import new_file
 
 
 def write_series(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as CSV with a header, for ``dvc plots`` and spreadsheets; whole or not at all."""
+    """Write rows as CSV with a header, for ``dvc plots`` and spreadsheets; whole or not at all.
+
+    Text may be a file's or a folder's name: :func:`cell` makes it fit for a table.
+    """
     with (
         new_file(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows(
+            [cell(value) if isinstance(value, str) else value for value in row] for row in rows
+        )
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:

@@ -42,7 +42,8 @@ class Staging:
     ) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
         if isinstance(error, ColorpipeError):
-            raise type(error)(self._named(str(error))) from error
+            # The error stays what it is: not every kind is made from its sentence.
+            error.args = (self._named(str(error)),)
 
     def fetched(self, place: str | Location, *, optional: bool = False) -> Path:
         """Return the local copy of a folder or a file; of an ``optional`` file it may be missing.

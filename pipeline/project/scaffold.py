@@ -102,10 +102,18 @@ def project_files(source: str | None = None, path: Path | None = None) -> dict[s
             files["params.yaml"], "path", json.dumps(str(path), ensure_ascii=False)
         )
     files["split.lock"] = "category,name,seed,hash\n"
+    files[".gitattributes"] = "# Rows are only added.\nsplit.lock merge=union\n"
     # A folder that is there, for the stage depends on it; git is to take none of its photos.
     files["data/inbox/.gitignore"] = "*/\n"
     files["README.md"] = _README
     return files
+
+
+def missing_ignores(folder: Path) -> list[str]:
+    """Return the lines that the ``.gitignore`` of a project lacks: it may be older than that."""
+    there = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = _own(".gitignore").splitlines()
+    return [line for line in lines if line and not line.startswith("#") and line not in there]
 
 
 def _pipeline(repository: str) -> str:

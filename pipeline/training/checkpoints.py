@@ -24,6 +24,9 @@ from pipeline.errors import ColorpipeError
 from pipeline.files.outputs import new_file, reason_of
 
 CACHE = Path(".colorpipe/training")
+KEPT = 4
+"""Runs that were stopped of which the state is kept: with other parameters, photos or code none
+resumes, and a state may take a gigabyte."""
 
 _DAMAGED = (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError, BadZipFile)
 """What torch raises where a file is not as it wrote it."""
@@ -168,5 +171,13 @@ class Checkpoint:
         )
 
     def remove(self) -> None:
-        """Delete the run's folder: it is done."""
+        """Delete the run's folder: it is done. Of those that were stopped the newest are kept."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
+        cache = self.path.parents[1]
+        # Another process may delete the same folders.
+        with contextlib.suppress(OSError):
+            by_age = sorted(cache.iterdir(), key=lambda run: run.stat().st_mtime_ns, reverse=True)
+            for run in by_age[KEPT:]:
+                # Another process may be at work on it.
+                with contextlib.suppress(ColorpipeError), Checkpoint(run.name, cache).held():
+                    shutil.rmtree(run, ignore_errors=True)

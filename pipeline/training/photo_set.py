@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +22,9 @@ from torch.nn import functional
 
 from pipeline.dataset.split_folder import category_of, list_pairs
 from pipeline.errors import ColorpipeError
-from pipeline.files.outputs import new_file
+from pipeline.files.outputs import new_file, reason_of
 from pipeline.files.progress import track
-from pipeline.imaging.decode import ImageError, open_photo, read_bytes
+from pipeline.imaging.decode import RGB, ImageError, open_photo, read_bytes
 
 if TYPE_CHECKING:
     from pipeline.recipes.shared.base import Augmentation
@@ -71,13 +72,13 @@ def read_photos(split: Path, part: str, cache: Path = CACHE) -> PhotoSet:
     folder = split / f"{part}_y"
     digest = hashlib.sha256()
     for name in names:
-        digest.update(name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest())
+        photo = hashlib.sha256((folder / name).read_bytes())
+        digest.update(os.fsencode(name) + b"\0" + photo.digest())
     fingerprint = digest.hexdigest()
     stored = cache / f"{fingerprint[:32]}.npy"
     pixels = _stored(stored)
     if pixels is None:
-        with new_file(stored) as temporary:
-            _decode(folder, names, temporary)
+        _store(folder, names, stored)
         _forget(cache)
         pixels = np.load(stored, mmap_mode="r")
     return PhotoSet(tuple(names), pixels, fingerprint)
@@ -101,28 +102,47 @@ def _forget(cache: Path) -> None:
             path.unlink()
 
 
-def _decode(folder: Path, names: Sequence[str], target: Path) -> None:
-    pixels: NDArray[np.uint8] | None = None
-    for index, name in enumerate(track(names, "Reading photos")):
+def _store(folder: Path, names: Sequence[str], target: Path) -> None:
+    """Decode photos into a file of the cache.
+
+    It is written, not mapped: on a full disk the system kills who writes to a mapped file.
+    """
+    needed = ""
+    try:
+        with new_file(target) as temporary, temporary.open("wb") as stream:
+            for index, photo in enumerate(_decoded(folder, names)):
+                if index == 0:
+                    needed = f", {len(names) * photo.nbytes / 1e6:.1f} MB,"
+                    shape = (len(names), *photo.shape)
+                    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(photo.tobytes())
+    except OSError as error:
+        raise ColorpipeError(
+            f"The pixels of {len(names)} photos{needed} cannot be written to {target.parent}:"
+            f" {reason_of(error)}; free some space there, or run in a folder that may be written"
+            " to."
+        ) from error
+
+
+def _decoded(folder: Path, names: Sequence[str]) -> Iterator[RGB]:
+    first: RGB | None = None
+    for name in track(names, "Reading photos"):
         try:
             photo = open_photo(read_bytes(folder / name)).pixels
         except ImageError as error:
             raise ColorpipeError(
                 f"{folder / name} cannot be read: {error}; run `colorpipe split` again."
             ) from error
-        if pixels is None:
-            pixels = np.lib.format.open_memmap(
-                target, "w+", dtype=np.uint8, shape=(len(names), *photo.shape)
-            )
-        if photo.shape != pixels.shape[1:]:
+        if first is None:
+            first = photo
+        if photo.shape != first.shape:
             raise ColorpipeError(
                 f"{folder / name} is {photo.shape[1]}x{photo.shape[0]}, but {names[0]} is"
-                f" {pixels.shape[2]}x{pixels.shape[1]}: photos must be of one size; run `colorpipe"
+                f" {first.shape[1]}x{first.shape[0]}: photos must be of one size; run `colorpipe"
                 " resize` and `colorpipe split` again."
             )
-        pixels[index] = photo
-    if isinstance(pixels, np.memmap):
-        pixels.flush()
+        yield photo
 
 
 class BatchSampler:

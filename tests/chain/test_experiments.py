@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 from photos import real_photos
 from scratch import PROJECT, Scratch, stages_run
 
@@ -73,6 +74,25 @@ def test_keys_become_options_of_dvc(run: ModuleType) -> None:
     assert '--set-param=scrape.source="cifar10"' in found
     assert "--set-param=clean.min_side=null" in found
     assert "--set-param=++train.options.lambda_l1=10" in found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_run_before_makes_it_another_experiment(
+    run: ModuleType, path: Path, tmp_path: Path
+) -> None:
+    assert set(yaml.safe_load(path.read_text())) <= run.SECTIONS
+    params = tmp_path / "params.yaml"
+    params.write_text((PROJECT / "params.yaml").read_text())
+    before = ["scrape.path=/mnt/photos", "train.epochs=3", "++train.options.draw={sea:2}"]
+    of_another = run.options(PROJECT / "experiments/dcgan-cifar10.yaml")
+    for given in (of_another, before, run.options(path)):
+        apply_overrides(params, [option.removeprefix("--set-param=") for option in given])
+    published = params_of(path)
+    published = published.model_copy(
+        update={"scrape": override(published.scrape, {"path": "/mnt/photos"})}
+    )
+    assert params_of(params) == published
+    assert "# runs without a network" in params.read_text()
 
 
 def test_mistakes_are_said_and_nothing_runs(

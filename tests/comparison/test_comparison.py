@@ -63,7 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def split(project: Path) -> Path:
-    return make_split(project.parent / SPLIT, train=8, val=2, test=4)
+    return make_split(project.parent / SPLIT, train=8, val=2, test=6)
 
 
 def step(name: str, run: str = "") -> int:
@@ -201,7 +201,7 @@ def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: P
     same = ("ciede2000", "colorfulness_ratio", "layout_distance")
     assert [rows[2][name] for name in same] == [rows[3][name] for name in same]
     text = (project / "results.md").read_text()
-    assert "Each trained for 16 images, to whole epochs, on the same photos; 4 test photos" in text
+    assert "Each trained for 16 images, to whole epochs, on the same photos; 6 test photos" in text
     psnr = (float(rows[1][f"psnr{end}"]) for end in ("", "_low", "_high"))
     assert "| {:g} ({:g} to {:g}) |".format(*psnr) in text
     assert "## Is one better?" in text

@@ -44,6 +44,11 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path: Path, text: str) -> No
     assert read_params(written(tmp_path, text)) == Params()
 
 
+def test_options_that_are_all_commented_out_are_none(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train:\n  options:\n    # draw: {sea: 2}\n")
+    assert read_params(tmp_path / "params.yaml") == Params()
+
+
 def test_a_file_s_values_are_taken_and_the_rest_stays(tmp_path: Path) -> None:
     params = read_params(written(tmp_path, "resize: {size: 64}\n"))
     assert params.resize == ResizeParams(size=64)

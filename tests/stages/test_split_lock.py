@@ -9,7 +9,9 @@ from photos import scene
 from PIL import Image
 from splits import fill, put
 
+from pipeline.dataset.hashing import distance, perceptual_hash
 from pipeline.errors import ColorpipeError
+from pipeline.imaging.color import luma
 from pipeline.params import SplitParams
 from stages.split import split
 
@@ -18,6 +20,11 @@ def resaved(pixels: np.ndarray) -> np.ndarray:
     """What a photo is after a resize there and back."""
     smaller = Image.fromarray(pixels).resize((40, 40), Image.Resampling.BILINEAR)
     return np.asarray(smaller.resize((48, 48), Image.Resampling.BICUBIC))
+
+
+def cropped(pixels: np.ndarray) -> np.ndarray:
+    """A photo that looks much like another, but has another hash."""
+    return np.asarray(Image.fromarray(pixels[1:, 1:]).resize((48, 48)))
 
 
 class Chain:
@@ -134,7 +141,38 @@ def test_a_copy_in_another_category_is_not_trained_on(chain: Chain, tmp_path: Pa
     shutil.rmtree(copies)
     for seed in tested:
         put(copies, f"grove/{seed:04}.png", scene(seed, 48, 48))
-    assert len(chain.split(copies, test_per_category=2)["test"]) == 2
+    with pytest.raises(ColorpipeError, match="No photo of 'grove' is left to train on"):
+        chain.split(copies, test_per_category=2)
+
+
+def test_test_photos_that_move_to_another_category_are_not_trained_on(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = {stem for stem in chain.split()["test"] if "forest" in stem}
+    for stem in tested:
+        name = stem.partition("-")[2]
+        (chain.resized / f"forest/{name}.png").unlink()
+        put(chain.resized, f"wood/{name}.png", resaved(scene(int(name), 48, 48)))
+    with pytest.raises(ColorpipeError, match="No photo of 'wood' is left to train on"):
+        chain.split(test_per_category=2)
+    assert "is not kept from training" not in capsys.readouterr().err
+
+
+def test_of_photos_that_merely_look_alike_the_least_alike_gives_way(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = {stem.partition("-")[2] for stem in chain.split()["test"] if "forest" in stem}
+    bits = {}
+    for name in tested:
+        (chain.resized / f"forest/{name}.png").unlink()
+        original, copy = scene(int(name), 48, 48), cropped(scene(int(name), 48, 48))
+        put(chain.resized, f"wood/{name}_copy.png", copy)
+        gray, other = (luma(pixels) for pixels in (original, copy))
+        bits[f"wood-{name}_copy"] = distance(perceptual_hash(gray), perceptual_hash(other))
+    after = chain.split(test_per_category=2)
+    (trained,) = {stem for stem in after["train"] | after["val"] if "wood" in stem}
+    assert bits[trained] == max(bits.values()) > min(bits.values())
+    assert f"{trained.replace('-', '/')} is not kept from training" in capsys.readouterr().err
 
 
 def test_a_category_that_would_run_dry_opens_no_other(chain: Chain) -> None:
@@ -145,7 +183,7 @@ def test_a_category_that_would_run_dry_opens_no_other(chain: Chain) -> None:
     (chain.resized / f"{last.replace('-', '/')}.png").unlink()
     # All that tiny has to train on looks like a photo that was tested with and is gone.
     gone = tested.partition("-")[2]
-    put(chain.resized, "tiny/new.png", scene(int(gone), 48, 48))
+    put(chain.resized, "tiny/new.png", cropped(scene(int(gone), 48, 48)))
     (chain.resized / f"sea/{gone}.png").unlink()
     (chain.resized / "sea").rename(chain.resized / "ocean")
     after = chain.split()

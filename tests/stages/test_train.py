@@ -145,6 +145,8 @@ def test_an_empty_set_of_validation_photos_is_none(tmp_path):
     split = make_split(tmp_path / "split", val=0)
     for side in "xy":
         (split / f"val_{side}").mkdir()
+        # Which a desktop leaves there.
+        (split / f"val_{side}/.DS_Store").touch()
     run(split)
     assert table(outs(split)[1] / "validation.tsv") == []
 

@@ -79,6 +79,18 @@ def test_a_project_is_made_once(run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert "nothing was changed" in capsys.readouterr().out
 
 
+def test_init_says_what_git_would_take(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/.gitignore").write_text("/.venv/\n")
+    for name in ("new", "old"):
+        assert run("init", name) == DONE
+        told = capsys.readouterr().out.splitlines()
+        assert ("/.colorpipe/" in told) == (name == "old")
+        assert "/.venv/" not in told
+
+
 def test_the_doctor_looks_at_the_machine(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

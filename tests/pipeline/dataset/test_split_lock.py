@@ -59,10 +59,16 @@ def test_a_mirrored_copy_is_known() -> None:
 
 
 def test_photos_like_a_missing_one_of_another_category() -> None:
-    rows, photos = [row("a", A, "sky")], [photo("x", A), photo("b", B)]
-    assert claims(rows, photos) == Claims(frozenset(), frozenset(), frozenset({0}))
+    rows, photos = [row("a", A, "sky")], [photo("x", A ^ 0b11), photo("b", B)]
+    assert claims(rows, photos) == Claims(frozenset(), frozenset(), {0: 2})
     there = [*photos, photo("a", A, "sky")]
-    assert claims(rows, there) == Claims(frozenset({2}), frozenset({0, 2}), frozenset())
+    assert claims(rows, there) == Claims(frozenset({2}), frozenset({0, 2}), {})
+
+
+def test_photos_that_are_one_of_another_category() -> None:
+    photos = [photo("x", A), photo("turned", NOTHING, mirrored=A), photo("a", A ^ 1), photo("a", B)]
+    found = claims([row("a", A, "sky"), row("c", A ^ 0b110, "sky")], photos)
+    assert found == Claims(frozenset(), frozenset({0, 1, 2}), {})
 
 
 def test_rows_without_a_hash_get_that_of_the_photo_of_their_name() -> None:
@@ -97,3 +103,14 @@ def test_a_hash_that_is_not_one_is_a_sentence(tmp_path: Path) -> None:
     path.write_text("category,name,seed,hash\nsea,a,0,1.2E+15\n")
     with pytest.raises(ColorpipeError, match=r"'1\.2E\+15' as the hash of 'a'"):
         read_lock(path)
+
+
+def test_a_conflict_is_not_solved_by_making_the_lock_again(tmp_path: Path) -> None:
+    path = tmp_path / "split.lock"
+    header, ours, theirs = "category,name,seed,hash\n", "sea,a,0,\n", "sea,b,0,\n"
+    conflict = f"<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> other\n"
+    for text in (f"{header}{conflict}", f"{conflict}{header}"):
+        path.write_text(text)
+        with pytest.raises(ColorpipeError, match="keep the rows of both") as said:
+            read_lock(path)
+        assert "Do not delete it" in str(said.value)

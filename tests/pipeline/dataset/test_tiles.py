@@ -35,6 +35,14 @@ def test_shrinking_averages_and_enlarging_is_smooth() -> None:
     assert not np.array_equal(large[::4, ::4], large[1::4, 1::4])
 
 
+def test_a_side_that_shrinks_while_the_other_grows_is_averaged() -> None:
+    stripes = np.zeros((150, 2000, 3), np.uint8)
+    stripes[:, ::10] = 250
+    for photo in (stripes, stripes.transpose(1, 0, 2)):
+        tile = make_tile(photo, ResizeParams(size=200, mode="stretch"))
+        assert (tile == 25).all()
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (7, 5), (200, 200), (400, 900)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_reader_gets_the_pixels_of_a_tile(shape: tuple[int, int], channels: int) -> None:

@@ -35,6 +35,13 @@ def test_it_names_what_photos_show(classifier: Classifier) -> None:
     assert probabilities.sum(1) == pytest.approx(1, abs=1e-5)
 
 
+def test_of_a_wide_photo_no_pixel_is_skipped(classifier: Classifier) -> None:
+    stripes = np.zeros((200, 2600, 3), np.uint8)
+    stripes[:, ::10] = 250
+    even = np.full_like(stripes, 25)
+    assert np.array_equal(classifier.features([stripes]), classifier.features([even]))
+
+
 def test_recognition_asks_for_the_class_of_the_ground_truth() -> None:
     """Not for a right one: which class a photo has is not known."""
 

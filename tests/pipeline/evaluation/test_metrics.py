@@ -108,6 +108,14 @@ def test_ssim_agrees_with_scikit_image(truth, gray, noisy):
         assert metrics.ssim(result, truth) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("level", [3, 200, 255])
+def test_ssim_of_even_areas_is_that_of_their_levels(level):
+    truth = np.full((40, 40, 3), level, np.uint8)
+    c1 = (0.01 * 255) ** 2
+    expected = (2 * level * (level - 3) + c1) / (level**2 + (level - 3) ** 2 + c1)
+    assert metrics.ssim(truth - 3, truth) == pytest.approx(expected, abs=1e-6)
+
+
 def test_ssim_says_when_its_window_does_not_fit(truth):
     with pytest.raises(ValueError, match="11 px"):
         metrics.ssim(truth[:10], truth[:10])

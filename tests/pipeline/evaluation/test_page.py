@@ -141,6 +141,17 @@ def test_the_verdict_says_what_the_photos_show() -> None:
     )
 
 
+def test_the_verdict_on_few_photos_is_that_they_do_not_show_it(tmp_path: Path) -> None:
+    for count in (1, 5):
+        card, shown = evaluated({"good": 0.9}, count)
+        assert "do not show whether" in verdict(card, "good", GRAY)
+        path = tmp_path / "report.html"
+        write_evaluation(path, card, shown, background=Background({}, {}), notes=[], details={})
+        page = path.read_text(encoding="utf-8")
+        assert "fewer than 6 photos no result is called better" in page
+        assert ("(–)" in page) == (count == 1)
+
+
 def test_of_many_photos_the_best_and_the_worst_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_module, "PICTURES", 18)  # of six photos
     _, shown = evaluated({"made": 0.9}, 40)
@@ -160,6 +171,13 @@ def test_what_is_not_there_is_left_out(tmp_path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert 'id="training"' not in page
     assert 'id="dropped"' not in page
+
+
+def test_a_name_that_is_not_text_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
+    card, shown = evaluated({"caf\udce9": 0.5}, 4)
+    path = tmp_path / "report.html"
+    write_evaluation(path, card, shown, background=Background({}, {}), notes=[], details={})
+    assert "caf?" in path.read_text(encoding="utf-8")
 
 
 def test_a_damaged_curve_is_a_sentence(tmp_path: Path) -> None:

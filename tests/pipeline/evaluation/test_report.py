@@ -116,6 +116,27 @@ def test_results_that_take_turns_are_not_told_apart():
             assert c.better == ""
 
 
+def test_a_few_photos_that_agree_show_nothing(capsys):
+    few, enough = (Scorecard(scored({"vivid": 0.9}, count), 300, 0) for count in (5, 6))
+    assert {c.better for c in few.comparisons} == {""}
+    assert {c.better for c in enough.comparisons} == {"vivid"}
+    enough.print()
+    assert "fewer than 6 photos" not in capsys.readouterr().out
+    few.print()
+    assert "fewer than 6 photos no result is called better" in capsys.readouterr().out
+
+
+def test_a_single_photo_has_figures_without_intervals(tmp_path, capsys):
+    card = Scorecard(scored({"vivid": 0.9}, 1), 300, 0)
+    value = card.metrics()["ciede2000"]["vivid"]
+    card.print()
+    assert f"{value:.2f} (–)" in capsys.readouterr().out
+    card.write(tmp_path)
+    with (tmp_path / "categories.csv").open(newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert (float(row["ciede2000"]), row["ciede2000_low"], row["ciede2000_high"]) == (value, "", "")
+
+
 def test_files_hold_every_category_comparison_and_photo(card, tmp_path):
     card.write(tmp_path)
 

@@ -18,6 +18,11 @@ def test_series_and_metrics_are_written_in_the_order_given(tmp_path):
     assert text.index('"z"') < text.index('"a"')
 
 
+def test_names_that_are_not_text_or_formulas_are_made_fit_for_a_table(tmp_path):
+    write_series(tmp_path / "s.csv", ["label", "x"], [["caf\udce9", -1.5], ["=1+1", "-x"]])
+    assert (tmp_path / "s.csv").read_text() == "label,x\ncaf?,-1.5\n'=1+1,'-x\n"
+
+
 def test_metrics_that_are_no_numbers_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_metrics(tmp_path / "m.json", {"x": float("nan")})

@@ -10,6 +10,7 @@ import object_storage
 import pytest
 from object_storage import door
 from photos import real_photos
+from splits import fill
 
 from pipeline import cli
 from pipeline.locations.folders import LISTING
@@ -129,3 +130,16 @@ def test_what_cannot_be_used_is_said_and_nothing_written(
     assert "/tmp" not in error
     assert storage.names() == before
     assert not Path("data").exists()
+
+
+def test_a_split_that_leaves_nothing_to_train_on_is_one_sentence(
+    run: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    fill(tmp_path / "resized", "sea", range(4))
+    split = ("split", "--resized", "resized", "--val-fraction", "0", "--test-per-category")
+    assert run(*split, "3")[0] == DONE
+    (last,) = (tmp_path / "data/split/train_y").iterdir()
+    (tmp_path / "resized" / last.name.replace("-", "/")).unlink()
+    code, error = run(*split, "2")
+    assert code == NOTHING_DONE
+    assert error.count("is left to train on") == 1

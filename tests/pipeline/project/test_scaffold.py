@@ -11,6 +11,7 @@ import pytest
 import yaml
 from scratch import PROJECT
 
+from pipeline.dataset.split_lock import read_lock
 from pipeline.errors import ColorpipeError
 from pipeline.params import Params, read_params
 from pipeline.project import scaffold
@@ -74,6 +75,23 @@ def test_it_is_a_git_and_dvc_repository_that_asks_nobody(made: Path) -> None:
         check=False,
     ).stdout.split()
     assert len(ignored) == 3
+
+
+def test_of_two_branches_the_lock_keeps_the_rows_of_both(project: Path) -> None:
+    def git(*arguments: str) -> None:
+        user = ("-c", "user.name=A user", "-c", "user.email=user@example.org")
+        subprocess.run(["git", *user, *arguments], cwd=project, check=True, capture_output=True)
+
+    lock = project / "split.lock"
+    git("add", "--all")
+    git("commit", "-m", "first")
+    git("tag", "first")
+    for name in ("a", "b"):
+        git("checkout", "-b", name, "first")
+        lock.write_text(f"category,name,seed,hash\nsea,{name},0,\n")
+        git("commit", "-am", name)
+    git("merge", "a")
+    assert sorted(row.name for row in read_lock(lock)) == ["a", "b"]
 
 
 def test_a_source_and_a_path_go_into_the_parameters(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from scratch import PROJECT
 from pipeline.errors import ColorpipeError
 from pipeline.recipes import RECIPES
 from pipeline.training import checkpoints
-from pipeline.training.checkpoints import ROOMS, Checkpoint, code_digest, run_key
+from pipeline.training.checkpoints import KEPT, ROOMS, Checkpoint, code_digest, run_key
 
 
 def test_a_run_depends_on_the_rooms_that_training_imports():
@@ -143,6 +144,19 @@ def test_a_run_that_is_held_is_refused_to_others(tmp_path):
             pass
     with Checkpoint("abc", tmp_path).held():
         pass
+
+
+def test_of_runs_that_were_stopped_the_newest_are_kept(tmp_path):
+    runs = [Checkpoint(f"run{age}", tmp_path) for age in range(KEPT + 3)]
+    for age, run in enumerate(runs):
+        run.save({"step": age})
+        os.utime(run.path.parent, (10**9 - age, 10**9 - age))
+    done = Checkpoint("done", tmp_path)
+    with done.held(), runs[-1].held():
+        os.utime(runs[-1].path.parent, (1, 1))
+        done.remove()
+    assert [run.load() is not None for run in runs] == [True] * KEPT + [False, False, True]
+    assert not done.path.parent.exists()
 
 
 def test_a_lock_that_cannot_be_made_is_said(tmp_path):

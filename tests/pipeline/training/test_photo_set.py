@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,30 @@ def test_photos_of_two_sizes_and_damaged_ones_are_named(split, tmp_path):
     Image.new("RGB", (50, 64)).save(path)
     with pytest.raises(ColorpipeError, match=r"rocket-007\.png is 50x64, but"):
         read_photos(split, "train", tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text")
+def test_a_category_that_is_not_text_is_one_like_others(split, tmp_path):
+    for side in "xy":
+        for path in sorted((split / f"train_{side}").glob("rocket-*")):
+            path.rename(path.with_name(path.name.replace("rocket", "caf\udce9")))
+    photos = read_photos(split, "train", tmp_path / "cache")
+    assert "caf\udce9" in photos.categories
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
+def test_a_full_disk_is_a_sentence_and_nothing_is_left(split, tmp_path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Eight photos of 64 px have 98,304 bytes.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(ColorpipeError, match=r"8 photos, 0\.1 MB, cannot be written to"):
+            read_photos(split, "train", tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list((tmp_path / "cache").iterdir())
 
 
