@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -328,12 +329,15 @@ def _read_json(path: Path, stage: str) -> dict[str, Any]:
 def _cells(estimate: Estimate | None, digits: int) -> list[float | str]:
     if estimate is None:
         return ["", "", ""]
-    return [round(x, digits) for x in (estimate.value, estimate.low, estimate.high)]
+    ends = ("" if math.isnan(end) else round(end, digits) for end in (estimate.low, estimate.high))
+    return [round(estimate.value, digits), *ends]
 
 
 def _interval(estimate: Estimate | None, digits: int) -> str:
     value, low, high = _cells(estimate, digits)
-    return "–" if value == "" else f"{value:g} ({low:g} to {high:g})"
+    if value == "":
+        return "–"
+    return f"{value:g} (–)" if low == "" else f"{value:g} ({low:g} to {high:g})"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

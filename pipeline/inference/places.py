@@ -280,7 +280,9 @@ def open_places(source: Location, out: Location, existing: Existing) -> Iterator
         try:
             yield places
         except ColorpipeError as error:
-            raise type(error)(places.named(str(error))) from error
+            # The error stays what it is: not every kind is made from its sentence.
+            error.args = (places.named(str(error)),)
+            raise
         finally:
             # Of processes of this machine that were killed.
             for left in Path(folder).parent.glob(f"{Path(folder).name}-*"):
