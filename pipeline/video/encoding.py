@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -103,7 +107,8 @@ class Encoder:
         assert isinstance(context, VideoCodecContext)
         self._set(context)
         try:
-            context.open()
+            with ordinary_priority():
+                context.open()
         except av.error.FFmpegError as error:
             raise FilmError(
                 f"{self.codec} does not encode pictures of {self.width} x {self.height}"
@@ -120,7 +125,8 @@ class Encoder:
         try:
             with av.open(io.BytesIO(), "w", format=muxer(suffix)) as container:
                 self.add_stream(container)
-                container.start_encoding()
+                with ordinary_priority():
+                    container.start_encoding()
                 if is_held(container, av.Codec(self.codec, "w")):
                     return
         except (ValueError, av.error.FFmpegError):
@@ -200,6 +206,27 @@ def plan(
         flags,
         tuple(_options(codec, asked, pixels).items()),
     )
+
+
+@contextlib.contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Give threads back the priority that encoders opened in the block have taken from them.
+
+    Where root runs it, as in containers, SVT-AV1 makes its threads, and the one that opens it, more
+    urgent than all others of the machine.
+    """
+    if not hasattr(os, "sched_setscheduler"):  # macOS and Windows
+        yield
+        return
+    policy, own = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        # A thread may end meanwhile.
+        with contextlib.suppress(OSError):
+            for thread in Path("/proc/self/task").iterdir():
+                if os.sched_getscheduler(int(thread.name)) != policy:
+                    os.sched_setscheduler(int(thread.name), policy, own)
 
 
 def is_held(container: OutputContainer, codec: av.Codec) -> bool:

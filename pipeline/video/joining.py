@@ -16,7 +16,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from pipeline.video.copies import Copy, add_copies, describe
-from pipeline.video.encoding import Encoder, muxer
+from pipeline.video.encoding import Encoder, muxer, ordinary_priority
 from pipeline.video.errors import FilmError
 from pipeline.video.reading import Film
 from pipeline.video.side_data import Matrix
@@ -101,7 +101,8 @@ def join(
             container.set_chapters(chapters)
             if container.format.name in _MPEG:
                 notes.append(f"without chapters, which {container.format.long_name} does not hold")
-        container.start_encoding()
+        with ordinary_priority():
+            container.start_encoding()
         own = _of_pictures(pictures, stream, shift)
         others = _of_others(film, copies, window, shift)
         for _, _, packet in heapq.merge(own, others, key=lambda entry: entry[:2]):

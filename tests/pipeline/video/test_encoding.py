@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -40,6 +41,20 @@ def test_each_codec_encodes(
     with av.open(str(tmp_path / f"color{suffix}")) as film:
         assert film.streams.video[0].codec_context.name == decoded
     assert films.times_of(tmp_path / f"color{suffix}") == films.times_of(source)
+
+
+def test_av1_leaves_the_processor_to_others(colorizer: Colorizer, tmp_path: Path) -> None:
+    """Run by root, its library asks for real-time priority."""
+    source = films.write_film(tmp_path / "gray.mkv", times=range(0, 240, 40))
+    policies = set()
+
+    def look(_: Progress) -> None:
+        threads = Path("/proc/self/task").iterdir()
+        policies.update(os.sched_getscheduler(int(thread.name)) for thread in threads)
+
+    before = os.sched_getscheduler(0)
+    color_video(source, tmp_path / "color.mkv", colorizer, codec="libsvtav1", progress=look)
+    assert policies == {before} == {os.sched_getscheduler(0)}
 
 
 @pytest.mark.parametrize(
