@@ -64,6 +64,7 @@ def working_copy(rgb: RGB) -> RGB:
     if scale >= 1:
         return whole
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    cv2.ipp.setUseIPP(False)  # as in tiles.scaled
     return cv2.resize(whole, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
