@@ -5,10 +5,10 @@ The only table of formats: whatever reads, writes or names photos asks it.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal, get_args
 
 FormatName = Literal[
@@ -115,12 +115,12 @@ SUFFIXES = frozenset(BY_SUFFIX)
 
 
 def with_suffix(name: str, suffix: str) -> str:
-    """Give a photo's name, or its path, another extension.
+    """Give a photo's name another extension.
 
     What stands behind the last dot is one only if photos end in it: ``scan.0001`` keeps its number.
     """
-    stem, end = os.path.splitext(name)  # noqa: PTH122 - not only of paths
-    return f"{stem if end.lower() in SUFFIXES else name}{suffix}"
+    path = PurePath(name)
+    return f"{path.stem if path.suffix.lower() in SUFFIXES else name}{suffix}"
 
 
 _SIGNATURES = (

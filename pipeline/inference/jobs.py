@@ -109,8 +109,8 @@ def find_jobs(
     if target.exists() and target.samefile(source):
         raise ColorpipeError(f"{target} is the photo itself; name another file or folder.")
     sidecar = source.with_name(source.name + SIDECAR)
-    has_hints = os.path.isfile(sidecar)  # noqa: PTH113 - a path raises where its name is too long
-    return iter([Job(source.name, source, target, sidecar if has_hints else ())])
+    # Its name may be longer than names can be, which is an error to look for.
+    return iter([Job(source.name, source, target, () if _unreadable(sidecar) else sidecar)])
 
 
 def _film_job(source: Path, out: Path, films: Mapping[str, str]) -> Job | Failure:

@@ -222,9 +222,8 @@ def ordinary_priority() -> Iterator[None]:
     try:
         yield
     finally:
-        # A thread may end meanwhile.
-        with contextlib.suppress(OSError):
-            for thread in Path("/proc/self/task").iterdir():
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
                 if os.sched_getscheduler(int(thread.name)) != policy:
                     os.sched_setscheduler(int(thread.name), policy, own)
 

@@ -211,13 +211,13 @@ def _demuxed(film: Film, wanted: set[int], end: Fraction | None) -> Iterator[av.
     """
     read = wanted if end is None else {film.stream.index, *wanted}
     streams = [film.container.streams[index] for index in read]
-    ahead = {
+    expected = {
         stream.index
         for stream in streams
         if stream.type in {"video", "audio"} and not stream.disposition & Disposition.attached_pic
     }
     packets = film.container.demux(streams)
-    while end is None or ahead:
+    while end is None or expected:
         try:
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError):
@@ -226,7 +226,7 @@ def _demuxed(film: Film, wanted: set[int], end: Fraction | None) -> Iterator[av.
         if not packet.size:  # what PyAV ends with, and says is of the first stream
             continue
         if end is not None and (packet.dts or 0) * packet.time_base > end + _APART:
-            ahead.discard(packet.stream_index)
+            expected.discard(packet.stream_index)
         if packet.stream_index in wanted:
             yield packet
 

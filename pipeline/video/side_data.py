@@ -25,8 +25,16 @@ def carried(frame: av.VideoFrame) -> dict[str, bytes]:
 def matrix_of(frame: av.VideoFrame) -> Matrix | None:
     """Return how players are to turn a frame; None if they are not to."""
     data = carried(frame).get("DISPLAYMATRIX")
-    matrix = None if data is None else struct.unpack("=9i", data)
+    # PyAV tells how a frame is turned, though not mirrored, also where it cannot list the rest.
+    matrix = _turning(frame.rotation) if data is None else struct.unpack("=9i", data)
     return None if matrix == _UPRIGHT else matrix
+
+
+def _turning(degrees: int) -> Matrix:
+    """Return the matrix that turns a picture counterclockwise."""
+    angle = math.radians(degrees)
+    cosine, sine = round(math.cos(angle) * (1 << 16)), round(math.sin(angle) * (1 << 16))
+    return (cosine, -sine, 0, sine, cosine, 0, 0, 0, 1 << 30)
 
 
 def rotation_of(matrix: Matrix | None) -> int:

@@ -86,9 +86,9 @@ def test_init_says_what_git_would_take(
     (tmp_path / "old/.gitignore").write_text("/.venv/\n")
     for name in ("new", "old"):
         assert run("init", name) == DONE
-        told = capsys.readouterr().out.splitlines()
-        assert ("/.colorpipe/" in told) == (name == "old")
-        assert "/.venv/" not in told
+        printed = capsys.readouterr().out.splitlines()
+        assert ("/.colorpipe/" in printed) == (name == "old")
+        assert "/.venv/" not in printed
 
 
 def test_the_doctor_looks_at_the_machine(

@@ -79,7 +79,7 @@ def test_what_does_not_go_together_is_named(
 def test_slow_motion_is_encoded_by_av1(colorizer: Colorizer, tmp_path: Path) -> None:
     source = films.write_film(tmp_path / "gray.mp4", codec="libx264", times=range(0, 120, 2))
     with av.open(str(source)) as film:
-        assert film.streams.video[0].average_rate > 240  # type: ignore[operator]
+        assert (film.streams.video[0].average_rate or 0) > 240
     color_video(source, tmp_path / "color.mp4", colorizer, codec="libsvtav1")
     assert films.times_of(tmp_path / "color.mp4") == pytest.approx(films.times_of(source))
 
