@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.imaging.color import rgb_to_lab
 from pipeline.imaging.decode import RGB, Gray
+from pipeline.imaging.processors import same_on_every_processor
 
 WORKING_SIDE = 256
 """The longer side that a photo is shrunk to before it is measured; a smaller one stays as it is."""
@@ -58,13 +59,13 @@ def working_copy(rgb: RGB) -> RGB:
     Whole pixels are averaged down to less than twice that side, and the rest is bilinear: close to
     averaging exact areas, and several times as fast.
     """
+    same_on_every_processor()
     whole = shrink_whole(rgb, WORKING_SIDE)
     height, width = whole.shape[:2]
     scale = WORKING_SIDE / max(height, width)
     if scale >= 1:
         return whole
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    cv2.ipp.setUseIPP(False)  # as in tiles.scaled
     return cv2.resize(whole, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
@@ -73,6 +74,7 @@ def shrink_whole(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
     Pixels left over at the right and lower edge are cut off.
     """
+    same_on_every_processor()
     height, width = pixels.shape[:2]
     k = min(max(height, width) // side, height, width)
     if k <= 1:
@@ -97,6 +99,7 @@ def gray_of(small: RGB) -> Gray:
 
 def measure(small: RGB, gray: Gray) -> Measures:
     """Measure a photo by its :func:`working_copy` (H, W, 3) and the luma of that (H, W)."""
+    same_on_every_processor()
     lab = rgb_to_lab(shrink_whole(small, CELLS))
     chroma = cv2.mean(cv2.magnitude(lab[..., 1], lab[..., 2]))[0]
     levels = histogram(gray)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.imaging.decode import ANY_PIXELS, RGB, ImageError, open_image, read_bytes
+from pipeline.imaging.processors import same_on_every_processor
 from pipeline.params import ResizeParams
 
 _UNCOMPRESSED = (
@@ -49,9 +50,7 @@ def scaled(rgb: RGB, width: int, height: int) -> RGB:
 
     A side that shrinks comes first: a single step that enlarges the other would skip pixels of it.
     """
-    # Intel's routines inside OpenCV round in another way on each generation of processors. OpenCV's
-    # own are as fast, and a tile has the same bytes on every machine. Each thread has its switch.
-    cv2.ipp.setUseIPP(False)
+    same_on_every_processor()
     smaller = (min(rgb.shape[1], width), min(rgb.shape[0], height))
     for size, method in ((smaller, cv2.INTER_AREA), ((width, height), cv2.INTER_CUBIC)):
         if (rgb.shape[1], rgb.shape[0]) != size:

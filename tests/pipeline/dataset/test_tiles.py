@@ -1,7 +1,4 @@
 import io
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -36,31 +33,6 @@ def test_shrinking_averages_and_enlarging_is_smooth() -> None:
     large = make_tile(tiny, ResizeParams(size=256))
     assert len(np.unique(large[..., 0])) > len(np.unique(tiny[..., 0])) // 2
     assert not np.array_equal(large[::4, ::4], large[1::4, 1::4])
-
-
-def test_processors_of_all_generations_make_the_same_bytes() -> None:
-    code = """
-import hashlib, skimage.data
-from pipeline.dataset.tiles import make_tile
-from pipeline.params import ResizeParams
-photo = skimage.data.astronaut()
-digest = hashlib.sha256()
-for side in range(80, 400, 4):
-    digest.update(make_tile(photo[:side, -side:], ResizeParams(size=200)).tobytes())
-print(digest.hexdigest())
-"""
-    # Generations that OpenCV's part of Intel's makes a difference of.
-    made = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "OPENCV_IPP": generation},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for generation in ("sse42", "avx2")
-    }
-    assert len(made) == 1
 
 
 def test_a_side_that_shrinks_while_the_other_grows_is_averaged() -> None:
