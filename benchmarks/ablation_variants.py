@@ -21,6 +21,7 @@ COMMON: Mapping[str, Any] = {
     "balance": 0.5,
     "ema": 0.998,
     "faint": 0.0,
+    "pale": 0.0,
     "vividness": 1.3,
 }
 """What all variants share besides the recipe's own settings: regression only, so that each has the
@@ -47,13 +48,13 @@ class SmoothL1(Colorpipe):
         del networks
         return 2 * functional.smooth_l1_loss(fake, batch.y, beta=SMOOTH)
 
-    def predict_ab(
-        self, generator: nn.Module, luma: torch.Tensor, hints: torch.Tensor | None = None
+    def learned_ab(
+        self, generator: nn.Module, luma: torch.Tensor, *hints: torch.Tensor
     ) -> torch.Tensor:
         """Predict a* and b* as the recipe does, with nothing to expand."""
         del hints
         ab: torch.Tensor = generator(luma * 2 - 1).float() * SCALE
-        return self.vivid(ab)
+        return ab
 
 
 class Classes(Colorpipe):
@@ -106,14 +107,13 @@ class Classes(Colorpipe):
         loss = -(wanted * fake.log_softmax(1).permute(0, 2, 3, 1)).sum(-1)
         return (weights[wanted.argmax(-1)] * loss).mean()
 
-    def predict_ab(
-        self, generator: nn.Module, luma: torch.Tensor, hints: torch.Tensor | None = None
+    def learned_ab(
+        self, generator: nn.Module, luma: torch.Tensor, *hints: torch.Tensor
     ) -> torch.Tensor:
         """Predict a* and b* as the annealed mean of the classes."""
         del hints
         likely = (generator(luma * 2 - 1).float() / TEMPERATURE).softmax(1)
-        ab = torch.einsum("nqhw,qc->nchw", likely, self.centers.to(likely.device))
-        return self.vivid(ab)
+        return torch.einsum("nqhw,qc->nchw", likely, self.centers.to(likely.device))
 
 
 class NoContext(Colorpipe):

@@ -386,13 +386,13 @@ def tensor_compress_chroma(ab: torch.Tensor) -> torch.Tensor:
     step from gray to pale shows, the same step between two vivid colors hardly. Integrated,
     chroma C becomes ln(1 + 0.045 C) / 0.045; hue stays. The 110 of the most vivid sRGB becomes 40.
     """
-    chroma = _chroma(ab)
+    chroma = tensor_chroma(ab)
     return ab * ((_CHROMA_SLOPE * chroma).log1p() / (_CHROMA_SLOPE * chroma))
 
 
 def tensor_expand_chroma(compressed: torch.Tensor) -> torch.Tensor:
     """Undo :func:`tensor_compress_chroma`; chroma beyond what sRGB holds is held at 125."""
-    chroma = _chroma(compressed)
+    chroma = tensor_chroma(compressed)
     expanded = (_CHROMA_SLOPE * chroma.clamp(max=_MOST_COMPRESSED)).expm1()
     return compressed * (expanded / (_CHROMA_SLOPE * chroma))
 
@@ -402,12 +402,12 @@ def tensor_fade_chroma(ab: torch.Tensor, faint: float) -> torch.Tensor:
 
     Half of ``faint`` becomes a quarter; from ``faint`` on colors are as they were.
     """
-    return ab * (_chroma(ab) / faint).clamp(max=1.0)
+    return ab * (tensor_chroma(ab) / faint).clamp(max=1.0)
 
 
-def _chroma(ab: torch.Tensor) -> torch.Tensor:
-    # Not norm(): on a CPU it costs as much as half of a small network. Never quite zero, which
-    # has no direction.
+def tensor_chroma(ab: torch.Tensor) -> torch.Tensor:
+    """Return the chroma (N, 1, H, W) of a* and b* (N, 2, H, W), never quite 0."""
+    # Not norm(): on a CPU it costs as much as half of a small network. What is 0 has no direction.
     return ab.square().sum(dim=1, keepdim=True).clamp(min=1e-6).sqrt()
 
 

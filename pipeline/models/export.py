@@ -10,7 +10,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -18,11 +18,12 @@ from torch import nn
 
 from pipeline.errors import ColorpipeError, needs_extra
 from pipeline.files.outputs import new_file
-from pipeline.models.onnx_predictor import AB, DIGEST, HINTS, KEY, LUMA, SEEN
+from pipeline.models.onnx_predictor import AB, DIGEST, FACTOR, HINTS, KEY, LUMA, SEEN, USED
 from pipeline.models.resolve import digest_of
 from pipeline.models.torch_predictor import Describing, fold_batch_norm
 from pipeline.models.weights import Generator, load_generator
 from pipeline.networks.lite_unet import HINT_CHANNELS, LiteUNet
+from pipeline.recipes.colorpipe import Colorpipe
 from pipeline.recipes.shared.base import Recipe
 
 _SIZE = 128
@@ -44,18 +45,22 @@ class _Prediction(nn.Module):
 class _HintedPrediction(nn.Module):
     """The same with hints, and what the encoder sees, by which photos are matched to a reference.
 
-    Whoever asks for one of the two alone computes no more than that.
+    Whoever asks for some of the results alone computes no more than that.
     """
 
-    def __init__(self, recipe: Recipe, generator: LiteUNet) -> None:
+    def __init__(self, recipe: Colorpipe, generator: LiteUNet) -> None:
         super().__init__()
-        self.predict_ab: Callable[..., torch.Tensor] = recipe.predict_ab
+        self.recipe = recipe
         self.generator = generator
         self.describing = Describing(generator)
 
-    def forward(self, luma: torch.Tensor, hints: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        ab = self.predict_ab(self.generator, luma, hints)
-        return ab, self.describing(luma * 2 - 1)
+    def forward(
+        self, luma: torch.Tensor, hints: torch.Tensor, factor: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        known = self.recipe.as_learned(hints, factor)
+        learned = self.recipe.learned_ab(self.generator, luma, known)
+        used = torch.where(factor > 0, factor, self.recipe.factor(learned))
+        return learned * used, self.describing(luma * 2 - 1), used
 
 
 def export_onnx(model: Path, out: Path) -> None:
@@ -64,9 +69,11 @@ def export_onnx(model: Path, out: Path) -> None:
     Its input ``luma`` is float32 (N, 1, H, W), 0 to 1, with H and W multiples of what its metadata
     say; its output ``ab`` is float32 (N, 2, H, W), CIE a* and b*. N, H and W are free.
 
-    A recipe that takes hints has another input, ``hints``, float32 (N, 3, H/2, W/2): a*, b* and the
-    confidence in them, 0 to 1, all 0 where nothing is known; and another output, ``seen``, float32
-    (N, channels, H/8, W/8): what the encoder sees, of length 1.
+    The recipe that takes hints has another input, ``hints``, float32 (N, 3, H/2, W/2): a*, b* and
+    the confidence in them, 0 to 1, all 0 where nothing is known. With hints comes ``factor``,
+    float32 (N, 1, 1, 1): by what chroma is strengthened, which is the output ``used`` of a run
+    without any; there it is 0. Another output, ``seen``, float32 (N, channels, H/8, W/8), is what
+    the encoder sees, of length 1.
 
     Raises:
         ColorpipeError: ``model`` is missing or was not written by this project, the extra is not
@@ -91,7 +98,10 @@ def export_onnx(model: Path, out: Path) -> None:
                     external_data=False,
                     input_names=list(inputs),
                     output_names=outputs,
-                    dynamic_shapes={name: {0: free, 2: free, 3: free} for name in inputs},
+                    dynamic_shapes={
+                        name: {0: free} if name == FACTOR else {0: free, 2: free, 3: free}
+                        for name in inputs
+                    },
                 )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             reason = str(error).splitlines()[0]
@@ -113,10 +123,12 @@ def _traced(generator: Generator) -> tuple[nn.Module, dict[str, torch.Tensor], l
     """Return what is exported, inputs to trace it with by their names, and its outputs' names."""
     height, width = _SIZE, _SIZE + generator.recipe.multiple
     inputs = {LUMA: torch.rand(2, 1, height, width)}
-    if not (generator.recipe.takes_hints and isinstance(generator.module, LiteUNet)):
-        return _Prediction(generator.recipe, generator.module), inputs, [AB]
+    recipe, module = generator.recipe, generator.module
+    if not (isinstance(recipe, Colorpipe) and isinstance(module, LiteUNet)):
+        return _Prediction(recipe, module), inputs, [AB]
     inputs[HINTS] = torch.rand(2, HINT_CHANNELS, height // 2, width // 2)
-    return _HintedPrediction(generator.recipe, generator.module), inputs, [AB, SEEN]
+    inputs[FACTOR] = torch.ones(2, 1, 1, 1)
+    return _HintedPrediction(recipe, module), inputs, [AB, SEEN, USED]
 
 
 @contextlib.contextmanager

@@ -23,9 +23,9 @@ KEY = "colorpipe"
 """The key of the file's metadata with what is needed to use it, as JSON."""
 DIGEST = "weights_sha256"
 """The key in that JSON of the digest of the weights that were exported; older files have none."""
-LUMA, HINTS = "luma", "hints"
-"""Names of the inputs; only a network that takes hints has the second."""
-AB, SEEN = "ab", "seen"
+LUMA, HINTS, FACTOR = "luma", "hints", "factor"
+"""Names of the inputs; only a network that takes hints has the second and the third."""
+AB, SEEN, USED = "ab", "seen", "used"
 """Names of the outputs, alike."""
 
 
@@ -58,7 +58,9 @@ class OnnxPredictor:
             raise ColorpipeError(
                 f"{path} is an ONNX file, but not one that `colorpipe export` wrote."
             ) from error
-        self.takes_hints = HINTS in {each.name for each in self._session.get_inputs()}
+        self._inputs = {each.name for each in self._session.get_inputs()}
+        # An earlier version's files have hints alone.
+        self.takes_hints = {HINTS, FACTOR} <= self._inputs
         weights = weights_of(path)
         if digest is not None and weights is not None and digest != digest_of(weights):
             raise ColorpipeError(
@@ -91,9 +93,11 @@ class OnnxPredictor:
 
     def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
         """See :meth:`pipeline.models.torch_predictor.TorchPredictor.predict`."""
-        if hints is not None and not self.takes_hints:
+        if hints is None:
+            return _channels_last(self._run(AB, grays))
+        if not self.takes_hints:
             raise ValueError(f"This model of the recipe {self.recipe} takes no hints.")
-        return self._run(AB, grays, hints)
+        return _channels_last(self._run(AB, grays, hints, factor=self._run(USED, grays)))
 
     def describe(self, grays: NDArray[np.uint8]) -> Float:
         """See :meth:`pipeline.models.torch_predictor.TorchPredictor.describe`."""
@@ -101,16 +105,29 @@ class OnnxPredictor:
             raise ValueError(
                 f"This model of the recipe {self.recipe} has no encoder that describes."
             )
-        return self._run(SEEN, grays)
+        return _channels_last(self._run(SEEN, grays))
 
-    def _run(self, output: str, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
-        inputs = {LUMA: grays[:, None].astype(np.float32) / np.float32(255)}
-        if self.takes_hints:
-            count, height, width = grays.shape
-            if hints is None:
-                hints = np.zeros((count, height // 2, width // 2, 3), np.float32)
-            inputs[HINTS] = np.ascontiguousarray(hints.transpose(0, 3, 1, 2), np.float32)
+    def _run(
+        self,
+        output: str,
+        grays: NDArray[np.uint8],
+        hints: Float | None = None,
+        factor: Float | None = None,
+    ) -> Float:
+        count, height, width = grays.shape
+        if hints is None:
+            hints = np.zeros((count, height // 2, width // 2, 3), np.float32)
+        given = {
+            LUMA: grays[:, None].astype(np.float32) / np.float32(255),
+            HINTS: np.ascontiguousarray(hints.transpose(0, 3, 1, 2), np.float32),
+            FACTOR: np.zeros((count, 1, 1, 1), np.float32) if factor is None else factor,
+        }
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
+        inputs = {name: given[name] for name in self._inputs}
         (result,) = self._session.run([output], inputs, options)
-        return np.ascontiguousarray(np.asarray(result, np.float32).transpose(0, 2, 3, 1))
+        return np.asarray(result, np.float32)
+
+
+def _channels_last(result: Float) -> Float:
+    return np.ascontiguousarray(result.transpose(0, 2, 3, 1))

@@ -120,7 +120,17 @@ class ColorpipeSettings(Settings):
         " as faces in a group, need a larger one than training has time for.",
     )
     vividness: float = Field(
-        1.25, ge=0, le=3, description="Multiplies the chroma that is predicted; 1 is as learned."
+        1.4,
+        ge=0,
+        le=3,
+        description="Multiplies the chroma that is predicted for a pale photo; 1 is as learned.",
+    )
+    pale: float = Field(
+        16.0,
+        ge=0,
+        le=130,
+        description="The mean chroma of a photo at which half of that is left: much paler ones get"
+        " all of it, vivid ones nothing. 0 treats all alike.",
     )
     faint: float = Field(
         0.0,
@@ -135,7 +145,8 @@ class Colorpipe(Recipe):
 
     Input is luma, which is all that a black-and-white photo gives; output are a* and b* with their
     chroma compressed, so that the distance that is minimized is nearly CIEDE2000's. What is left of
-    timidity is made up for by ``vividness``.
+    timidity is made up for by ``vividness``, the more the paler a photo comes out: photos that are
+    predicted vivid are about as vivid in truth, pale ones are several times as colorful.
 
     Some gray photos are aged, so that the network knows old ones too, and some are made from the
     photo's light, as on film, in place of luma: to one a red thing is darker than to the other. The
@@ -299,38 +310,50 @@ class Colorpipe(Recipe):
     ) -> torch.Tensor:
         """Predict a* and b* (N, 2, H, W) for gray photos ``luma`` (N, 1, H, W), 0 to 1.
 
-        ``hints`` (N, 3, H/2, W/2) are a*, b* and the confidence in them, 0 to 1.
+        ``hints`` (N, 3, H/2, W/2) are a*, b* and the confidence in them, 0 to 1. A photo is
+        predicted without them first, for its factor: they change its colors, not how much all of
+        them are strengthened.
         """
-        if hints is None:
-            compressed = generator(luma * 2 - 1)
-        else:
-            compressed = generator(luma * 2 - 1, self._as_learned(hints))
-        return self.vivid(color.tensor_expand_chroma(compressed.float() * SCALE))
+        learned = self.learned_ab(generator, luma)
+        factor = self.factor(learned)
+        if hints is not None:
+            learned = self.learned_ab(generator, luma, self.as_learned(hints, factor))
+        return learned * factor
 
-    def _as_learned(self, hints: torch.Tensor) -> torch.Tensor:
-        """Return hints in the network's scale: what :meth:`vivid` makes of them is the color."""
-        settings = self.settings
+    def learned_ab(
+        self, generator: nn.Module, luma: torch.Tensor, *hints: torch.Tensor
+    ) -> torch.Tensor:
+        """Predict a* and b* (N, 2, H, W) that are yet to be multiplied by :meth:`factor`.
+
+        ``hints`` are none, or those of :meth:`as_learned`. Faint colors may fade: to strengthen
+        what was learned costs least where colors are known.
+        """
+        ab = color.tensor_expand_chroma(generator(luma * 2 - 1, *hints).float() * SCALE)
+        return color.tensor_fade_chroma(ab, self.settings.faint) if self.settings.faint else ab
+
+    def factor(self, learned: torch.Tensor) -> torch.Tensor:
+        """Return by what the ``learned`` colors (N, 2, H, W) are multiplied, (N, 1, 1, 1).
+
+        It is ``vividness`` for a pale photo, and falls to 1 for a vivid one.
+        """
+        most, pale = self.settings.vividness, self.settings.pale
+        # Row by row: a sum over a whole picture depends on how many there are, by a rounding.
+        mean = color.tensor_chroma(learned).mean(3, keepdim=True).mean(2, keepdim=True)
+        if not pale:
+            return torch.full_like(mean, most)
+        return 1 + (most - 1) / (1 + (mean / pale) ** 4)
+
+    def as_learned(self, hints: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        """Return ``hints`` in the network's scale, which fading and ``factor`` undo."""
+        faint = self.settings.faint
         ab = hints[:, :2]
-        chroma = ab.square().sum(dim=1, keepdim=True).clamp(min=1e-6).sqrt()
-        learned = chroma / max(settings.vividness, 1e-3)
-        if settings.faint:
-            learned = torch.where(
-                learned < settings.faint, (learned * settings.faint).sqrt(), learned
-            )
+        chroma = color.tensor_chroma(ab)
+        learned = chroma / factor.clamp(min=1e-3)
+        if faint:
+            learned = torch.where(learned < faint, (learned * faint).sqrt(), learned)
         ab = color.tensor_compress_chroma(ab * (learned / chroma)) / SCALE
         known = hints[:, 2:]
         return torch.cat([ab * (known > 0), known], dim=1)
-
-    def vivid(self, ab: torch.Tensor) -> torch.Tensor:
-        """Fade faint colors of ``ab`` (N, 2, H, W) and strengthen the others.
-
-        To be as colorful as photos are, what was learned has to be stronger than the closest guess
-        would be. It costs least where colors are known.
-        """
-        settings = self.settings
-        if settings.faint:
-            ab = color.tensor_fade_chroma(ab, settings.faint)
-        return ab * settings.vividness
 
 
 def distance(fake: torch.Tensor, real: torch.Tensor, exponent: float) -> torch.Tensor:

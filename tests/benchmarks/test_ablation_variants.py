@@ -93,7 +93,7 @@ def test_the_shares_of_classes_in_a_color_give_it_back(rgb: torch.Tensor) -> Non
 
 
 def test_the_annealed_mean_prefers_the_likeliest_class() -> None:
-    recipe = Classes(settings(vividness=2.0))
+    recipe = Classes(settings(vividness=2.0, pale=0.0))
     logits = torch.full((1, 261, 2, 2), -30.0)
     logits[:, 7], logits[:, 250] = 0.0, -1.0
     share = 1 / (1 + np.exp(-1 / 0.38))

@@ -199,7 +199,7 @@ def test_phases_fill_the_epochs(name):
 
 
 def test_colorpipe_fades_faint_colors_and_strengthens_the_others(photo):
-    recipe = get_recipe("colorpipe", {"vividness": 1.5, "faint": 20.0})
+    recipe = get_recipe("colorpipe", {"vividness": 1.5, "pale": 0.0, "faint": 20.0})
     batch = recipe.encode(photo)
     halved = torch.nn.functional.avg_pool2d(photo, 2)
     learned = rgb2lab(halved[0].permute(1, 2, 0).numpy())[..., 1:]
@@ -207,6 +207,26 @@ def test_colorpipe_fades_faint_colors_and_strengthens_the_others(photo):
     chroma = np.linalg.norm(learned, axis=-1, keepdims=True)
     assert np.abs(shown - learned * 1.5 * np.minimum(chroma / 20, 1)).max() < 0.1
     assert (chroma < 20).any() and (chroma > 20).any()
+
+
+def test_colorpipe_strengthens_pale_photos_and_leaves_vivid_ones(photo):
+    recipe = get_recipe("colorpipe", {"vividness": 1.5, "pale": 16.0})
+    shares = (0.05, 0.5, 1.0, 2.0)
+    learned = recipe.encode(photo).y
+    chroma = color.tensor_chroma(color.tensor_expand_chroma(learned * 20)).mean()
+    factors = []
+    for share in shares:
+        of_mean = color.tensor_expand_chroma(learned * 20) * (share * 16 / chroma)
+        oracle = Oracle(color.tensor_compress_chroma(of_mean) / 20)
+        shown = recipe.predict_ab(oracle, torch.zeros(1, 1, 8, 8))
+        factors.append((color.tensor_chroma(shown).mean() / (share * 16)).item())
+    assert factors == pytest.approx([1.5, 1.47, 1.25, 1.03], abs=0.01)
+    # Each photo by itself, however many there are.
+    several = torch.cat([learned * share for share in shares])
+    together = recipe.predict_ab(Oracle(several), torch.zeros(4, 1, 8, 8))
+    for own, one in zip(together, several, strict=True):
+        alone = recipe.predict_ab(Oracle(one[None]), torch.zeros(1, 1, 8, 8))
+        assert torch.equal(own, alone[0])
 
 
 def test_colorpipe_takes_some_grays_from_film_instead_of_luma(photo):
@@ -238,7 +258,7 @@ def test_colorpipe_takes_hints_in_the_colors_that_it_shows(faint):
 
     class Repeating(torch.nn.Module):
         def forward(self, x, hints=None):
-            return hints[:, :2]
+            return x.new_full((1, 2, 8, 8), 0.4) if hints is None else hints[:, :2]
 
     recipe = get_recipe("colorpipe", {"vividness": 1.4, "faint": faint})
     hints = torch.zeros(1, 3, 8, 8)
