@@ -18,7 +18,7 @@ from pipeline.imaging.color import Float, Samples, differences_over, luma, rgb_t
 from pipeline.imaging.decode import Gray
 from pipeline.imaging.gray_photo import GrayPhoto, Tint, from_image, of_array, render, shrink
 from pipeline.imaging.icc import icc_for_colors
-from pipeline.imaging.orientation import turned_upright
+from pipeline.imaging.orientation import by_exif_alone, orientation_of, turned_upright
 from pipeline.imaging.srgb import to_srgb
 from pipeline.imaging.upsampling import Method, Upsampler
 from pipeline.inference import hints as hinting
@@ -389,8 +389,10 @@ def _onnx_predictor(path: Path) -> Predictor:
 def _colors_of(image: Image.Image | Samples) -> NDArray[np.uint8]:
     """Return upright sRGB (H, W, 3) without transparency."""
     if isinstance(image, Image.Image):
-        upright = ImageOps.exif_transpose(image)
-        return np.asarray(to_srgb(upright, image.info.get("icc_profile"), []))
+        with by_exif_alone(image):
+            image.load()
+        stored = np.asarray(to_srgb(image, image.info.get("icc_profile"), []))
+        return turned_upright(stored, orientation_of(image))
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in {3, 4} or not image.size:
         raise ValueError(
             f"A reference of shape {image.shape} and {image.dtype} is not (H, W, 3 or 4) of uint8."

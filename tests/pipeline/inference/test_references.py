@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import skimage.data
+from PIL import ExifTags, Image
 from predictors import Rainbow
 
 from pipeline.errors import ColorpipeError
@@ -63,6 +64,18 @@ def test_other_networks_refuse_one() -> None:
 def test_an_array_without_colors_is_refused(colorizer: Colorizer) -> None:
     with pytest.raises(ValueError, match=r"is not \(H, W, 3 or 4\) of uint8"):
         colorizer(GRAY, reference=GRAY)
+
+
+def test_exif_alone_turns_a_reference(colorizer: Colorizer) -> None:
+    upright = skimage.data.astronaut()[:384]
+    gray = color.luma(upright)
+    expected = colorizer(gray, reference=upright)
+    by_exif = Image.fromarray(np.rot90(upright))
+    by_exif.getexif()[ExifTags.Base.Orientation] = 6
+    assert np.array_equal(colorizer(gray, reference=by_exif), expected)
+    by_xmp = Image.fromarray(upright)
+    by_xmp.info["xmp"] = b'<x tiff:Orientation="6"/>'
+    assert np.array_equal(colorizer(gray, reference=by_xmp), expected)
 
 
 def test_matches_that_disagree_are_not_relied_on() -> None:
