@@ -229,6 +229,7 @@ class Colorizer:
 
         Raises:
             ColorpipeError: the network has no encoder to compare photos by.
+            TypeError: it is neither an image of Pillow's nor an array.
             ValueError: an array is not (H, W, 3 or 4) of uint8.
         """
         network = self._hinted

@@ -200,7 +200,7 @@ def test_a_path_is_refused_with_what_to_give_instead() -> None:
     with pytest.raises(TypeError, match=r"type str is not taken: give .* Image\.open"):
         Colorizer(Rainbow())(path)
     with pytest.raises(TypeError, match=r"type str is not taken"):
-        Colorizer(Rainbow()).reference(path)
+        Colorizer.load("pretrained").reference(path)
 
 
 def test_images_without_a_defined_white_are_refused() -> None:
