@@ -43,8 +43,8 @@ run: $(FOR_CHAIN)
 	@echo "data/split/test_x and test_y; metrics, plots and the contact sheet are in reports,"
 	@echo "the model in models. 'dvc plots show' draws the curves of the training."
 
-# A DVC project of its own. It resumes where it was stopped; rows that stand in git are not made again
-# for want of their weights.
+# A DVC project of its own. It resumes where it was stopped; rows that are in git are not made again
+# because their weights are missing.
 compare: $(FOR_DEVELOPMENT)
 	@$(BIN)/python -m comparison check
 	cd comparison && $(CURDIR)/$(BIN)/dvc repro --allow-missing

@@ -12,6 +12,7 @@ machine alters little.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import multiprocessing
 import os
@@ -51,6 +52,7 @@ BYTES = 30_000
 
 def main() -> None:
     """Print a row for each cost."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(f"bytes of a job:                       {job_bytes():6.0f}")
     print(f"ms to hand out a batch:               {hand_out():6.2f}")
     print(f"ms of a photo behind a URL:           {behind_url():6.2f}")

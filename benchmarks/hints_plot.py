@@ -5,7 +5,7 @@ python benchmarks/hints_plot.py hints.csv docs/hints.png
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import matplotlib as mpl
@@ -26,8 +26,11 @@ MEASURES = {"psnr": "PSNR, dB", "ciede2000": "CIEDE2000 (less is better)"}
 
 def main() -> None:
     """Draw the means over photos, with the numbers of hints at even distances."""
-    table, target = map(Path, sys.argv[1:])
-    rows = read_table(table, Row)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", type=Path, help="what `hints.py --csv` wrote")
+    parser.add_argument("picture", type=Path, help="the PNG file to write")
+    options = parser.parse_args()
+    rows = read_table(options.table, Row)
     numbers = sorted({row.hints for row in rows})
     mpl.use("Agg")
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
@@ -38,7 +41,7 @@ def main() -> None:
         axis.set(xlabel="places with a known color", title=title)
         axis.grid(alpha=0.3)
     axes[0].legend(frameon=False)
-    figure.savefig(target, dpi=110, metadata={"Software": None})
+    figure.savefig(options.picture, dpi=110, metadata={"Software": None})
 
 
 def means(rows: list[Row], way: str, measure: str, numbers: list[int]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@
     python experiments/run.py dcgan-cifar10 --queue
 
 Each experiment is a file of this folder with the keys of ``params.yaml`` in which it differs from
-the chain's defaults. What follows its name goes to ``dvc exp run``; a value given there wins.
+the pipeline's defaults. What follows its name goes to ``dvc exp run``; a value given there wins.
 
 ``dvc exp run`` leaves its values in ``params.yaml``, so all keys that decide what is trained are
 set, those with their defaults too: it does not matter what was run or changed before. Only

@@ -67,7 +67,7 @@ Address = Annotated[
 
 app = typer.Typer(
     name="colorpipe",
-    help="Color black-and-white photos and films, and rebuild everything that takes: scrape a"
+    help="Color black-and-white photos and films, and rebuild the pipeline behind that: scrape a"
     " dataset, clean it, train a GAN, evaluate it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -240,7 +240,7 @@ def evaluate(
     data: Annotated[Path, typer.Option("--split", help="The split photos.")] = SPLIT,
     model: Annotated[
         list[Path] | None,
-        typer.Option(help=f"{WEIGHTS} Repeat it to compare several.", show_default=False),
+        typer.Option(help=f"{WEIGHTS} Repeat the option to compare several.", show_default=False),
     ] = None,
     reports: Annotated[
         Path, typer.Option(help="The folder for metrics, pictures and report.html.")
@@ -287,7 +287,10 @@ def colorize(
         bool, typer.Option("--overwrite", help="Replace files that already exist in OUT.")
     ] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Skip what already exists in OUT.")
+        bool,
+        typer.Option(
+            "--skip-existing", help="Skip photos and films whose results already exist in OUT."
+        ),
     ] = False,
     report: Annotated[
         Path | None,
@@ -313,8 +316,9 @@ def colorize(
         list[str] | None,
         typer.Option(
             metavar="X,Y=COLOR",
-            help="The color of a place of the photo, such as 120,340=#3a6b35: pixels from the left"
-            " and from above in the upright photo. Repeat it for more places.",
+            help="The color of a place of the photo, such as 120,340=#3a6b35 or navy: pixels from"
+            " the left and the top of the upright photo; X,Y,RADIUS=COLOR for more than the place."
+            " Repeat it for more places.",
             show_default=False,
         ),
     ] = None,
@@ -330,7 +334,7 @@ def colorize(
         Path | None,
         typer.Option(
             metavar="PHOTO",
-            help="A color photo: what it shows gives its color to the like.",
+            help="A color photo: things that both photos show get its colors.",
             show_default=False,
         ),
     ] = None,
@@ -339,14 +343,14 @@ def colorize(
         typer.Option(
             min=0,
             max=1,
-            help="How much frames before and after count; 0 colors each by itself.",
+            help="How much the frames before and after count, from 0, each frame by itself, to 1.",
             rich_help_panel=_FILMS,
         ),
     ] = STEADY,
     codec: Annotated[
         str | None,
         typer.Option(
-            help=f"What encodes the pictures: {', '.join(CODECS)}, the film's own. The default is"
+            help=f"The encoder: {', '.join(CODECS)}; source is the film's own codec. The default is"
             " libx264, and libvpx-vp9 for .webm.",
             autocompletion=completion(CODECS),
             show_default=False,
@@ -356,7 +360,7 @@ def colorize(
     crf: Annotated[
         float | None,
         typer.Option(
-            help="The codec's scale of quality, lower is better; the default is a good one.",
+            help="The encoder's quality scale (CRF): lower is better, and a larger file.",
             show_default=False,
             rich_help_panel=_FILMS,
         ),
@@ -364,7 +368,7 @@ def colorize(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="The codec's trade of time against size: fast, slow, ...",
+            help="The encoder's trade-off of speed for size: fast, slow, ...",
             show_default=False,
             rich_help_panel=_FILMS,
         ),
@@ -386,7 +390,7 @@ def colorize(
         bool,
         typer.Option(
             "--deinterlace",
-            help="Remove the comb of frames that show two moments, as television had them.",
+            help="Deinterlace: remove the combing of old television recordings.",
             rich_help_panel=_FILMS,
         ),
     ] = False,
@@ -433,10 +437,15 @@ def colorize(
 def export(
     context: typer.Context,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="For ONNX Runtime, which colorizes without PyTorch.")
+        bool,
+        typer.Option("--onnx", help="Write an ONNX file: ONNX Runtime colorizes without PyTorch."),
     ] = False,
     half: Annotated[
-        bool, typer.Option("--half", help="Weights in half precision: half the size, to share.")
+        bool,
+        typer.Option(
+            "--half",
+            help="Write the weights in half precision: half the size, to share; needs --out.",
+        ),
     ] = False,
     model: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     out: Annotated[
@@ -507,7 +516,7 @@ def list_objects(
     url: Annotated[str, typer.Argument(metavar="URL", help="A folder of object storage.")],
     table: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")],
 ) -> None:
-    """Write a table of what lies behind a URL, which DVC can keep track of."""
+    """Write a table of the objects behind a URL: a small file that DVC can keep track of."""
     with errors_as_sentences(debug=bool(context.obj)):
         from pipeline.locations.folders import save_listing
 

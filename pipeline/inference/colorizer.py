@@ -210,6 +210,7 @@ class Colorizer:
             array (H, W, 3), or (H, W, 4) if it had alpha, of its type.
 
         Raises:
+            TypeError: an image is neither Pillow's nor an array, but a path, for example.
             ValueError: an image has no pixels, or an array another shape or type; or a hint is
                 outside of its picture.
         """
@@ -228,6 +229,7 @@ class Colorizer:
 
         Raises:
             ColorpipeError: the network has no encoder to compare photos by.
+            TypeError: it is neither an image of Pillow's nor an array.
             ValueError: an array is not (H, W, 3 or 4) of uint8.
         """
         network = self._hinted
@@ -393,6 +395,7 @@ def _colors_of(image: Image.Image | Samples) -> NDArray[np.uint8]:
             image.load()
         stored = np.asarray(to_srgb(image, image.info.get("icc_profile"), []))
         return turned_upright(stored, orientation_of(image))
+    _require_array(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in {3, 4} or not image.size:
         raise ValueError(
             f"A reference of shape {image.shape} and {image.dtype} is not (H, W, 3 or 4) of uint8."
@@ -403,6 +406,7 @@ def _colors_of(image: Image.Image | Samples) -> NDArray[np.uint8]:
 def _photo_of(image: Image.Image | Samples) -> GrayPhoto:
     if isinstance(image, Image.Image):
         return from_image(image)
+    _require_array(image)
     if image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"Arrays of {image.dtype} are not taken: scale them to uint8 or uint16.")
     if not image.size:
@@ -411,6 +415,14 @@ def _photo_of(image: Image.Image | Samples) -> GrayPhoto:
     if channels not in {1, 3, 4}:
         raise ValueError(f"An array of shape {image.shape} is not (H, W) or (H, W, 1, 3 or 4).")
     return of_array(image)
+
+
+def _require_array(image: object) -> None:
+    if not isinstance(image, np.ndarray):
+        raise TypeError(
+            f"A picture of type {type(image).__name__} is not taken: give an image of Pillow's, as"
+            " Image.open makes it of a file, or an array."
+        )
 
 
 def _image_like(image: Image.Image, photo: GrayPhoto, tint: Tint) -> Image.Image:

@@ -48,6 +48,9 @@ _README = """\
     dvc metrics show                           # how close the colors are
     colorpipe colorize old-photos/ colorized/  # color photos with what was trained here
 
+    git add . && git commit -m "A new project" # `dvc exp run` needs a commit to start from
+    dvc exp run -S train.epochs=2              # an experiment: another value for one run
+
 `params.yaml` has every parameter with the reason for its default; `scrape.source` says where photos
 come from. `data/inbox` is for photos of your own, in a folder for each category. The figures and a
 gallery are in `reports/evaluate/report.html`. `colorpipe doctor` says what this machine has.

@@ -48,14 +48,14 @@ def color_video(
         colorizer: the network; None loads the default (:meth:`Colorizer.load`).
         steady: 0, each frame by itself, to 1: how much what the network sees a few frames before
             and after counts, beside what it sees now.
-        codec: what encodes the pictures; None is what the container is best known for, and
-            ``source`` the film's own.
-        crf: the codec's scale of quality, lower is better; None is a good one.
-        preset: what the codec calls its trade of time against size.
+        codec: the encoder; None is what the container is best known for, and ``source`` the film's
+            own codec.
+        crf: the encoder's constant rate factor, lower is better; None is its default here.
+        preset: the encoder's trade-off of speed for size, by its own names.
         start: seconds from the film's beginning that are left out.
         duration: seconds that are colored; None is to the end.
-        deinterlace: whether frames of two moments, as television had them, become frames of one;
-            their luma then differs from the film's.
+        deinterlace: whether interlaced frames become progressive ones; their luma then differs from
+            the film's.
         overwrite: whether a file that is at ``target`` gives way.
         progress: called after each frame.
 

@@ -85,7 +85,7 @@ def join(
         copies, notes = add_copies(container, film)
         if encoder.aspect not in {None, 1} and not _keeps_pixel_shape(container, encoder):
             shape = f"{encoder.aspect.numerator}:{encoder.aspect.denominator}"
-            notes.append(f"without the shape of its pixels ({shape}), which an .mp4 or .mov holds")
+            notes.append(f"without its pixel aspect ratio ({shape}), which an .mp4 or .mov holds")
         if matrix and container.format.name in _MPEG:
             notes.append("without how players turn or mirror it, which an .mp4 or .mkv holds")
         if label and container.format.name in _MPEG:

@@ -20,9 +20,9 @@ class Encoding:
     codec: CodecName | None = None
     """None is what the container is best known for; ``source`` is the film's own."""
     crf: float | None = None
-    """The codec's scale of quality, lower is better; None is a good one."""
+    """The encoder's constant rate factor, lower is better; None is its default here."""
     preset: str | None = None
-    """What the codec calls its trade of time against size; None is the codec's own."""
+    """The encoder's trade-off of speed for size, by its own names; None is its default."""
 
 
 @dataclass(frozen=True)

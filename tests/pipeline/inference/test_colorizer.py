@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,6 +193,14 @@ def test_tta_averages_over_the_mirror_image() -> None:
 def test_arrays_that_are_no_pictures_are_refused(array: np.ndarray) -> None:
     with pytest.raises(ValueError, match="rray"):
         Colorizer(Rainbow())(array)
+
+
+def test_a_path_is_refused_with_what_to_give_instead() -> None:
+    path: Any = "gray.jpg"
+    with pytest.raises(TypeError, match=r"type str is not taken: give .* Image\.open"):
+        Colorizer(Rainbow())(path)
+    with pytest.raises(TypeError, match=r"type str is not taken"):
+        Colorizer.load("pretrained").reference(path)
 
 
 def test_images_without_a_defined_white_are_refused() -> None:

@@ -165,7 +165,7 @@ def test_pixels_of_another_shape_are_kept_or_named(colorizer: Colorizer, tmp_pat
         with av.open(str(tmp_path / name)) as film:
             assert film.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
     note = color_video(source, tmp_path / "d.mkv", colorizer, codec="ffv1").note
-    assert "without the shape of its pixels (4:3)" in note
+    assert "without its pixel aspect ratio (4:3)" in note
 
 
 def test_a_colon_in_a_name_is_no_protocol(
