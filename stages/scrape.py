@@ -52,8 +52,14 @@ def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
             collector.take(item)
         collector.write_tables()
     _print_tables(collector)
-    if any(photo.url.startswith(("http:", "https:")) for photo in collector.rejected):
-        print(f"Rejected URLs are tried again after a day, or once {DOWNLOADS} is deleted.")
+    if any(
+        photo.url.startswith(("http:", "https:")) and photo.reason != rejections.DUPLICATE
+        for photo in collector.rejected
+    ):
+        print(
+            "The next run asks hosts again that were busy or could not be reached. Other rejected"
+            f" URLs are tried again after a day, or once {DOWNLOADS} is deleted."
+        )
     return collector.failures
 
 

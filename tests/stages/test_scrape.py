@@ -107,6 +107,25 @@ def test_contents_count_but_not_names_and_extensions(tiles: list[bytes]) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "again"), [("missing", False), ("hangs-up", True), ("to-photo", False)]
+)
+def test_when_rejected_urls_are_tried_again_is_said(
+    kind: str, again: bool, tiles: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cats.txt").write_text("sea")
+    with BingServer({"sea": tiles[:1]}) as server:
+        server.bad = [f"http://{server.host}/bad/{kind}"]
+        scrape(Path("raw"), params(server))
+        said = "The next run asks hosts again that were busy or" in capsys.readouterr().out
+        asked = server.requests[f"/bad/{kind}"]
+        scrape(Path("raw"), params(server))
+    [rejected] = read_rejected()
+    # A duplicate is in the cache, as every photo is.
+    assert said is (rejected.reason != rejections.DUPLICATE)
+    assert (server.requests[f"/bad/{kind}"] > asked) is again
+
+
 def test_the_limit_holds_for_every_source(capsys: pytest.CaptureFixture[str]) -> None:
     scrape(Path("raw"), ScrapeParams(limit=3))
     rows = read_table(Path("raw") / MANIFEST, RawPhoto)
