@@ -280,6 +280,18 @@ def test_a_failure_leaves_what_was_there() -> None:
     assert contents(Path("raw")) == before
 
 
+def test_a_name_gives_the_terminal_no_commands(tiles: list[bytes]) -> None:
+    Path("photos/sea").mkdir(parents=True)
+    file = Path("photos/sea/a\x1b]0;title\x07\x9b2J\u2028\t.png")
+    file.write_bytes(b"no photo")
+    with pytest.raises(ColorpipeError, match=r"sea/a \]0;title  2J  \.png: unknown bytes"):
+        scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos")))
+    file.write_bytes(tiles[0])
+    scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos")))
+    [row] = read_table(Path("raw") / MANIFEST, RawPhoto)
+    assert row.url == "sea/a ]0;title  2J  .png"
+
+
 @pytest.mark.parametrize("raw", ["photos", "photos/sea", "."])
 def test_the_folder_that_photos_come_from_is_not_replaced(raw: str, tiles: list[bytes]) -> None:
     Path("photos/sea").mkdir(parents=True)
