@@ -84,6 +84,11 @@ def test_without_urls_nothing_is_put_where_temporary_files_are(
     assert run("scrape", "--source", "folder", "--path", "here/in", "--raw", "raw")[0] == DONE
 
 
+def test_a_source_that_reads_no_path_fetches_none(run: Callable[..., tuple[int, str]]) -> None:
+    options = ("--source", "sample", "--limit", "1", "--raw", "raw")
+    assert run("scrape", *options, "--path", "s3://nowhere/in")[0] == DONE
+
+
 def test_a_list_of_urls_may_lie_in_storage(
     storage: object_storage.Storage, photos: None, run: Callable[..., tuple[int, str]]
 ) -> None:
