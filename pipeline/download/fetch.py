@@ -244,8 +244,8 @@ class Fetcher:
         tags = response.headers.getall("X-Robots-Tag", [])
         if wanted.polite and forbids_ai(tags, self.settings.user_agent):
             raise FetchError(rejections.NO_AI, ", ".join(tags))
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
-        if encoding != "identity":
+        encoding = response.headers.get("Content-Encoding", "").lower()
+        if encoding not in {"", "identity"}:
             # Not decoded: it was not asked for, and could unpack to any size.
             raise FetchError(rejections.HTTP_ERROR, f"content encoding {encoding}")
         length = response.content_length

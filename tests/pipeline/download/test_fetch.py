@@ -111,6 +111,10 @@ def test_a_body_that_is_not_http_is_rejected(server: BingServer) -> None:
     assert error.reason in {rejections.CUT_OFF, rejections.HTTP_ERROR, rejections.TIMED_OUT}
 
 
+def test_an_empty_content_encoding_is_none(server: BingServer) -> None:
+    assert get(settings(server), bad(server, "no-encoding")) == [PHOTO]
+
+
 def test_a_redirect_to_a_photo_is_followed(server: BingServer) -> None:
     assert get(settings(server), bad(server, "to-photo")) == [PHOTO]
 
