@@ -115,6 +115,11 @@ class ScrapeParams(Section):
     )
 
     @property
+    def reads_path(self) -> bool:
+        """Whether the source reads what is at ``path``."""
+        return self.source not in {"sample", "bing"}
+
+    @property
     def local_path(self) -> Path:
         """Where ``path`` is on this computer.
 

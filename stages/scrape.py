@@ -20,6 +20,7 @@ from pipeline.files.csv_tables import cell, read_table, write_table
 from pipeline.files.outputs import check_replaceable, new_folder
 from pipeline.files.progress import track
 from pipeline.imaging.kinds import sniff
+from pipeline.location import Location
 from pipeline.params import ScrapeParams
 from pipeline.sources import find_photos
 from pipeline.sources.base import OFFLINE_HINT, FoundPhoto, Item, RejectedPhoto, UnreadPhoto
@@ -41,7 +42,7 @@ def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
         ColorpipeError: no photo could be kept, or ``raw`` could not be written, holds files that no
             scrape wrote, or overlaps with the folder that photos come from.
     """
-    _check_replaceable(raw, params.local_path)
+    _check_replaceable(raw, params.path)
     items = find_photos(params)
     # Sources download everything before their first photo: a kill during that time leaves no
     # half-written folder.
@@ -52,12 +53,18 @@ def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
             collector.take(item)
         collector.write_tables()
     _print_tables(collector)
-    if any(photo.url.startswith(("http:", "https:")) for photo in collector.rejected):
-        print(f"Rejected URLs are tried again after a day, or once {DOWNLOADS} is deleted.")
+    if any(
+        photo.url.startswith(("http:", "https:")) and photo.reason != rejections.DUPLICATE
+        for photo in collector.rejected
+    ):
+        print(
+            "The next run asks hosts again that were busy or could not be reached. Other rejected"
+            f" URLs are tried again after a day, or once {DOWNLOADS} is deleted."
+        )
     return collector.failures
 
 
-def _check_replaceable(raw: Path, path: Path) -> None:
+def _check_replaceable(raw: Path, path: Location) -> None:
     """Do not replace the folder that photos come from, nor photos that the manifest lacks."""
     listed = set[str]()
     # Without a manifest that can be read, no scrape wrote what is there.
@@ -65,7 +72,8 @@ def _check_replaceable(raw: Path, path: Path) -> None:
         rows = read_table(raw / MANIFEST, RawPhoto)
         listed = {MANIFEST, REJECTED, *(f"{row.category}/{row.name}" for row in rows)}
     unknown = f"is not in a {MANIFEST} of scrape's there"
-    check_replaceable(raw, "--raw", near=[path], known=listed.__contains__, unknown=unknown)
+    near = [path] if isinstance(path, Path) else []
+    check_replaceable(raw, "--raw", near=near, known=listed.__contains__, unknown=unknown)
 
 
 class Collector:

@@ -320,6 +320,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _bad_compressed(self) -> None:
         self._send(200, b"\x1f\x8b", "image/jpeg", **{"Content-Encoding": "gzip"})
 
+    def _bad_no_encoding(self) -> None:
+        """A photo, with a header that says nothing."""
+        self._send(200, self._any_photo(), "image/jpeg", **{"Content-Encoding": ""})
+
     def _bad_noai(self) -> None:
         self._send(200, self._any_photo(), "image/jpeg", **{"X-Robots-Tag": "noindex, noai"})
 

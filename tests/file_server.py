@@ -16,14 +16,21 @@ class FileServer:
         headers: for each request in turn, the headers that identify the file; the last ones hold
             for all further requests.
         hang_up: whether the first request gets only half of the file.
+        until: what the first request waits for in the middle of the file.
     """
 
     def __init__(
-        self, body: bytes, headers: Sequence[Mapping[str, str]] = ({},), *, hang_up: bool = False
+        self,
+        body: bytes,
+        headers: Sequence[Mapping[str, str]] = ({},),
+        *,
+        hang_up: bool = False,
+        until: threading.Event | None = None,
     ) -> None:
         self.body = body
         self.headers = headers
         self.hang_up = hang_up
+        self.until = until
         self.ranges: list[tuple[str | None, str | None]] = []
         """The headers Range and If-Range of each request."""
 
@@ -75,7 +82,12 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        end = len(owner.body) // 2 if is_first and owner.hang_up else len(owner.body)
+        middle = len(owner.body) // 2
+        if is_first and owner.until is not None:
+            self.wfile.write(owner.body[start:middle])
+            owner.until.wait(60)
+            start = middle
+        end = middle if is_first and owner.hang_up else len(owner.body)
         self.wfile.write(owner.body[start:end])
 
     def log_message(self, format: str, *args: object) -> None:

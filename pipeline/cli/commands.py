@@ -121,8 +121,9 @@ def scrape(
 
     with Staging() as staging:
         out = staging.published(raw, "--raw", near=[params.path])
-        local = params.model_copy(update={"path": staging.fetched(params.path)})
-        return staging.finish(run(out, local))
+        if params.reads_path:
+            params = params.model_copy(update={"path": staging.fetched(params.path)})
+        return staging.finish(run(out, params))
 
 
 @stage_command(app, CleanParams)

@@ -9,6 +9,7 @@ saves downloads, and nothing else depends on it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import sqlite3
@@ -89,7 +90,10 @@ class DownloadCache:
             )
             # With these settings a kill loses nothing, and a power failure at most the last few
             # rows. With SQLite's own settings every row would wait for the disk.
-            self._table.execute("PRAGMA journal_mode=WAL")
+            # SQLite does not wait to set this one while another process makes the table, which
+            # sets it as well.
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._table.execute("PRAGMA journal_mode=WAL")
             self._table.execute("PRAGMA synchronous=NORMAL")
             self._table.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:

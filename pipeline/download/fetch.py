@@ -20,6 +20,9 @@ from pipeline.download.rejections import FetchError
 from pipeline.download.robots import ROBOTS_BYTES, RobotsRules, forbids_ai
 
 MAX_REDIRECTS = 5
+_KEEP_ALIVE = 0.5
+"""Seconds that a connection stays open for the next request to its host, or twice as many. Photos
+come from hundreds of hosts, and some systems let a process have no more than 256 connections."""
 
 # What every installation can open. To "image/*", or if they are named too, many hosts respond with
 # smaller and poorer copies as AVIF or JPEG XL.
@@ -87,7 +90,9 @@ class Fetcher:
     async def __aenter__(self) -> Fetcher:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=GuardedResolver(self._guard, self.settings.connect_timeout), limit=0
+                resolver=GuardedResolver(self._guard, self.settings.connect_timeout),
+                limit=0,
+                keepalive_timeout=_KEEP_ALIVE,
             ),
             # aiohttp's total timeout would include waiting in line; _attempt has its own.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.settings.connect_timeout),
@@ -159,6 +164,10 @@ class Fetcher:
                     raise FetchError(
                         rejections.TIMED_OUT, f"{self.settings.timeout:g} s", lasting=False
                     ) from error
+                except FetchError as error:
+                    if error.reason != rejections.UNREACHABLE:
+                        self._hosts.answered(host)
+                    raise
                 self._hosts.answered(host)
                 left -= time.monotonic() - started
             if isinstance(answer, bytes):
@@ -235,8 +244,8 @@ class Fetcher:
         tags = response.headers.getall("X-Robots-Tag", [])
         if wanted.polite and forbids_ai(tags, self.settings.user_agent):
             raise FetchError(rejections.NO_AI, ", ".join(tags))
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
-        if encoding != "identity":
+        encoding = response.headers.get("Content-Encoding", "").lower()
+        if encoding not in {"", "identity"}:
             # Not decoded: it was not asked for, and could unpack to any size.
             raise FetchError(rejections.HTTP_ERROR, f"content encoding {encoding}")
         length = response.content_length

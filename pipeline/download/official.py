@@ -10,10 +10,12 @@ import pooch
 
 from pipeline.download.cache import DOWNLOADS
 from pipeline.errors import ColorpipeError
+from pipeline.files.outputs import locked
 from pipeline.files.progress import ProgressReport
 
 DATASETS = DOWNLOADS / "datasets"
 """Where official files are kept."""
+_OTHERWISE = "download it by other means and name it with --path (scrape.path)."
 
 
 @dataclass(frozen=True)
@@ -36,33 +38,45 @@ def obtain(file: OfficialFile, folder: Path = DATASETS) -> Path:
     An interrupted download is resumed by the next call.
 
     Raises:
-        ColorpipeError: the file cannot be downloaded, or does not have the published MD5.
+        ColorpipeError: the file cannot be downloaded, does not have the published MD5, or is being
+            downloaded by another process.
     """
     path = folder.resolve() / file.name
     if path.is_file() and _is_published(path, file):
         return path
     part = path.with_name(f"{file.name}.part")
-    otherwise = "download it by other means and name it with --path (scrape.path)."
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with ProgressReport(f"Downloading {file.name}", None, "MiB") as progress:
-            _download(file.url, part, progress)
+        part.touch()
+        with locked(part) as alone:
+            if alone is False:
+                raise ColorpipeError(
+                    f"{file.url} is downloaded by another command right now; when that has ended,"
+                    " run again."
+                )
+            _complete(part, file)
+            part.replace(path)
     # pooch's HTTP client raises OSErrors without the system's text.
     except OSError as error:
         why = error.strerror or "the host cannot be reached, does not have it or hung up"
         raise ColorpipeError(
-            f"{file.url} could not be downloaded: {why}; run again to resume, or {otherwise}"
+            f"{file.url} could not be downloaded: {why}; run again to resume, or {_OTHERWISE}"
         ) from error
+    return path
+
+
+def _complete(part: Path, file: OfficialFile) -> None:
+    """Download what ``part`` lacks, and check the whole."""
+    with ProgressReport(f"Downloading {file.name}", None, "MiB") as progress:
+        _download(file.url, part, progress)
     published = _is_published(part, file)
     _validator_file(part).unlink(missing_ok=True)
     if not published:
         part.unlink()
         raise ColorpipeError(
             f"{file.url} could not be downloaded: what came does not have the published MD5;"
-            f" {otherwise}"
+            f" {_OTHERWISE}"
         )
-    part.replace(path)
-    return path
 
 
 def _is_published(path: Path, file: OfficialFile) -> bool:

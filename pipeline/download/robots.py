@@ -26,7 +26,9 @@ class RobotsRules:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._rules = Protego.parse(content[:ROBOTS_BYTES].decode("utf-8", "replace"))
+        # Editors on Windows begin a file with a byte order mark, which would hide its first line.
+        text = content[:ROBOTS_BYTES].decode("utf-8-sig", "replace")
+        self._rules = Protego.parse(text)
 
     def allow(self, url: str, user_agent: str) -> bool:
         """Whether ``user_agent`` may fetch ``url``; only its product token counts."""

@@ -13,18 +13,19 @@ LONGEST = 255
 
 _NOT_TEXT = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes in a file's name that are not UTF-8."""
-_BREAKS = re.compile("[\0\r\n]")
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+"""Ends of lines, and what a terminal takes for a command."""
 
 
 def printable(text: str, replacement: str = "?") -> str:
     """Make one line of untrusted ``text`` that any terminal or table can hold.
 
-    The name of a file may have bytes that are not text. Of a carriage return or a NUL, Python's CSV
-    writer makes what its reader refuses.
+    The name of a file may have bytes that are not text, and any control character. Of a carriage
+    return or a NUL, Python's CSV writer makes what its reader refuses.
     """
     if text.isascii() and text.isprintable():
         return text
-    return _BREAKS.sub(" ", _NOT_TEXT.sub(replacement, text))
+    return _CONTROL.sub(" ", _NOT_TEXT.sub(replacement, text))
 
 
 def distinct_stems(

@@ -212,18 +212,21 @@ def _clear_up(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[bool]:
-    """Lock ``folder`` for this process; False if another has locked it, or nobody can tell."""
+def locked(path: Path) -> Iterator[bool | None]:
+    """Lock a file or folder; False if another has locked it, None if nobody can tell."""
     if sys.platform == "win32":
-        yield False
+        yield None
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
-        except OSError:
-            alone = False
+        alone: bool | None = None
+        # Some network file systems have no locks.
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
+            except BlockingIOError:
+                alone = False
         yield alone
     finally:
         os.close(handle)

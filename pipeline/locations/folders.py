@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -36,7 +36,8 @@ def fetch_folder(url: Url, folder: Path) -> list[Failure]:
         A failure for each object that could not be read, though that was tried several times.
 
     Raises:
-        ColorpipeError: nothing is there, it cannot be listed, or it is not what its listing says.
+        ColorpipeError: nothing is there, it cannot be listed, is not what its listing says, or no
+            object can be read.
     """
     storage = Storage(url)
     entries = {entry.name: entry for entry in storage.entries()}
@@ -47,22 +48,31 @@ def fetch_folder(url: Url, folder: Path) -> list[Failure]:
     folder.mkdir(parents=True)
     failures = []
     with ThreadPoolExecutor(TRANSFERS) as pool:
-        for name, error in transfer(partial(_fetch, storage, folder), names, pool):
+        for name, error in transfer(partial(_fetch, storage, folder, entries), names, pool):
             if error is not None:
                 failures.append(Failure(str(url / name), f"could not be read ({error})"))
+    if len(failures) == len(names):
+        raise ColorpipeError(
+            f"{failures[0].what} {failures[0].reason}, nor could any other object of {url}; check"
+            " what the credentials permit, and the endpoint."
+        )
     return failures
 
 
-def _fetch(storage: Storage, folder: Path, name: str) -> None:
+def _fetch(storage: Storage, folder: Path, entries: Container[str], name: str) -> None:
     parts = name.split("/")
     if any(part in {"", ".", ".."} or "\0" in part or "\\" in part for part in parts):
         raise StorageError("a file cannot have its name")
+    if any("/".join(parts[:depth]) in entries for depth in range(1, len(parts))):
+        raise StorageError("another object has the name of its folder")
     path = folder.joinpath(*parts)
     try:
         storage.read(name, path)
     except StorageError:
         path.unlink(missing_ok=True)
         raise
+    except OSError as error:
+        raise StorageError(error.strerror or str(error)) from error
 
 
 def fetch_file(url: Url, path: Path) -> bool:

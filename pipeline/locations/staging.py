@@ -26,12 +26,12 @@ class Staging:
     """
 
     def __init__(self) -> None:
+        self._work: Path | None = None
         self._urls: dict[Path, Url] = {}
         self._results: list[tuple[Path, Url]] = []
         self._failures: list[Failure] = []
 
     def __enter__(self) -> Staging:
-        self._work = Path(tempfile.mkdtemp(prefix="colorpipe-"))
         return self
 
     def __exit__(
@@ -40,7 +40,8 @@ class Staging:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        shutil.rmtree(self._work, ignore_errors=True)
+        if self._work is not None:
+            shutil.rmtree(self._work, ignore_errors=True)
         if isinstance(error, ColorpipeError):
             # The error stays what it is: not every kind is made from its sentence.
             error.args = (self._named(str(error)),)
@@ -108,6 +109,9 @@ class Staging:
         return [*self._failures, *named, *unpublished]
 
     def _place_of(self, url: Url) -> Path:
+        # Where there are no URLs, a kill leaves nothing behind.
+        if self._work is None:
+            self._work = Path(tempfile.mkdtemp(prefix="colorpipe-"))
         # Under its own name: a photo outside any folder gets its category from it.
         path = self._work / str(len(self._urls)) / url.name
         path.parent.mkdir()

@@ -26,6 +26,8 @@ from pipeline.sources.base import OFFLINE_HINT, FoundPhoto, Item, RejectedPhoto
 MAX_PENDING = 4096
 """Links under way in all categories when there is no limit; more than so many links of one slow
 host in a row delay those behind them. With a limit, a few for each worker are enough."""
+MAX_CATEGORIES = 64
+"""Categories under way; each keeps its links and waiting fetches in memory."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,13 @@ async def _fetch_all(
     )
     max_pending = 4 * params.workers
     if limit is None:
-        max_pending = max(max_pending, MAX_PENDING // len(categories))
+        max_pending = max(max_pending, MAX_PENDING // min(len(categories), MAX_CATEGORIES))
+    turns = asyncio.Semaphore(MAX_CATEGORIES)
+
+    async def run(download: _CategoryDownload) -> None:
+        async with turns:
+            await download.run()
+
     async with (
         Fetcher(settings) as fetcher,
         CachedFetcher(fetcher, cache, params.max_bytes) as cached,
@@ -123,7 +131,7 @@ async def _fetch_all(
                 )
                 for name, find_links in categories.items()
             ]
-            tasks = [asyncio.create_task(download.run()) for download in downloads]
+            tasks = [asyncio.create_task(run(download)) for download in downloads]
             try:
                 await asyncio.gather(*tasks)
             finally:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib
 import os
 import shutil
 import signal
@@ -107,6 +108,25 @@ def test_contents_count_but_not_names_and_extensions(tiles: list[bytes]) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "again"), [("missing", False), ("hangs-up", True), ("to-photo", False)]
+)
+def test_when_rejected_urls_are_tried_again_is_said(
+    kind: str, again: bool, tiles: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cats.txt").write_text("sea")
+    with BingServer({"sea": tiles[:1]}) as server:
+        server.bad = [f"http://{server.host}/bad/{kind}"]
+        scrape(Path("raw"), params(server))
+        said = "The next run asks hosts again that were busy or" in capsys.readouterr().out
+        asked = server.requests[f"/bad/{kind}"]
+        scrape(Path("raw"), params(server))
+    [rejected] = read_rejected()
+    # A duplicate is in the cache, as every photo is.
+    assert said is (rejected.reason != rejections.DUPLICATE)
+    assert (server.requests[f"/bad/{kind}"] > asked) is again
+
+
 def test_the_limit_holds_for_every_source(capsys: pytest.CaptureFixture[str]) -> None:
     scrape(Path("raw"), ScrapeParams(limit=3))
     rows = read_table(Path("raw") / MANIFEST, RawPhoto)
@@ -149,6 +169,8 @@ def test_file_names_that_are_not_utf8_are_allowed(tiles: list[bytes]) -> None:
 
 
 def test_archive_members_beyond_the_limit_are_not_read(tiles: list[bytes]) -> None:
+    # Without root's privileges, root's Python may not be readable.
+    importlib.import_module("pipeline.sources.landscapes")
     with unprivileged_folder() as folder:
         (folder / "photos").mkdir()
         for index in range(4):
@@ -259,6 +281,18 @@ def test_a_failure_leaves_what_was_there() -> None:
     with pytest.raises(ColorpipeError, match="is missing"):
         scrape(Path("raw"), ScrapeParams(source="bing"))
     assert contents(Path("raw")) == before
+
+
+def test_a_name_gives_the_terminal_no_commands(tiles: list[bytes]) -> None:
+    Path("photos/sea").mkdir(parents=True)
+    file = Path("photos/sea/a\x1b]0;title\x07\x9b2J\u2028\t.png")
+    file.write_bytes(b"no photo")
+    with pytest.raises(ColorpipeError, match=r"sea/a \]0;title  2J  \.png: unknown bytes"):
+        scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos")))
+    file.write_bytes(tiles[0])
+    scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos")))
+    [row] = read_table(Path("raw") / MANIFEST, RawPhoto)
+    assert row.url == "sea/a ]0;title  2J  .png"
 
 
 @pytest.mark.parametrize("raw", ["photos", "photos/sea", "."])

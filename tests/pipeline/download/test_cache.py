@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,19 @@ def test_an_download_is_fresh_for_a_day(tmp_path: Path, monkeypatch: pytest.Monk
             download = cache.find(URL)
         assert download is not None
         assert download.fresh is fresh
+
+
+def test_a_cache_that_another_process_has_just_made_can_be_used(tmp_path: Path) -> None:
+    # It has not changed the journal's mode yet, and is about to write.
+    other = sqlite3.connect(tmp_path / "downloads.sqlite", check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.3, other.commit)
+    done.start()
+    with DownloadCache(tmp_path) as cache:
+        kept = cache.keep(URL, b"photo", "terms")
+        assert cache.find(URL) == kept
+    done.join()
+    other.close()
 
 
 def test_one_content_is_stored_once(tmp_path: Path) -> None:

@@ -111,6 +111,10 @@ def test_a_body_that_is_not_http_is_rejected(server: BingServer) -> None:
     assert error.reason in {rejections.CUT_OFF, rejections.HTTP_ERROR, rejections.TIMED_OUT}
 
 
+def test_an_empty_content_encoding_is_none(server: BingServer) -> None:
+    assert get(settings(server), bad(server, "no-encoding")) == [PHOTO]
+
+
 def test_a_redirect_to_a_photo_is_followed(server: BingServer) -> None:
     assert get(settings(server), bad(server, "to-photo")) == [PHOTO]
 
@@ -238,6 +242,13 @@ def test_while_robots_txt_fails_a_host_is_left_alone() -> None:
     assert server.requests["/photo/sea/0.jpg"] == 1
 
 
+def test_a_byte_order_mark_does_not_hide_the_rules() -> None:
+    with BingServer({"sea": [PHOTO]}, robots="\ufeffUser-agent: *\nDisallow: /") as server:
+        [error] = get(settings(server), server.url_of("sea", 0))
+    assert isinstance(error, FetchError)
+    assert error.reason == rejections.ROBOTS
+
+
 def test_requests_at_the_same_time_are_limited() -> None:
     with BingServer({"sea": [PHOTO] * 12}, delay=0.05) as server:
         urls = [server.url_of("sea", index) for index in range(12)]
@@ -333,6 +344,47 @@ def test_a_host_that_never_answers_is_given_up(server: BingServer) -> None:
         answer for answer in answers if getattr(answer, "reason", "") == rejections.GIVEN_UP
     ]
     assert len(given_up) == len(urls) - MAX_TIMEOUTS
+
+
+@pytest.mark.parametrize("kind", ["missing", "forbidden", "noai", "claims-much", "cut-off"])
+def test_a_host_that_answers_between_timeouts_is_not_given_up(
+    server: BingServer, kind: str
+) -> None:
+    kinds = ["silent", kind] * MAX_TIMEOUTS
+    urls = [bad(server, f"{kind}?{index}") for index, kind in enumerate(kinds)]
+    urls.append(server.url_of("sea", 0))
+    config = settings(server, timeout=0.5, per_host=1, retries=0)
+    *errors, photo = get(config, *urls)
+    assert photo == PHOTO
+    reasons = [getattr(error, "reason", "") for error in errors[::2]]
+    assert reasons == [rejections.TIMED_OUT] * MAX_TIMEOUTS
+
+
+def test_a_connection_that_nobody_uses_is_closed_soon() -> None:
+    """A system lets a process have a few hundred files and connections."""
+    open_now = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now
+        open_now += 1
+        while (await reader.read(10_000)).startswith(b"GET"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PHOTO) + PHOTO)
+        open_now -= 1
+        writer.close()
+
+    async def run() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            config = replace(QUICK, allow_hosts=("127.0.0.1",))
+            async with Fetcher(config) as fetcher:
+                assert await fetcher.get_photo(f"http://127.0.0.1:{port}/a.jpg", 1000) == PHOTO
+                assert open_now == 1
+                end = time.monotonic() + 8
+                while open_now:
+                    assert time.monotonic() < end
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(run())
 
 
 def test_a_host_that_does_not_exist_is_unreachable() -> None:

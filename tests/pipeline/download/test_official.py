@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +62,24 @@ def test_an_interrupted_download_is_resumed(
     assert part > 2
     resumed = (None, None) if if_range is None else (f"bytes={part - 1}-", if_range)
     assert server.ranges == [(None, None), resumed]
+    assert [path.name for path in tmp_path.iterdir()] == ["photos.tar"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody can tell there")
+def test_a_file_that_another_command_downloads_is_left_to_it(tmp_path: Path) -> None:
+    until = threading.Event()
+    with FileServer(BODY, until=until) as server, ThreadPoolExecutor(1) as pool:
+        file = OfficialFile(server.url("photos.tar"), MD5)
+        first = pool.submit(obtain, file, tmp_path)
+        try:
+            while not server.ranges:
+                time.sleep(0.01)
+            with pytest.raises(ColorpipeError, match=r"is downloaded by another command"):
+                obtain(file, tmp_path)
+        finally:
+            until.set()
+        assert first.result().read_bytes() == BODY
+        assert obtain(file, tmp_path) == first.result()
     assert [path.name for path in tmp_path.iterdir()] == ["photos.tar"]
 
 

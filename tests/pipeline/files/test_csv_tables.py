@@ -91,7 +91,7 @@ def test_a_row_that_is_too_short_is_a_sentence(tmp_path: Path) -> None:
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
+        ("\t=1", "' =1"),
         ("\r=1", "' =1"),
         ("＝1", "'＝1"),
         ("'=1", "'=1"),

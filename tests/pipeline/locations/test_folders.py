@@ -165,6 +165,34 @@ def test_an_object_that_cannot_be_read_is_named_and_the_rest_is_there(
     assert files == {Path("in/folder/a/2.png")}
 
 
+def test_objects_that_no_folder_can_hold_are_named_without_the_local_copy(
+    storage: object_storage.Storage, tmp_path: Path
+) -> None:
+    for name in ("a.png", "a.png/b.png", "n" * 300 + ".png"):
+        storage.put(f"out/{name}", b"photo")
+    failures = fetch_folder(OUT, tmp_path / "in")
+    assert [failure.what for failure in failures] == [
+        f"{OUT}/a.png/b.png",
+        f"{OUT}/{'n' * 300}.png",
+    ]
+    assert [failure.reason for failure in failures] == [
+        "could not be read (another object has the name of its folder)",
+        "could not be read (File name too long)",
+    ]
+
+
+def test_where_no_object_may_be_read_that_is_said(
+    storage: object_storage.Storage, tmp_path: Path
+) -> None:
+    for name in ("a/1.png", "a/2.png"):
+        storage.put(f"out/{name}", b"photo")
+    with (
+        door(storage.endpoint, lambda _, path: 403 if path.endswith(".png") else 0),
+        pytest.raises(ColorpipeError, match=r"/1\.png could not be read.*, nor could any other"),
+    ):
+        fetch_folder(OUT, tmp_path / "in")
+
+
 def test_where_nothing_is_nothing_is_read(storage: object_storage.Storage, tmp_path: Path) -> None:
     with pytest.raises(ColorpipeError, match="There is nothing at s3://photos/out"):
         fetch_folder(OUT, tmp_path / "in")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,18 @@ def test_the_stages_give_the_same_bytes_from_and_to_storage(
         assert found == local, out
         assert run("list", f"s3://photos/{out}", "listing.csv")[0] == DONE
         assert Path("listing.csv").read_bytes() == listing
+
+
+def test_without_urls_nothing_is_put_where_temporary_files_are(
+    photos: None, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    assert run("scrape", "--source", "folder", "--path", "here/in", "--raw", "raw")[0] == DONE
+
+
+def test_a_source_that_reads_no_path_fetches_none(run: Callable[..., tuple[int, str]]) -> None:
+    options = ("--source", "sample", "--limit", "1", "--raw", "raw")
+    assert run("scrape", *options, "--path", "s3://nowhere/in")[0] == DONE
 
 
 def test_a_list_of_urls_may_lie_in_storage(

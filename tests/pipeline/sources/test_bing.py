@@ -21,6 +21,7 @@ from pipeline.params import ScrapeParams
 from pipeline.sources import bing, find_photos
 from pipeline.sources.base import FoundPhoto, Item, RejectedPhoto
 from pipeline.sources.bing import ResultPage
+from pipeline.sources.remote import MAX_CATEGORIES
 
 
 def photos(word: str, count: int) -> list[bytes]:
@@ -277,6 +278,18 @@ def test_one_url_in_several_categories_is_fetched_once(tmp_path: Path) -> None:
         found = list(find_photos(urls))
         assert [item.category for item in found if isinstance(item, FoundPhoto)] == ["a", "b", "c"]
         assert server.requests["/photo/sea/0.jpg"] == 1
+
+
+def test_of_many_categories_some_are_under_way_at_a_time(tmp_path: Path) -> None:
+    """Otherwise thousands of them would fill the memory with links and waiting fetches."""
+    words = [f"sea {index}" for index in range(3 * MAX_CATEGORIES)]
+    with BingServer({word: photos(word, 1) for word in words}) as server:
+        settings = params(server, tmp_path, limit=1, robots=False)
+        (tmp_path / "cats.txt").write_text("\n".join(words))
+        found = list(bing.photos(settings))
+    assert [item.query for item in found if isinstance(item, FoundPhoto)] == words
+    requested = [path.startswith("/photo/") for path in server.requests]
+    assert requested.index(True) < 2 * MAX_CATEGORIES
 
 
 def test_a_category_without_results_is_a_failure(tmp_path: Path) -> None:
