@@ -23,6 +23,8 @@ from pipeline.location import Location, Url, parse_location
 PARAMS_FILE = Path("params.yaml")
 INBOX = Path("data/inbox")
 """The default of ``scrape.path``; while it is empty, data sets are downloaded."""
+MOST_SEED = 2**64 - 1
+"""The largest that torch's generator takes."""
 _USER_INFO = re.compile(r"(\w*:?//)?[^/?#]*@")
 
 
@@ -327,7 +329,9 @@ class TrainParams(Section):
         None, ge=32, le=1024, description="Side of the training pictures in pixels."
     )
     learning_rate: float | None = Field(None, gt=0, description="The generator's learning rate.")
-    seed: int = Field(0, ge=0, description="Draws other initial weights, crops and orders.")
+    seed: int = Field(
+        0, ge=0, le=MOST_SEED, description="Draws other initial weights, crops and orders."
+    )
     options: dict[str, float | int | bool | str | dict[str, float]] = Field(
         {}, description="Any other hyper-parameter of the recipe, by its name."
     )
@@ -423,6 +427,20 @@ _INNER = frozenset({"[key]", "float", "int", "bool", "str"})
 P = TypeVar("P", bound=Section)
 
 
+class _NoKeyTwice(yaml.SafeLoader):
+    """PyYAML would take the last of several values of a key without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_params(path: Path = PARAMS_FILE, *, required: bool = False, only: str = "") -> Params:
     """Read a file of parameters; if it is missing, return the defaults, unless it is ``required``.
 
@@ -440,8 +458,9 @@ def read_params(path: Path = PARAMS_FILE, *, required: bool = False, only: str =
     except (OSError, UnicodeDecodeError) as error:
         raise ColorpipeError(f"{path} could not be read ({error}); repair or remove it.") from error
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = _NoKeyTwice(text).get_single_data()
+    # A date that does not exist is a ValueError.
+    except (yaml.YAMLError, ValueError) as error:
         raise ColorpipeError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict | None):
         raise ColorpipeError(f"{path} must hold sections such as 'train:', each with its keys.")

@@ -149,9 +149,9 @@ def name_models(paths: Sequence[Path]) -> dict[str, Path]:
         raise ColorpipeError("There is no model to evaluate; name one with --model.")
     if len(paths) == 1:
         return {COLORIZED: paths[0]}
-    if len(set(paths)) < len(paths):
+    if len({path.resolve() for path in paths}) < len(paths):
         raise ColorpipeError("A model is given twice; name different files with --model.")
-    whole = [path.with_suffix("").parts for path in paths]
+    whole = [(path.parent / path.stem).parts for path in paths]
     for length in range(1, max(map(len, whole)) + 1):
         names = [printable("/".join(parts[-length:])) for parts in whole]
         if len({*names, GRAY, GROUND_TRUTH}) == len(paths) + 2:

@@ -20,6 +20,8 @@ from pipeline.files.listing import files_in
 from pipeline.files.memory import keep_freed_memory
 from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
 from pipeline.models.device import choose_dtype
+from pipeline.models.pretrained import PRETRAINED
+from pipeline.models.resolve import is_pretrained
 from pipeline.models.weights import save_generator
 from pipeline.params import TrainParams
 from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
@@ -28,7 +30,7 @@ from pipeline.training.init_weights import InitialWeights, load_initial_weights
 from pipeline.training.live_curves import LiveCurves
 from pipeline.training.loss_log import Curve
 from pipeline.training.photo_set import PhotoSet, read_photos
-from pipeline.training.plan import as_params_file, plan_of
+from pipeline.training.plan import SCRATCH, as_params_file, plan_of
 from pipeline.training.trainer import Trainer
 
 RECORD_BEGINS = "# Written by `colorpipe train`"
@@ -75,7 +77,7 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
     """
     plan = plan_of(params)
     recipe = plan.recipe
-    _check_outputs(split, model, curves)
+    _check_outputs(split, model, curves, plan.init)
     start = load_initial_weights(plan)
     keep_freed_memory()
     processes = Processes(params.device)
@@ -146,12 +148,23 @@ def train(split: Path, model: Path, curves: Path, params: TrainParams) -> Effort
     )
 
 
-def _check_outputs(split: Path, model: Path, curves: Path) -> None:
+def _check_outputs(split: Path, model: Path, curves: Path, init: str) -> None:
     """Refuse outputs that cannot be written, before training."""
     if model.is_dir():
         raise ColorpipeError(
             f"{model} is a folder, but the weights are to be written there; name a file with"
             " --model."
+        )
+    if is_pretrained(model):
+        raise ColorpipeError(
+            f"{model} has the pretrained weights, which every training from 'pretrained' starts"
+            " from; name another file with --model."
+        )
+    # DVC deletes it before it trains, and a run that was stopped could not resume.
+    if init not in {PRETRAINED, SCRATCH} and Path(init).resolve() == model.resolve():
+        raise ColorpipeError(
+            f"train.init is '{init}', the file that this training would replace; copy it to another"
+            " name, and set train.init to the copy."
         )
     record = model.with_suffix(".yaml")
     if record == model:
@@ -240,13 +253,18 @@ def _write(trainer: Trainer, generator: nn.Module, model: Path, record: str, cur
             f"The weights {model} could not be written: {what}; the run is kept, and the same"
             " command with room for them, or with another --model, writes them at once."
         ) from error
+    metric, epochs = trainer.validation.best_in, trainer.recipe.settings.epochs
     if best := trainer.validation.best:
-        metric, epochs = trainer.validation.best_in, trainer.recipe.settings.epochs
         print(
             f"The best weights by {metric} are those of epoch {best.epoch} of {epochs}."
             if best.epoch
             else f"No epoch was better by {metric} than the weights that training started from:"
             " they are kept as they were."
+        )
+    elif metric:
+        print(
+            f"The weights of epoch {epochs}, the last, are kept: of these validation photos, which"
+            f" have no color, {metric} says nothing, so that none are the best."
         )
     print(
         f"The generator is in {model}, what it was trained with in {model.with_suffix('.yaml')},"

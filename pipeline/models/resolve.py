@@ -43,7 +43,7 @@ def export_of(weights: Path, folder: Path = MODELS) -> Path:
 
     That of the pretrained weights is in ``folder``: the package may be read-only.
     """
-    if _is_pretrained(weights):
+    if is_pretrained(weights):
         return (folder / weights.name).with_suffix(".onnx")
     return weights.with_suffix(".onnx")
 
@@ -85,7 +85,7 @@ def digest_of(weights: Path) -> str:
 
 def describe_model(weights: Path, recipe: str) -> str:
     """Say which weights these are: "models/generator.safetensors (recipe colorpipe)"."""
-    kind = "the pretrained weights " if _is_pretrained(weights) else ""
+    kind = "the pretrained weights " if is_pretrained(weights) else ""
     return f"{kind}{weights} (recipe {recipe})"
 
 
@@ -118,7 +118,7 @@ def _of_recipe(name: str, folder: Path) -> Path:
         except ColorpipeError:
             # Not written by this project, so not what is looked for.
             continue
-        if recipe == name and not _is_pretrained(path):
+        if recipe == name and not is_pretrained(path):
             found.append(path)
     if len(found) > 1:
         raise ColorpipeError(
@@ -135,7 +135,8 @@ def _of_recipe(name: str, folder: Path) -> Path:
     )
 
 
-def _is_pretrained(path: Path) -> bool:
+def is_pretrained(path: Path) -> bool:
+    """Return whether ``path`` is the file of the pretrained weights, by whichever name."""
     try:
         return path.samefile(pretrained_weights())
     except (OSError, ColorpipeError):

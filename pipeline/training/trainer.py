@@ -160,7 +160,7 @@ class Trainer:
 
         Raises:
             StoppedError: the user stopped it; the state is saved.
-            ColorpipeError: a loss is not a number, or memory or disk ran out.
+            ColorpipeError: a loss or a weight is not a number, or memory or disk ran out.
         """
         if self.processes.first:
             self.checkpoint.require(self._state_size())
@@ -222,6 +222,7 @@ class Trainer:
             stopping, saving = self.losses.read(self.processes, stop.requested, due)
             detail = self._detail(epoch)
             if ended:
+                self._require_finite(epoch)
                 self.losses.end_epoch(epoch + 1)
                 self._validate(epoch + 1)
                 self._log()
@@ -316,6 +317,15 @@ class Trainer:
     def _validate(self, epoch: int) -> None:
         if self.processes.first:
             self.validation.validate(epoch, self._result())
+
+    def _require_finite(self, epoch: int) -> None:
+        """Refuse a generator that the last step broke: no loss after it would show that."""
+        values = self.generator.state_dict().values()
+        if not all(value.isfinite().all() for value in values):
+            raise ColorpipeError(
+                f"The generator has weights that are no numbers after epoch {epoch + 1}: training"
+                " has diverged; lower train.learning_rate, or set train.precision to float32."
+            )
 
     def _result(self) -> nn.Module:
         """Return what training would end with now: the average, with the start's share in it.

@@ -137,6 +137,29 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
     assert "is not valid YAML" in refusal(tmp_path, "train: {epochs: 3")
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("train:\n  epochs: 2\n  size: 64\n  epochs: null\n", "epochs"),
+        ("train:\n  epochs: 2\nsplit:\n  seed: 1\ntrain:\n  size: 64\n", "train"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path, text: str, key: str) -> None:
+    # YAML's parsers take the last one, and the value above it would have no effect.
+    sentence = refusal(tmp_path, text)
+    assert f"the key '{key}' is given twice" in sentence
+    assert f"line {text.count(chr(10), 0, text.rindex(key)) + 1}" in sentence
+
+
+def test_a_date_that_does_not_exist_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    assert "is not valid YAML" in refusal(tmp_path, "train: {epochs: 2026-02-31}")
+
+
+def test_a_seed_that_torch_cannot_take_is_refused(tmp_path: Path) -> None:
+    assert read_params(written(tmp_path, f"train: {{seed: {2**64 - 1}}}")).train.seed == 2**64 - 1
+    assert "'train.seed' is" in refusal(tmp_path, f"train: {{seed: {2**64}}}")
+
+
 @pytest.mark.parametrize("text", ["- train\n", "train\n", "3\n"])
 def test_a_file_without_sections_is_refused(tmp_path: Path, text: str) -> None:
     assert "must hold sections" in refusal(tmp_path, text)

@@ -188,7 +188,15 @@ def test_models_are_named_by_what_tells_them_apart():
     assert (odd, plain) == ("caf?", "b")
 
 
-@pytest.mark.parametrize("paths", [[], [Path("a"), Path("a")]])
+@pytest.mark.parametrize(
+    "paths",
+    [[], [Path("a"), Path("a")], [Path("a"), Path("a").absolute()], [Path("a"), Path("b/../a")]],
+)
 def test_no_model_or_one_twice_is_refused(paths):
     with pytest.raises(ColorpipeError, match="--model"):
         name_models(paths)
+
+
+def test_a_folder_among_several_models_is_a_sentence(split, model, tmp_path):
+    with pytest.raises(ColorpipeError, match="is not a file of colorpipe's weights"):
+        evaluate(split, [Path(), model], tmp_path / "reports", EvaluateParams())

@@ -16,6 +16,7 @@ from splits import make_split
 
 from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.inference.colorizer import Colorizer
+from pipeline.models.pretrained import pretrained_weights
 from pipeline.models.weights import halve, load_generator, save_generator
 from pipeline.params import TrainParams, read_params
 from pipeline.recipes import get_recipe
@@ -160,6 +161,17 @@ def test_the_best_weights_are_named(tmp_path, capsys):
     assert "The best weights by ciede2000 are those of epoch" in capsys.readouterr().out
     run(split, keep="last")
     assert "The best" not in capsys.readouterr().out
+
+
+def test_where_no_weights_can_be_the_best_it_is_said_which_are_kept(tmp_path, capsys):
+    split = make_split(tmp_path / "split")
+    for photo in (split / "val_y").iterdir():
+        Image.open(photo).convert("L").convert("RGB").save(photo)
+    run(split, keep="best", epochs=1)
+    assert "The weights of epoch 1, the last, are kept:" in capsys.readouterr().out
+    assert "those of epoch 1, the last" in outs(split)[0].with_suffix(".yaml").read_text()
+    run(split, keep="best", epochs=1, metric="ciede2000")
+    assert "The best weights by ciede2000 are those of epoch 1" in capsys.readouterr().out
 
 
 def trained(path):
@@ -352,6 +364,26 @@ def test_outputs_that_cannot_be_written_are_reported_first(tmp_path, monkeypatch
     with pytest.raises(ColorpipeError, match="overlap"):
         train(split, tmp_path / "plots2/weights.safetensors", tmp_path / "plots2", params)
     assert diary.exists()
+
+
+def test_the_pretrained_weights_are_not_written_over(tmp_path, monkeypatch):
+    split = make_split(tmp_path / "split")
+    monkeypatch.setattr("stages.train.Trainer", None)
+    params = TrainParams(**{**FAST, "init": "scratch", "options": SLIM})
+    (tmp_path / "models").symlink_to(pretrained_weights().parent)
+    for model in (pretrained_weights(), Path("models", pretrained_weights().name)):
+        with pytest.raises(ColorpipeError, match=r"has the pretrained weights, .*--model"):
+            train(split, model, tmp_path / "plots", params)
+
+
+def test_training_does_not_replace_what_it_starts_from(tmp_path, monkeypatch):
+    # `dvc repro` has deleted it by then, so that it need not be there.
+    split = make_split(tmp_path / "split")
+    monkeypatch.setattr("stages.train.Trainer", None)
+    model, curves = outs(split)
+    params = TrainParams(init=str(model.relative_to(tmp_path)), **FAST)
+    with pytest.raises(ColorpipeError, match=r"would replace; copy it to another name"):
+        train(split, model, curves, params)
 
 
 def test_the_curves_of_the_run_before_are_replaced(tmp_path):

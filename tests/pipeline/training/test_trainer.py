@@ -182,6 +182,22 @@ def test_a_loss_that_is_not_a_number_stops_with_where(data, tmp_path):
         trainer.run()
 
 
+def test_weights_that_the_last_step_broke_are_not_the_result(data, tmp_path, monkeypatch):
+    trainer = make_trainer(data, Checkpoint("run", tmp_path), epochs=1)
+    step = trainer._train_step
+
+    def broken(phase, where):
+        step(phase, where)
+        if trainer.step + 1 == trainer.steps:
+            with torch.no_grad():
+                trainer.generator.output.bias.fill_(float("inf"))
+
+    monkeypatch.setattr(trainer, "_train_step", broken)
+    with pytest.raises(ColorpipeError, match="no numbers after epoch 1: training has diverged"):
+        trainer.run()
+    assert trainer.validation.rows == []
+
+
 @pytest.mark.parametrize(
     "error",
     [
