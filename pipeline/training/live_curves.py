@@ -46,7 +46,11 @@ class LiveCurves:
                 # A run can do without live curves.
                 print(f"There are no live curves: {self.folder} cannot be written to ({error}).")
                 return self
-            print(f"Live curves are in {self.folder / 'report.html'}.")
+            # It loads a library from the web, and is empty without.
+            print(
+                f"Live curves are in {self.folder / 'report.html'}; a browser draws them where"
+                " there is a network."
+            )
         return self
 
     def __exit__(

@@ -56,7 +56,9 @@ def test_a_repository_needs_no_commit(
         curves.update(LOSSES, VALIDATION)
     assert [row[0] for row in table(tmp_path / "live", "train/generator")] == ["step", "1", "2"]
     said, warned = capfd.readouterr()
-    assert said == f"Live curves are in {tmp_path / 'live/report.html'}.\n"
+    page = tmp_path / "live/report.html"
+    assert said.startswith(f"Live curves are in {page}; ")
+    assert ("a network" in said) == ("https://" in page.read_text())
     assert warned == ""
 
 
