@@ -453,6 +453,29 @@ def test_hostile_uploads_are_refused_and_the_page_goes_on(
     page.wait_for_selector("#slider img")
 
 
+def asked(url: str, data: bytes | None = None, **headers: str) -> int:
+    """The status of an answer."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_other_sites_pages_get_nothing(served: Served) -> None:
+    upload_at = f"{served.address}/gradio_api/upload"
+    head = b'Content-Disposition: form-data; name="files"; filename="a.jpg"'
+    form = b"--b\r\n" + head + b"\r\n\r\na\r\n--b--"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    port = served.address.rpartition(":")[2]
+    assert asked(upload_at, form, **kind, Origin=served.address) == 200
+    for origin in ("https://example.org", "null", "http://[1"):
+        assert asked(upload_at, form, **kind, Origin=origin) == 403
+    # A name that its owner lets lead to this computer once the browser trusts his page.
+    assert asked(served.address, Host=f"example.org:{port}") == 403
+    assert asked(served.address, Host=f"localhost:{port}") == 200
+
+
 def test_two_people_at_once_get_their_own(browser: Browser, served: Served, tmp_path: Path) -> None:
     names = ("one.png", "two.png")
     for tone, name in zip((60, 180), names, strict=True):
