@@ -1,8 +1,8 @@
 """The page: where everything stands, and which action each control starts.
 
-Uploads are taken by
-:func:`upload` alone, which passes a path on: Gradio's components for images would decode them
-here, and would download what a client names by its address.
+Uploads are taken by :func:`upload`, which passes a path on: Gradio's components for images would
+decode them here. What takes files would download what a client names by its address, were it not
+for :func:`files_only`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import gradio as gr
 
@@ -40,6 +40,7 @@ from pipeline.models.pretrained import model_card
 from pipeline.video.kinds import WRITTEN_AS
 from pipeline.video.settings import STEADY
 
+C = TypeVar("C", bound=gr.components.Component)
 HERE = Path(__file__).parent
 KEPT_SECONDS = 7 * 24 * 3600
 """How long uploads and results are kept at most, also while a browser stays open: a film may take a
@@ -47,11 +48,15 @@ night. Gradio drops a session's own state an hour after its browser has gone."""
 
 
 def upload(**arguments: Any) -> gr.File:
-    """Return a place to bring files to, never addresses of some.
+    """Return a place to bring files to."""
+    return files_only(gr.File(**arguments))
+
+
+def files_only(component: C) -> C:
+    """Let a component take files, never addresses of some.
 
     Its methods are replaced one by one: of a subclass Gradio would write a stub beside this file.
     """
-    component = gr.File(**arguments)
     move, move_async = (
         component.move_resource_to_block_cache,
         component.async_move_resource_to_block_cache,
@@ -173,13 +178,15 @@ def _one_photo(workshop: Workshop) -> None:
                     reset = gr.Button("Remove all", size="sm", min_width=90)
                 with gr.Row():
                     save = gr.DownloadButton("Save colors", size="sm", min_width=90)
-                    load = gr.UploadButton(
-                        "Load colors",
-                        size="sm",
-                        min_width=90,
-                        file_types=[".json"],
-                        type="binary",
-                        elem_id="load",
+                    load = files_only(
+                        gr.UploadButton(
+                            "Load colors",
+                            size="sm",
+                            min_width=90,
+                            file_types=[".json"],
+                            type="binary",
+                            elem_id="load",
+                        )
                     )
 
     shown = [desk, slider, canvas, said, style, listed, save]

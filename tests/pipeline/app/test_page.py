@@ -32,7 +32,7 @@ from PIL import Image
 from playwright.sync_api import Browser, FileChooser, Page, expect, sync_playwright
 
 import pipeline
-from pipeline.app.page import upload
+from pipeline.app.page import files_only, upload
 from pipeline.imaging import color
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.pretrained import PRETRAINED
@@ -699,8 +699,8 @@ def test_the_model_tab_has_the_card(page: Page) -> None:
     expect(page.get_by_role("heading", name="What they get wrong")).to_be_visible()
 
 
-def test_addresses_are_not_fetched() -> None:
-    place = upload(label="Photos")
+@pytest.mark.parametrize("place", [upload(label="Photos"), files_only(gradio.UploadButton())])
+def test_addresses_are_not_fetched(place: gradio.File | gradio.UploadButton) -> None:
     # The browser of the other tests has an event loop running in this thread.
     with ThreadPoolExecutor(1) as apart:
         for address in ("http://127.0.0.1:1/a.png", "https://example.org/a.png"):
