@@ -118,6 +118,7 @@ def _one_photo(workshop: Workshop) -> None:
         height=150,
         elem_id="photo",
     )
+    note = gr.HTML(elem_id="note", padding=False)
     with gr.Row(elem_id="work"):
         with gr.Column(scale=2, min_width=300):
             with gr.Tabs():
@@ -196,10 +197,10 @@ def _one_photo(workshop: Workshop) -> None:
         [photo.upload, photo.clear],
         does.opened,
         [photo, desk, *inputs],
-        [*shown, download],
+        [*shown, download, note],
         concurrency_id="files",
         trigger_mode="always_last",
-    )
+    ).failure(does.still_there, desk, photo, show_progress="hidden")
     canvas.select(does.clicked, [desk], shown, show_progress="hidden")
     changes = [
         *(
@@ -235,14 +236,18 @@ def _one_photo(workshop: Workshop) -> None:
     ]
     for change in changes:
         change.then(no_download, None, download, show_progress="hidden").success(
-            does.finished, [desk, *inputs], download, concurrency_id="files", show_progress="hidden"
+            does.finished,
+            [desk, *inputs],
+            [download, note],
+            concurrency_id="files",
+            show_progress="hidden",
         )
     # The file first: by that the process that may crash has seen the reference.
     gr.on(
         [reference.upload, reference.clear],
         does.finished,
         [desk, *inputs],
-        download,
+        [download, note],
         concurrency_id="files",
         trigger_mode="always_last",
     ).success(does.settings_changed, [desk, *inputs], shown)
@@ -250,7 +255,9 @@ def _one_photo(workshop: Workshop) -> None:
 
 def _many_files(workshop: Workshop) -> None:
     kept = gr.State(None, delete_callback=forget_folder)
-    gr.Markdown("Photos come back under their names, in a zip file.")
+    gr.Markdown(
+        "Photos come back under their names, in a zip file. Keep this page open until it is done."
+    )
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
             photos = upload(
@@ -276,8 +283,9 @@ def _many_files(workshop: Workshop) -> None:
 def _film(workshop: Workshop) -> None:
     kept = gr.State(None, delete_callback=forget_folder)
     gr.Markdown(
-        "Size, sound and subtitles stay as they are. A minute of film takes several; a long film is"
-        " better colored by `colorpipe colorize`, which goes on after an interruption."
+        "Size, sound and subtitles stay as they are. A minute of film takes several; keep this page"
+        " open until it is done. A long film is better colored by `colorpipe colorize`, which goes"
+        " on after an interruption."
     )
     with gr.Row():
         with gr.Column(scale=1, min_width=300):

@@ -476,6 +476,25 @@ def test_other_sites_pages_get_nothing(served: Served) -> None:
     assert asked(served.address, Host=f"localhost:{port}") == 200
 
 
+def test_what_is_wrong_with_a_photo_is_said_where_its_result_is(
+    page: Page, photo: Path, tmp_path: Path
+) -> None:
+    data = bytearray(photo.read_bytes())
+    data[len(data) // 2 : len(data) * 3 // 4] = bytes(len(data) // 4)
+    (tmp_path / "zeroed.jpg").write_bytes(data)
+    (tmp_path / "no.jpg").write_text("no photo")
+    page.set_input_files("#photo input[type=file]", tmp_path / "zeroed.jpg")
+    expect(page.locator("#note")).to_contain_text("zeroed.jpg: damaged")
+    expect(page.locator("#note")).to_be_visible()
+    expect(page.get_by_role("status").and_(page.locator("#heard"))).to_contain_text("damaged")
+    page.locator("#photo button[aria-label=Clear]").click()
+    expect(page.locator("#note")).to_have_text("")
+    # Of one that is refused, nothing stays.
+    page.set_input_files("#photo input[type=file]", tmp_path / "no.jpg")
+    expect(page.locator(".toast-body").first).to_contain_text("no.jpg could not be colored")
+    expect(page.locator("#photo input[type=file]")).to_be_attached()
+
+
 def test_two_people_at_once_get_their_own(browser: Browser, served: Served, tmp_path: Path) -> None:
     names = ("one.png", "two.png")
     for tone, name in zip((60, 180), names, strict=True):
