@@ -48,6 +48,8 @@ class OnePhoto:
         self._workshop = workshop
 
     def _show(self, own: Desk, message: str = "") -> list[Update]:
+        if not own.folder.is_dir():  # it was put away meanwhile
+            return [gr.skip() for _ in _nothing()]
         chosen_one = len(own.hints) - 1 if own.hints else None
         return [
             own,
@@ -60,16 +62,20 @@ class OnePhoto:
         ]
 
     def opened(self, path: str | None, old: Desk | None, *rest: Any) -> list[Update]:
-        """Take up a photo, or put it away."""
+        """Take up a photo, or put it away; shows what :meth:`finished` does as well."""
         if path is None:
             forget(old)
-            return [*_nothing(), no_download()]
+            return [*_nothing(), no_download(), ""]
         *chosen_look, other = rest
         reference = None if other is None else Path(other)
         own = _checked(self._workshop.open, Path(path), _look(*chosen_look), reference)
         # Not before: of a photo that is refused, the one before stays on the page.
         forget(old)
-        return [*self._show(own, own.note), _download(own)]
+        return [*self._show(own), *_finished(own)]
+
+    def still_there(self, own: Desk | None) -> str | None:
+        """Return the photo that the page goes on with where another was refused."""
+        return None if own is None else str(own.source)
 
     def _recolored(
         self, own: Desk, strength: float, size: str, model: str, other: str | None
@@ -83,13 +89,13 @@ class OnePhoto:
 
     def finished(
         self, own: Desk | None, strength: float, size: str, model: str, other: str | None
-    ) -> Update:
-        """Color the photo itself, for the download."""
-        if own is None:
-            return no_download()
+    ) -> list[Update]:
+        """Color the photo itself: for the download, and for what there is to know of it."""
+        if own is None or not own.folder.is_dir():
+            return [no_download(), ""]
         reference = None if other is None else Path(other)
         _checked(self._workshop.finish, own, _look(strength, size, model), reference)
-        return _download(own)
+        return _finished(own)
 
     def settings_changed(self, own: Desk | None, *rest: Any) -> list[Update]:
         """Color the preview anew."""
@@ -99,6 +105,7 @@ class OnePhoto:
         """Offer the colors that a place is likely to have."""
         if own is None:
             return _nothing()
+        own = _with_one_page(own)
         x, y = (each // _times(own) for each in event.index)
         own.place = own.in_photo(x, y)
         own.offered = likely_colors(own.rgb, *own.in_preview(*own.place))[:SWATCHES]
@@ -148,7 +155,7 @@ class OnePhoto:
 
     def loaded(self, own: Desk | None, data: bytes, *rest: Any) -> list[Update]:
         """Take up the colors of a file."""
-        own = _with_photo(own)
+        own = _with_one_page(own)
         hints = _checked(hints_of, data, "The file")
         if any(hint.x >= own.shape[1] or hint.y >= own.shape[0] for hint in hints):
             raise refusal("These colors belong to a larger photo.")
@@ -224,7 +231,11 @@ def colored_film(
 
 def long_report(text: str, share: float | None = None, said: Sequence[tuple[str, str]] = ()) -> str:
     """Return what is said of long work as HTML: how far it is, and names with their sentences."""
-    bar = Markup('<progress value="{:.3f}"></progress>').format(min(share, 1)) if share else ""
+    bar = ""
+    if share:
+        bar = Markup('<progress aria-label="How far it is" value="{:.3f}"></progress>').format(
+            min(share, 1)
+        )
     rows = Markup("").join(Markup("<li><b>{}</b>: {}</li>").format(*each) for each in said)
     return Markup('<div class="long">{}<p>{}</p><ul>{}</ul></div>').format(bar, text, rows)
 
@@ -260,6 +271,16 @@ def _checked(function: Any, *arguments: Any) -> Any:
 def _with_photo(own: Desk | None) -> Desk:
     if own is None:
         raise refusal("Bring a photo first.")
+    return own
+
+
+def _with_one_page(own: Desk | None) -> Desk:
+    own = _with_photo(own)
+    if own.pages > 1:
+        raise refusal(
+            f"{own.name} has {own.pages} pages, and colors can be given to photos of one page;"
+            " bring its pages one by one."
+        )
     return own
 
 
@@ -369,8 +390,9 @@ def _file(path: Path) -> Update:
     return gr.DownloadButton(value=str(path), interactive=True)
 
 
-def _download(own: Desk) -> Update:
-    return _file(own.result)
+def _finished(own: Desk) -> list[Update]:
+    note = Markup("<p><b>{}</b>: {}</p>").format(own.name, own.note) if own.note else ""
+    return [_file(own.result), note]
 
 
 def no_download() -> Update:

@@ -51,7 +51,32 @@ new MutationObserver(() => {
     if (selector === HANDLE) tellPosition(element);
   }
   nameSwatches();
+  readOut();
 }).observe(document, { childList: true, subtree: true });
+
+// What comes to stand there is said to those who do not see it; how far long work is, they ask.
+const heard = { '#note': '', '#said': null, '#report': null, '#film-report': null };
+
+function readOut() {
+  for (const [selector, before] of Object.entries(heard)) {
+    const place = document.querySelector(selector);
+    if (!place || place.querySelector('progress')?.value < 1) continue;
+    const text = place.querySelector('p')?.textContent.trim() ?? '';
+    if (text === before) continue;
+    heard[selector] = text;
+    // What a tab begins with is read when it is reached.
+    if (before !== null) speaker().textContent = text;
+  }
+}
+
+function speaker() {
+  const there = document.querySelector('#heard');
+  if (there) return there;
+  const made = document.createElement('div');
+  made.id = 'heard';
+  made.setAttribute('role', 'status');
+  return document.body.appendChild(made);
+}
 
 // Shown to the pointer, and read out.
 function nameSwatches() {

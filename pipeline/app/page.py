@@ -1,8 +1,8 @@
 """The page: where everything stands, and which action each control starts.
 
-Uploads are taken by
-:func:`upload` alone, which passes a path on: Gradio's components for images would decode them
-here, and would download what a client names by its address.
+Uploads are taken by :func:`upload`, which passes a path on: Gradio's components for images would
+decode them here. What takes files would download what a client names by its address, were it not
+for :func:`files_only`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import gradio as gr
 
@@ -40,6 +40,7 @@ from pipeline.models.pretrained import model_card
 from pipeline.video.kinds import WRITTEN_AS
 from pipeline.video.settings import STEADY
 
+C = TypeVar("C", bound=gr.components.Component)
 HERE = Path(__file__).parent
 KEPT_SECONDS = 7 * 24 * 3600
 """How long uploads and results are kept at most, also while a browser stays open: a film may take a
@@ -47,11 +48,15 @@ night. Gradio drops a session's own state an hour after its browser has gone."""
 
 
 def upload(**arguments: Any) -> gr.File:
-    """Return a place to bring files to, never addresses of some.
+    """Return a place to bring files to."""
+    return files_only(gr.File(**arguments))
+
+
+def files_only(component: C) -> C:
+    """Let a component take files, never addresses of some.
 
     Its methods are replaced one by one: of a subclass Gradio would write a stub beside this file.
     """
-    component = gr.File(**arguments)
     move, move_async = (
         component.move_resource_to_block_cache,
         component.async_move_resource_to_block_cache,
@@ -113,6 +118,7 @@ def _one_photo(workshop: Workshop) -> None:
         height=150,
         elem_id="photo",
     )
+    note = gr.HTML(elem_id="note", padding=False)
     with gr.Row(elem_id="work"):
         with gr.Column(scale=2, min_width=300):
             with gr.Tabs():
@@ -173,13 +179,15 @@ def _one_photo(workshop: Workshop) -> None:
                     reset = gr.Button("Remove all", size="sm", min_width=90)
                 with gr.Row():
                     save = gr.DownloadButton("Save colors", size="sm", min_width=90)
-                    load = gr.UploadButton(
-                        "Load colors",
-                        size="sm",
-                        min_width=90,
-                        file_types=[".json"],
-                        type="binary",
-                        elem_id="load",
+                    load = files_only(
+                        gr.UploadButton(
+                            "Load colors",
+                            size="sm",
+                            min_width=90,
+                            file_types=[".json"],
+                            type="binary",
+                            elem_id="load",
+                        )
                     )
 
     shown = [desk, slider, canvas, said, style, listed, save]
@@ -189,10 +197,10 @@ def _one_photo(workshop: Workshop) -> None:
         [photo.upload, photo.clear],
         does.opened,
         [photo, desk, *inputs],
-        [*shown, download],
+        [*shown, download, note],
         concurrency_id="files",
         trigger_mode="always_last",
-    )
+    ).failure(does.still_there, desk, photo, show_progress="hidden")
     canvas.select(does.clicked, [desk], shown, show_progress="hidden")
     changes = [
         *(
@@ -228,14 +236,18 @@ def _one_photo(workshop: Workshop) -> None:
     ]
     for change in changes:
         change.then(no_download, None, download, show_progress="hidden").success(
-            does.finished, [desk, *inputs], download, concurrency_id="files", show_progress="hidden"
+            does.finished,
+            [desk, *inputs],
+            [download, note],
+            concurrency_id="files",
+            show_progress="hidden",
         )
     # The file first: by that the process that may crash has seen the reference.
     gr.on(
         [reference.upload, reference.clear],
         does.finished,
         [desk, *inputs],
-        download,
+        [download, note],
         concurrency_id="files",
         trigger_mode="always_last",
     ).success(does.settings_changed, [desk, *inputs], shown)
@@ -243,7 +255,9 @@ def _one_photo(workshop: Workshop) -> None:
 
 def _many_files(workshop: Workshop) -> None:
     kept = gr.State(None, delete_callback=forget_folder)
-    gr.Markdown("Photos come back under their names, in a zip file.")
+    gr.Markdown(
+        "Photos come back under their names, in a zip file. Keep this page open until it is done."
+    )
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
             photos = upload(
@@ -269,8 +283,9 @@ def _many_files(workshop: Workshop) -> None:
 def _film(workshop: Workshop) -> None:
     kept = gr.State(None, delete_callback=forget_folder)
     gr.Markdown(
-        "Size, sound and subtitles stay as they are. A minute of film takes several; a long film is"
-        " better colored by `colorpipe colorize`, which goes on after an interruption."
+        "Size, sound and subtitles stay as they are. A minute of film takes several; keep this page"
+        " open until it is done. A long film is better colored by `colorpipe colorize`, which goes"
+        " on after an interruption."
     )
     with gr.Row():
         with gr.Column(scale=1, min_width=300):

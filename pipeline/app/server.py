@@ -50,6 +50,7 @@ def serve(
         os.environ["HF_HUB_OFFLINE"] = "1"
         import gradio as gr  # noqa: PLC0415
 
+        from pipeline.app.own_page import own_page_only  # noqa: PLC0415
         from pipeline.app.page import HERE, build  # noqa: PLC0415
 
         # It reports every request.
@@ -73,6 +74,7 @@ def serve(
                 pwa=False,
                 max_file_size=LARGEST_UPLOAD,
                 allowed_paths=[],
+                app_kwargs={"middleware": [own_page_only(LOOPBACK)] if host in LOOPBACK else []},
                 show_error=False,
                 theme=gr.themes.Default(
                     primary_hue="teal",

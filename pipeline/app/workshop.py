@@ -26,6 +26,7 @@ from pipeline.errors import ColorpipeError, Failure
 from pipeline.evaluation.metrics import ciede2000
 from pipeline.imaging import color
 from pipeline.imaging.decode import Gray, open_photo, read_bytes
+from pipeline.imaging.formats.photo_file import open_file
 from pipeline.imaging.kinds import SUFFIXES
 from pipeline.inference.colorizer import Colorizer
 from pipeline.inference.hints import Hint
@@ -69,12 +70,15 @@ class Desk:
     result: Path
     """The colored file, at full size with all that it carries."""
     note: str
+    """What its owner should know of the result; it follows each :meth:`Workshop.finish`."""
     shape: tuple[int, int]
     """Height and width of the photo, upright."""
     gray: Gray
     """(h, w), the preview's tones."""
     rgb: NDArray[np.uint8]
     """(h, w, 3), the preview as it is colored now."""
+    pages: int = 1
+    """Of the photo's file; the first is on the page."""
     hints: tuple[Hint, ...] = ()
     before: list[tuple[Hint, ...]] = field(default_factory=list)
     """What undoing leads back to, the last one last."""
@@ -195,7 +199,8 @@ class Workshop:
         with self._folder() as folder:
             outcome = self._colored(source, folder, look, (), reference)
             result = outcome.outputs[0]
-            rgb = open_photo(read_bytes(result)).pixels
+            data = read_bytes(result)
+            rgb, pages = open_photo(data).pixels, open_file(data).count
         # Who has seen the result may want to change it soon.
         threading.Thread(target=self._network, args=(look,), daemon=True).start()
         small = _preview(rgb)
@@ -204,10 +209,11 @@ class Workshop:
             source=source,
             name=source.name,
             result=result,
-            note="; ".join(filter(None, (outcome.reason, outcome.note))),
+            note=_note(outcome, pages),
             shape=rgb.shape[:2],
             gray=color.luma(small),
             rgb=small,
+            pages=pages,
         )
 
     def preview(self, desk: Desk, look: Look, reference: Reference | None) -> None:
@@ -224,6 +230,7 @@ class Workshop:
         """
         outcome = self._colored(desk.source, desk.folder, look, desk.hints, reference)
         desk.result = outcome.outputs[0]
+        desk.note = _note(outcome, desk.pages)
         return desk.result
 
     def reference(self, source: Path, look: Look) -> Reference:
@@ -376,6 +383,11 @@ class Workshop:
         if self._process is not None:
             self._process[1].__exit__()
             self._process = None
+
+
+def _note(outcome: Outcome, pages: int) -> str:
+    shown = f"the first of {pages} pages is shown, and all are in the download" * (pages > 1)
+    return "; ".join(filter(None, (outcome.reason, outcome.note, shown)))
 
 
 def _preview(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import skimage.data
 import stand_ins
 from PIL import Image
 
-from pipeline.app.actions import OnePhoto
+from pipeline.app.actions import OnePhoto, forget
 from pipeline.app.workshop import Desk, Look, Workshop, how_near
 from pipeline.inference.hints import Hint
 
@@ -96,3 +96,32 @@ def test_a_color_that_the_tone_has_not_is_named_with_the_nearest(
     assert how_near(desk) == said
     does.hinted(desk, found, *SETTINGS)
     assert how_near(desk) == ""
+
+
+def test_colors_are_refused_before_they_are_given_to_a_document(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    pages = [Image.new("L", (60, 40), tone) for tone in (90, 160)]
+    pages[0].save(tmp_path / "album.tif", save_all=True, append_images=pages[1:])
+    does = OnePhoto(workshop)
+    own, *_, said = does.opened(str(tmp_path / "album.tif"), None, *SETTINGS)
+    assert "the first of 2 pages is shown" in said
+    event = gradio.SelectData(None, {"index": (10, 10), "value": None})
+    saved = b'{"hints": [{"x": 10, "y": 10, "color": "#905050"}]}'
+    with pytest.raises(gradio.Error, match=r"album\.tif has 2 pages"):
+        does.clicked(own, event)
+    with pytest.raises(gradio.Error, match=r"album\.tif has 2 pages"):
+        does.loaded(own, saved, *SETTINGS)
+    assert own.hints == ()
+
+
+def test_a_photo_that_was_put_away_while_it_was_colored_does_not_come_back(
+    workshop: Workshop, desk: Desk
+) -> None:
+    does = OnePhoto(workshop)
+    desk.place = (60, 90)
+    forget(desk)
+    shown = does.hinted(desk, "#905050", *SETTINGS)
+    assert all(each == gradio.skip() for each in shown)
+    does.finished(desk, *SETTINGS)
+    assert not desk.folder.exists()

@@ -32,7 +32,7 @@ from PIL import Image
 from playwright.sync_api import Browser, FileChooser, Page, expect, sync_playwright
 
 import pipeline
-from pipeline.app.page import upload
+from pipeline.app.page import files_only, upload
 from pipeline.imaging import color
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.pretrained import PRETRAINED
@@ -453,6 +453,48 @@ def test_hostile_uploads_are_refused_and_the_page_goes_on(
     page.wait_for_selector("#slider img")
 
 
+def asked(url: str, data: bytes | None = None, **headers: str) -> int:
+    """The status of an answer."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_other_sites_pages_get_nothing(served: Served) -> None:
+    upload_at = f"{served.address}/gradio_api/upload"
+    head = b'Content-Disposition: form-data; name="files"; filename="a.jpg"'
+    form = b"--b\r\n" + head + b"\r\n\r\na\r\n--b--"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    port = served.address.rpartition(":")[2]
+    assert asked(upload_at, form, **kind, Origin=served.address) == 200
+    for origin in ("https://example.org", "null", "http://[1"):
+        assert asked(upload_at, form, **kind, Origin=origin) == 403
+    # A name that its owner lets lead to this computer once the browser trusts his page.
+    assert asked(served.address, Host=f"example.org:{port}") == 403
+    assert asked(served.address, Host=f"localhost:{port}") == 200
+
+
+def test_what_is_wrong_with_a_photo_is_said_where_its_result_is(
+    page: Page, photo: Path, tmp_path: Path
+) -> None:
+    data = bytearray(photo.read_bytes())
+    data[len(data) // 2 : len(data) * 3 // 4] = bytes(len(data) // 4)
+    (tmp_path / "zeroed.jpg").write_bytes(data)
+    (tmp_path / "no.jpg").write_text("no photo")
+    page.set_input_files("#photo input[type=file]", tmp_path / "zeroed.jpg")
+    expect(page.locator("#note")).to_contain_text("zeroed.jpg: damaged")
+    expect(page.locator("#note")).to_be_visible()
+    expect(page.get_by_role("status").and_(page.locator("#heard"))).to_contain_text("damaged")
+    page.locator("#photo button[aria-label=Clear]").click()
+    expect(page.locator("#note")).to_have_text("")
+    # Of one that is refused, nothing stays.
+    page.set_input_files("#photo input[type=file]", tmp_path / "no.jpg")
+    expect(page.locator(".toast-body").first).to_contain_text("no.jpg could not be colored")
+    expect(page.locator("#photo input[type=file]")).to_be_attached()
+
+
 def test_two_people_at_once_get_their_own(browser: Browser, served: Served, tmp_path: Path) -> None:
     names = ("one.png", "two.png")
     for tone, name in zip((60, 180), names, strict=True):
@@ -676,8 +718,8 @@ def test_the_model_tab_has_the_card(page: Page) -> None:
     expect(page.get_by_role("heading", name="What they get wrong")).to_be_visible()
 
 
-def test_addresses_are_not_fetched() -> None:
-    place = upload(label="Photos")
+@pytest.mark.parametrize("place", [upload(label="Photos"), files_only(gradio.UploadButton())])
+def test_addresses_are_not_fetched(place: gradio.File | gradio.UploadButton) -> None:
     # The browser of the other tests has an event loop running in this thread.
     with ThreadPoolExecutor(1) as apart:
         for address in ("http://127.0.0.1:1/a.png", "https://example.org/a.png"):
