@@ -48,9 +48,9 @@ NETWORK_PIXELS = 2048**2
 """The network's pictures under way have at most as many pixels, unless one alone or batches of the
 usual size, one a worker, have more."""
 
-FAINT = 6.0
-"""Colors of a lower mean chroma are little more than doubt. Of every other test photo of the model
-card one in twelve has such colors, and in 57 of 100 of these they are closer to the ground truth
+FAINT = 7.0
+"""Colors of a lower mean chroma are little more than doubt. Of every third test photo of the model
+card one in twelve has such colors, and in 50 of 100 of these they are closer to the ground truth
 than gray is; of the others, in 75."""
 _DOUBTFUL = "hardly any color, and little more than a guess; hints would give it some"
 
