@@ -386,7 +386,7 @@ class Workshop:
 
 
 def _note(outcome: Outcome, pages: int) -> str:
-    shown = f"the first of {pages} pages is shown, and all are in the download" * (pages > 1)
+    shown = f"the first of {pages} pages is shown, and all are in the download" if pages > 1 else ""
     return "; ".join(filter(None, (outcome.reason, outcome.note, shown)))
 
 

@@ -59,7 +59,6 @@ def working_copy(rgb: RGB) -> RGB:
     Whole pixels are averaged down to less than twice that side, and the rest is bilinear: close to
     averaging exact areas, and several times as fast.
     """
-    same_on_every_processor()
     whole = shrink_whole(rgb, WORKING_SIDE)
     height, width = whole.shape[:2]
     scale = WORKING_SIDE / max(height, width)
@@ -99,7 +98,6 @@ def gray_of(small: RGB) -> Gray:
 
 def measure(small: RGB, gray: Gray) -> Measures:
     """Measure a photo by its :func:`working_copy` (H, W, 3) and the luma of that (H, W)."""
-    same_on_every_processor()
     lab = rgb_to_lab(shrink_whole(small, CELLS))
     chroma = cv2.mean(cv2.magnitude(lab[..., 1], lab[..., 2]))[0]
     levels = histogram(gray)
