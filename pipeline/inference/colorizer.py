@@ -230,7 +230,7 @@ class Colorizer:
         Raises:
             ColorpipeError: the network has no encoder to compare photos by.
             TypeError: it is neither an image of Pillow's nor an array.
-            ValueError: an array is not (H, W, 3 or 4) of uint8.
+            ValueError: it has no pixels, or is an array other than (H, W, 3 or 4) of uint8.
         """
         network = self._hinted
         if network is None:
@@ -290,6 +290,7 @@ class Colorizer:
         return tints
 
     def _soft(self, gray: Gray, reference: Reference | None) -> Float | None:
+        """Return what a reference says of a picture's colors (h/2, w/2, 3), if it says anything."""
         network = self._hinted
         if reference is None or network is None:
             return None
@@ -387,6 +388,8 @@ def _onnx_predictor(path: Path) -> Predictor:
 def _colors_of(image: Image.Image | Samples) -> NDArray[np.uint8]:
     """Return upright sRGB (H, W, 3) without transparency."""
     if isinstance(image, Image.Image):
+        if not image.width or not image.height:
+            raise ValueError("the reference has no pixels")
         with by_exif_alone(image):
             image.load()
         stored = np.asarray(to_srgb(image, image.info.get("icc_profile"), []))
