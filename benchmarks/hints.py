@@ -142,7 +142,7 @@ def by_network(
     for each, (rows, columns) in zip(hints, cells, strict=True):
         each[rows, columns, :2] = known[rows, columns]
         each[rows, columns, 2] = 1.0
-    ab: Float = predictor.predict(np.repeat(gray[None], len(cells), axis=0), hints)
+    _, ab = predictor.predict_by_hints(np.repeat(gray[None], len(cells), axis=0), [hints])
     return [chroma_over(gray, colors) for colors in ab]
 
 

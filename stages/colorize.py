@@ -78,7 +78,8 @@ def colorize(
             and whose.
         films: how films are colorized and encoded; None is by the defaults.
         hints: places of the one photo ``source`` with their colors, instead of those in the file
-            ``photo.jpg.hints.json`` beside it, which is found for every photo.
+            ``photo.jpg.hints.json`` beside it, which is found for every photo but a single one that
+            is named by its URL.
         reference: a color photo: what it shows gives its color to the like in photos; films are
             colorized without.
         engine: where photos are worked on; the result is the same. Films stay on this machine.

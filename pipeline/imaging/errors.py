@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -35,9 +36,8 @@ def is_of_unknown_samples(error: ImageError) -> bool:
 def decoding() -> Iterator[None]:
     """Turn every error of a decoder into :class:`ImageError`, and keep its warnings silent."""
     try:
-        with warnings.catch_warnings():
-            # Of odd metadata, for example: what is wrong with a photo is said by an error.
-            warnings.simplefilter("ignore")
+        # Of odd metadata, for example: what is wrong with a photo is said by an error.
+        with _without_warnings():
             yield
     except ImageError:
         raise
@@ -53,6 +53,34 @@ def decoding() -> Iterator[None]:
     # zlib.error and more have been seen.
     except Exception as error:
         raise ImageError(f"damaged ({_said_by(error)})") from error
+
+
+_counting = threading.Lock()
+_silenced = 0
+"""Blocks that Python's warnings are silent for, in all threads."""
+_silence = contextlib.ExitStack()
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Ignore Python's warnings until the last of all threads has left such a block.
+
+    Their filters are the whole process's. If each thread put back what it found, those of another
+    could come back too early, or stay for good.
+    """
+    global _silenced  # noqa: PLW0603 - so are the filters
+    with _counting:
+        if not _silenced:
+            _silence.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        _silenced += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _silenced -= 1
+            if not _silenced:
+                _silence.close()
 
 
 def _said_by(error: Exception) -> str:

@@ -25,7 +25,7 @@ from pipeline.imaging.orientation import (
     turned_upright,
     valid,
 )
-from pipeline.imaging.srgb import gray_16
+from pipeline.imaging.srgb import gray_16, without_alpha
 from pipeline.imaging.upsampling import Method, Upsampler, band_rows
 
 
@@ -134,14 +134,8 @@ def from_image(image: Image.Image) -> GrayPhoto:
     if image.mode == "LAB":
         image = lab_to_srgb(image)
         profile = None  # the samples are no longer the profile's
-    elif image.mode == "La":
-        image = image.convert("LA")  # Pillow has no other way from there
-    if image.mode in {"RGBA", "LA", "PA", "RGBa"} or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = np.asarray(image.getchannel("A"))
-        image = image.convert("RGB")
-    elif image.mode == "P":
-        image = image.convert("RGB")
+    image, opacity = without_alpha(image)
+    alpha = None if opacity is None else np.asarray(opacity)
     return GrayPhoto(np.asarray(image.convert("L")), alpha, orientation, profile)
 
 

@@ -23,13 +23,7 @@ def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Im
         image = Image.fromarray(to_8_bits(gray_16(image)))
     elif image.mode == "LAB":
         image = lab_to_srgb(image)
-    alpha: Image.Image | None = None
-    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        image = image.convert("RGB")
-    elif image.mode == "P":
-        image = image.convert("RGB")
+    image, alpha = without_alpha(image)
     if profile and image.mode in {"RGB", "L", "CMYK"}:
         converted = through_profile(image, profile)
         if converted is not None:
@@ -42,6 +36,16 @@ def to_srgb(image: Image.Image, profile: bytes | None, changes: list[str]) -> Im
         white.paste(image, mask=alpha)
         image = white
     return image
+
+
+def without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return an image in a mode without transparency and palette, and its alpha if it has one."""
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow has no other way from there
+    if image.mode in {"RGBA", "LA", "PA", "RGBa"} or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return image.convert("RGB"), image.getchannel("A")
+    return (image.convert("RGB") if image.mode == "P" else image), None
 
 
 def gray_16(image: Image.Image) -> NDArray[np.uint16]:

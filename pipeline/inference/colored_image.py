@@ -7,6 +7,8 @@ import io
 
 from PIL import Image
 
+from pipeline.imaging.srgb import to_srgb
+
 LONGEST = 320
 """The longer side of what is shown, in px: a notebook keeps it."""
 _QUALITY = 80
@@ -23,9 +25,13 @@ class ColoredImage(Image.Image):
         return image
 
     def _repr_html_(self) -> str:
-        """Return both pictures; the one before is this one's luma, which coloring has kept."""
-        after = self.convert("RGB")
-        after.thumbnail((LONGEST, LONGEST))
+        """Return both pictures, small and in sRGB, on white where they are transparent.
+
+        The one before is this one's luma, which coloring has kept.
+        """
+        small = self.copy()
+        small.thumbnail((LONGEST, LONGEST))
+        after = to_srgb(small, self.info.get("icc_profile"), [])
         shown = "".join(
             f'<figure style="margin: 0"><img alt="{name}" src="{_jpeg(image)}">'
             f"<figcaption>{name}</figcaption></figure>"

@@ -59,8 +59,8 @@ class Predictor(Protocol):
 class HintedPredictor(Predictor, Protocol):
     """A network that takes hints: its ``takes_hints`` is true."""
 
-    def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
-        """Predict with a*, b* and confidence (N, h/2, w/2, 3) where they are known."""
+    def predict_by_hints(self, grays: NDArray[np.uint8], hints: Sequence[Float]) -> list[Float]:
+        """Predict without hints, and then by each: a*, b* and confidence (N, h/2, w/2, 3)."""
 
     def describe(self, grays: NDArray[np.uint8]) -> Float:
         """Return what is seen (N, h/8, w/8, channels), of length 1, alike where things are."""
@@ -230,7 +230,7 @@ class Colorizer:
         Raises:
             ColorpipeError: the network has no encoder to compare photos by.
             TypeError: it is neither an image of Pillow's nor an array.
-            ValueError: an array is not (H, W, 3 or 4) of uint8.
+            ValueError: it has no pixels, or is an array other than (H, W, 3 or 4) of uint8.
         """
         network = self._hinted
         if network is None:
@@ -268,37 +268,29 @@ class Colorizer:
         for photo, own in zip(photos, listed, strict=True):
             hinting.require_inside(own, photo.upright_shape)
         grays = [photo.for_network(self.working_shape(photo.upright_shape)) for photo in photos]
-        soft: list[Float | None] = [self._soft(gray, reference) for gray in grays]
-        plain = self._by_reference(grays, soft)
-        # Predicted a second time, so that what the hints change can be confined to their things.
-        again = [place for place, own in enumerate(listed) if own and self._hinted is not None]
-        known = [
-            hinting.for_network(
-                listed[place], photos[place].upright_shape, grays[place], soft[place]
-            )
-            for place in again
-        ]
-        hinted = dict(
-            zip(again, self.predict([grays[place] for place in again], known), strict=True)
-        )
+        matches = [self._soft(gray, reference) for gray in grays]
+        # What each photo is predicted by, after it is predicted by nothing.
+        known: list[list[Float]] = []
+        for photo, gray, own, soft in zip(photos, grays, listed, matches, strict=True):
+            known.append([] if soft is None else [soft])
+            if own and self._hinted is not None:
+                known[-1].append(hinting.for_network(own, photo.upright_shape, gray, soft))
+        predicted = self._predict_by(grays, known)
         tints = []
         for place, (photo, gray, own) in enumerate(zip(photos, grays, listed, strict=True)):
+            plain, *others = predicted[place]
+            if (soft := matches[place]) is not None:
+                plain = blended(plain, others.pop(0), soft)
             if own:
-                tints.append(self._settled(photo, gray, own, plain[place], hinted.get(place)))
+                # Both, so that what the hints change can be confined to their things.
+                hinted = others[0] if others else None
+                tints.append(self._settled(photo, gray, own, plain, hinted))
             else:
-                tints.append(Tint.of(photo, gray, plain[place], self.upsampling))
+                tints.append(Tint.of(photo, gray, plain, self.upsampling))
         return tints
 
-    def _by_reference(self, grays: Sequence[Gray], soft: Sequence[Float | None]) -> list[Float]:
-        """Predict ``grays``, those with matches in a reference by them, as far as they reach."""
-        results = self.predict(grays)
-        matches = {place: known for place, known in enumerate(soft) if known is not None}
-        softened = self.predict([grays[place] for place in matches], [*matches.values()])
-        for (place, known), own in zip(matches.items(), softened, strict=True):
-            results[place] = blended(results[place], own, known)
-        return results
-
     def _soft(self, gray: Gray, reference: Reference | None) -> Float | None:
+        """Return what a reference says of a picture's colors (h/2, w/2, 3), if it says anything."""
         network = self._hinted
         if reference is None or network is None:
             return None
@@ -344,42 +336,47 @@ class Colorizer:
         height, width = shape
         return side(height, width), side(width, height)
 
-    def predict(
-        self, grays: Sequence[Gray], hints: Sequence[Float | None] | None = None
-    ) -> list[Float]:
-        """Predict a* and b* (h, w, 2), ``strength`` applied, for grays of working shapes.
+    def predict(self, grays: Sequence[Gray]) -> list[Float]:
+        """Predict a* and b* (h, w, 2), ``strength`` applied, for grays of working shapes."""
+        return [plain for (plain,) in self._predict_by(grays, [()] * len(grays))]
 
-        ``hints`` are what is known of each (h/2, w/2, 3), or None; a gray without any is predicted
-        as if none had some.
+    def _predict_by(
+        self, grays: Sequence[Gray], known: Sequence[Sequence[Float]]
+    ) -> list[list[Float]]:
+        """Predict each gray as :meth:`predict` does, and once more by each of what is known of it.
+
+        That is (h/2, w/2, 3), as :func:`pipeline.inference.hints.for_network` says.
         """
-        known = hints or [None] * len(grays)
-        alike: dict[tuple[tuple[int, ...], bool], list[int]] = {}
+        alike: dict[tuple[tuple[int, ...], int], list[int]] = {}
         for index, gray in enumerate(grays):
-            alike.setdefault((gray.shape, known[index] is not None), []).append(index)
-        results: dict[int, Float] = {}
+            alike.setdefault((gray.shape, len(known[index])), []).append(index)
+        results: dict[int, list[Float]] = {}
         for indices in alike.values():
             for start in range(0, len(indices), self.batch):
                 batch = indices[start : start + self.batch]
-                own = [each for index in batch if (each := known[index]) is not None]
-                predicted = self._predict([grays[index] for index in batch], own)
-                results.update(zip(batch, predicted, strict=True))
+                stack = np.stack([grays[index] for index in batch])
+                hints = map(np.stack, zip(*(known[index] for index in batch), strict=True))
+                predicted = self._predict(stack, list(hints))
+                for place, index in enumerate(batch):
+                    results[index] = [ab[place] for ab in predicted]
         return [results[index] for index in range(len(grays))]
 
-    def _predict(self, grays: Sequence[Gray], hints: Sequence[Float]) -> Float:
-        stack = np.stack(grays)
-        known = np.stack(hints) if hints else None
-        ab = self._compute(stack, known)
+    def _predict(self, grays: NDArray[np.uint8], hints: Sequence[Float]) -> list[Float]:
+        results = self._compute(grays, hints)
         if self.tta:
-            turned = None if known is None else np.ascontiguousarray(known[:, :, ::-1])
-            mirrored = self._compute(np.ascontiguousarray(stack[:, :, ::-1]), turned)
-            ab = (ab + mirrored[:, :, ::-1]) * np.float32(0.5)
-        return np.asarray(ab * np.float32(self.strength), np.float32)
+            turned = [np.ascontiguousarray(own[:, :, ::-1]) for own in hints]
+            mirrored = self._compute(np.ascontiguousarray(grays[:, :, ::-1]), turned)
+            results = [
+                (ab + other[:, :, ::-1]) * np.float32(0.5)
+                for ab, other in zip(results, mirrored, strict=True)
+            ]
+        return [np.asarray(ab * np.float32(self.strength), np.float32) for ab in results]
 
-    def _compute(self, grays: NDArray[np.uint8], hints: Float | None) -> Float:
+    def _compute(self, grays: NDArray[np.uint8], hints: Sequence[Float]) -> list[Float]:
         network = self._hinted
-        if hints is None or network is None:
-            return self.predictor.predict(grays)
-        return network.predict(grays, hints)
+        if network is None or not hints:
+            return [self.predictor.predict(grays)]
+        return network.predict_by_hints(grays, hints)
 
 
 def _onnx_predictor(path: Path) -> Predictor:
@@ -391,6 +388,8 @@ def _onnx_predictor(path: Path) -> Predictor:
 def _colors_of(image: Image.Image | Samples) -> NDArray[np.uint8]:
     """Return upright sRGB (H, W, 3) without transparency."""
     if isinstance(image, Image.Image):
+        if not image.width or not image.height:
+            raise ValueError("the reference has no pixels")
         with by_exif_alone(image):
             image.load()
         stored = np.asarray(to_srgb(image, image.info.get("icc_profile"), []))

@@ -98,17 +98,19 @@ def _publish(data: bytes, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = os.open(target.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
-        Path(f"/proc/self/fd/{handle}").lstat()
     except (AttributeError, OSError):
         _publish_renamed(data, target)
         return
     with os.fdopen(handle, "wb") as stream:
+        name = f"/proc/self/fd/{handle}"
+        if not os.path.lexists(name):  # where /proc is not mounted
+            _publish_renamed(data, target)
+            return
         stream.write(data)
         stream.flush()
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             # With a folder's handle Python calls linkat(2), and only that follows the link.
-            name = f"/proc/self/fd/{handle}"
             os.link(name, target.name, dst_dir_fd=folder, follow_symlinks=True)
         finally:
             os.close(folder)

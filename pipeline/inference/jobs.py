@@ -54,7 +54,7 @@ class Job:
 def find_jobs(
     source: Path,
     out: Path,
-    extension: FormatName | None,
+    format: FormatName | None,
     passed_over: Counter[str] | None = None,
     films: Mapping[str, str] = NO_FILMS,
 ) -> Iterator[Job | Failure]:
@@ -70,7 +70,7 @@ def find_jobs(
         out: a folder, in which the sub-folders of ``source`` are repeated. For a single photo it
             may be a file, named with an extension that is written (:func:`format_to_write` tells
             which format that asks for); with any other extension it must be a folder that exists.
-        extension: of the format to write; None keeps each photo's own.
+        format: what photos are written as; None keeps each one's own.
         passed_over: counts the other files, by extension, and what a NAS leaves behind, by name.
         films: the extensions of films, in lower case, each with the one that is written.
 
@@ -88,7 +88,7 @@ def find_jobs(
             )
         if out.exists() and not out.is_dir():
             raise ColorpipeError(f"{out} is a file; name a folder, since {source} is one.")
-        return _below(source, out, extension, passed_over, films)
+        return _below(source, out, format, passed_over, films)
     is_film = source.suffix.lower() in films
     if is_film or (out.suffix.lower() in films and not out.is_dir()):
         return iter([_film_job(source, out, films)])
@@ -105,7 +105,7 @@ def find_jobs(
         )
     if reason := _unreadable(source):
         return iter([Failure(source.name, reason)])
-    target = out if names_a_file else out / _name(source.name, extension)
+    target = out if names_a_file else out / _name(source.name, format)
     if target.exists() and target.samefile(source):
         raise ColorpipeError(f"{target} is the photo itself; name another file or folder.")
     sidecar = source.with_name(source.name + SIDECAR)
@@ -184,7 +184,7 @@ class _OwnFolders:
 def _below(
     source: Path,
     out: Path,
-    extension: FormatName | None,
+    format: FormatName | None,
     passed_over: Counter[str] | None,
     films: Mapping[str, str],
 ) -> Iterator[Job | Failure]:
@@ -213,7 +213,7 @@ def _below(
         among_photos = own.include(real, (out / folder).resolve())
         reasons = {name: _unreadable(source / folder / name) for name in photos}
         readable = [name for name in photos if not reasons[name]]
-        jobs = _jobs_in(folder, readable, sidecars, (source, out), (extension, films))
+        jobs = _jobs_in(folder, readable, sidecars, (source, out), (format, films))
         found: list[Job | Failure] = []
         for name, reason in reasons.items():
             job = Failure((folder / name).as_posix(), reason) if reason else next(jobs)
@@ -228,7 +228,7 @@ def _below(
 def listed_jobs(
     source: Path,
     out: Path,
-    extension: FormatName | None,
+    format: FormatName | None,
     passed_over: Counter[str] | None = None,
     films: Mapping[str, str] = NO_FILMS,
     *,
@@ -239,7 +239,7 @@ def listed_jobs(
     Args:
         source: what stands for the folder.
         out: see :func:`find_jobs`.
-        extension: see :func:`find_jobs`.
+        format: see :func:`find_jobs`.
         passed_over: see :func:`find_jobs`.
         films: see :func:`find_jobs`.
         names: what is below ``source``, with slashes, sorted; or a part of it, which is not cut
@@ -263,7 +263,7 @@ def listed_jobs(
                 yield Failure(folder + name, reason)
             continue
         yield from with_rivals(
-            list(_jobs_in(Path(folder), photos, sidecars, (source, out), (extension, films)))
+            list(_jobs_in(Path(folder), photos, sidecars, (source, out), (format, films)))
         )
 
 
@@ -379,11 +379,11 @@ def _unreadable(path: Path) -> str:
     return "a link that leads nowhere" if is_broken else "not a regular file"
 
 
-def _name(name: str, extension: FormatName | None, films: Mapping[str, str] = NO_FILMS) -> str:
+def _name(name: str, format: FormatName | None, films: Mapping[str, str] = NO_FILMS) -> str:
     """Give a name the extension of another format; one that the format has already stays."""
     path = Path(name)
     if (suffix := path.suffix.lower()) in films:
         return name if films[suffix] == suffix else f"{path.stem}{films[suffix]}"
-    if extension is None or suffix in BY_NAME[extension].color_suffixes:
+    if format is None or suffix in BY_NAME[format].color_suffixes:
         return name
-    return with_suffix(name, f".{extension}")
+    return with_suffix(name, f".{format}")

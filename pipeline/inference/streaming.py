@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -103,7 +102,6 @@ def colorize_files(
     settings: Settings | None = None,
     *,
     workers: int | None = None,
-    stopped: Callable[[], bool] = lambda: False,
     files: Files | None = None,
 ) -> Iterator[Outcome]:
     """Colorize files and yield what became of each, in the order of ``jobs``.
@@ -111,10 +109,9 @@ def colorize_files(
     Args:
         colorizer: the trained generator.
         jobs: what to read and where to write; a Failure comes out again as failed, and an Outcome
-            as it is. None gets the place of a rival that it names.
+            as it is. A photo whose result would get the name of a rival's has failed.
         settings: how files are written.
         workers: processors to use, a thread each as far as memory goes; None is all.
-        stopped: asked before each photo: once it says so, no further one is taken up.
         files: where photos and results are; None is this computer.
 
     Raises:
@@ -137,8 +134,7 @@ def colorize_files(
 
     try:
         with colorizer.predictor.in_threads(workers // threads):
-            going_on = takewhile(lambda _: not stopped(), jobs)
-            opened = _opened(going_on, settings, files)
+            opened = _opened(jobs, settings, files)
             for group in _groups(opened, colorizer.batch):
                 while under_way and (
                     len(under_way) > threads or pixels + group.pixels > PIXELS_UNDER_WAY
@@ -196,7 +192,8 @@ def _ready(job: Job, settings: Settings, existing: Existing, files: Files) -> _R
     target = photo_file.target_of(file, settings.format)
     notes = [target.note, file.note]
     if photo_file.lies(job.source, file):
-        notes.append(f"named like {named_kind(job.source)}, but its content is {file.kind.label}")
+        named = BY_SUFFIX[job.source.suffix.lower()].label
+        notes.append(f"named like {named}, but its content is {file.kind.label}")
     if settings.label is not None:
         if target.format in UNLABELED:
             notes.append(f"without the label, which {BY_NAME[target.format].label} cannot hold")
@@ -270,11 +267,6 @@ def _read_single(ready: _Ready) -> Page:
     except ValueError as error:
         raise ImageError(str(error)) from error
     return page
-
-
-def named_kind(path: Path) -> str:
-    """Return the format that a name's extension says."""
-    return BY_SUFFIX[path.suffix.lower()].label
 
 
 def _is_there(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,13 +91,18 @@ class OnnxPredictor:
         finally:
             self._session = before
 
-    def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
+    def predict(self, grays: NDArray[np.uint8]) -> Float:
         """See :meth:`pipeline.models.torch_predictor.TorchPredictor.predict`."""
-        if hints is None:
-            return _channels_last(self._run(AB, grays))
+        (ab,) = self._run([AB], grays)
+        return _channels_last(ab)
+
+    def predict_by_hints(self, grays: NDArray[np.uint8], hints: Sequence[Float]) -> list[Float]:
+        """See :meth:`pipeline.models.torch_predictor.TorchPredictor.predict_by_hints`."""
         if not self.takes_hints:
             raise ValueError(f"This model of the recipe {self.recipe} takes no hints.")
-        return _channels_last(self._run(AB, grays, hints, factor=self._run(USED, grays)))
+        plain, factor = self._run([AB, USED], grays)
+        hinted = (self._run([AB], grays, own, factor)[0] for own in hints)
+        return [_channels_last(ab) for ab in (plain, *hinted)]
 
     def describe(self, grays: NDArray[np.uint8]) -> Float:
         """See :meth:`pipeline.models.torch_predictor.TorchPredictor.describe`."""
@@ -105,15 +110,16 @@ class OnnxPredictor:
             raise ValueError(
                 f"This model of the recipe {self.recipe} has no encoder that describes."
             )
-        return _channels_last(self._run(SEEN, grays))
+        (seen,) = self._run([SEEN], grays)
+        return _channels_last(seen)
 
     def _run(
         self,
-        output: str,
+        outputs: Sequence[str],
         grays: NDArray[np.uint8],
         hints: Float | None = None,
         factor: Float | None = None,
-    ) -> Float:
+    ) -> list[Float]:
         count, height, width = grays.shape
         if hints is None:
             hints = np.zeros((count, height // 2, width // 2, 3), np.float32)
@@ -125,8 +131,8 @@ class OnnxPredictor:
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
         inputs = {name: given[name] for name in self._inputs}
-        (result,) = self._session.run([output], inputs, options)
-        return np.asarray(result, np.float32)
+        results = self._session.run(outputs, inputs, options)
+        return [np.asarray(result, np.float32) for result in results]
 
 
 def _channels_last(result: Float) -> Float:

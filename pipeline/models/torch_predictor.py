@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from pipeline.models.device import choose_device, choose_dtype
 from pipeline.models.weights import Generator, load_generator
 from pipeline.networks.lite_unet import LiteUNet
 from pipeline.params import DeviceName
+from pipeline.recipes.colorpipe import Colorpipe
 
 
 class TorchPredictor:
@@ -39,7 +40,8 @@ class TorchPredictor:
         self._module = _Cast(module, choose_dtype(self._device)).to(self._device).eval()
         self.takes_hints = generator.recipe.takes_hints
         self._describing = Describing(module) if isinstance(module, LiteUNet) else None
-        self._predict_ab: Callable[..., torch.Tensor] = generator.recipe.predict_ab
+        self._recipe = recipe = generator.recipe
+        self._hinted = recipe if isinstance(recipe, Colorpipe) else None
 
     @classmethod
     def load(cls, path: Path, device: DeviceName = "auto") -> TorchPredictor:
@@ -64,22 +66,38 @@ class TorchPredictor:
         finally:
             torch.set_num_threads(before)
 
-    def predict(self, grays: NDArray[np.uint8], hints: Float | None = None) -> Float:
-        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w), multiples of ``multiple``.
+    def predict(self, grays: NDArray[np.uint8]) -> Float:
+        """Predict a* and b* (N, h, w, 2) for ``grays`` (N, h, w), multiples of ``multiple``."""
+        with torch.inference_mode():
+            return _channels_last(self._recipe.predict_ab(self._module, self._luma(grays)))
 
-        ``hints`` (N, h/2, w/2, 3), for a network that takes them, are a*, b* and the confidence in
-        them, 0 to 1, where chroma is known.
+    def predict_by_hints(self, grays: NDArray[np.uint8], hints: Sequence[Float]) -> list[Float]:
+        """Predict as :meth:`predict` does, and then once more by each of ``hints``.
+
+        The results are those of the recipe's ``predict_ab``, which with hints predicts without them
+        first, every time.
+
+        Args:
+            grays: see :meth:`predict`.
+            hints: each (N, h/2, w/2, 3): a*, b* and the confidence in them, 0 to 1, where chroma is
+                known.
 
         Raises:
-            ValueError: there are hints and the network takes none.
+            ValueError: the network takes no hints.
         """
-        if hints is not None and not self.takes_hints:
+        recipe = self._hinted
+        if recipe is None:
             raise ValueError(f"The recipe {self.recipe} takes no hints.")
         with torch.inference_mode():
-            luma = torch.from_numpy(grays).to(self._device)[:, None].float() / 255
-            known = () if hints is None else (self._known(hints),)
-            ab = self._predict_ab(self._module, luma, *known)
-            return np.asarray(ab.permute(0, 2, 3, 1).float().cpu().contiguous().numpy())
+            luma = self._luma(grays)
+            learned = recipe.learned_ab(self._module, luma)
+            factor = recipe.factor(learned)
+            results = [_channels_last(learned * factor)]
+            for own in hints:
+                known = torch.from_numpy(own).to(self._device).permute(0, 3, 1, 2).contiguous()
+                learned = recipe.learned_ab(self._module, luma, recipe.as_learned(known, factor))
+                results.append(_channels_last(learned * factor))
+            return results
 
     def describe(self, grays: NDArray[np.uint8]) -> Float:
         """Return what the encoder sees in ``grays`` (N, h, w), multiples of ``multiple``.
@@ -93,12 +111,16 @@ class TorchPredictor:
         if self._describing is None:
             raise ValueError(f"The recipe {self.recipe} has no encoder that describes.")
         with torch.inference_mode():
-            luma = torch.from_numpy(grays).to(self._device)[:, None].float() / 255
-            seen = self._describing(luma.to(self._module.dtype) * 2 - 1)
-            return np.asarray(seen.permute(0, 2, 3, 1).float().cpu().contiguous().numpy())
+            luma = self._luma(grays)
+            return _channels_last(self._describing(luma.to(self._module.dtype) * 2 - 1))
 
-    def _known(self, hints: Float) -> torch.Tensor:
-        return torch.from_numpy(hints).to(self._device).permute(0, 3, 1, 2).contiguous()
+    def _luma(self, grays: NDArray[np.uint8]) -> torch.Tensor:
+        """Return ``grays`` (N, h, w) as recipes take them: (N, 1, h, w), 0 to 1."""
+        return torch.from_numpy(grays).to(self._device)[:, None].float() / 255
+
+
+def _channels_last(result: torch.Tensor) -> Float:
+    return np.asarray(result.permute(0, 2, 3, 1).float().cpu().contiguous().numpy())
 
 
 class _Cast(nn.Module):

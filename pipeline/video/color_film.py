@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import StoppedError
 from pipeline.inference.colorizer import Colorizer
+from pipeline.models.resolve import digest_of
 from pipeline.video.deinterlacing import deinterlaced
 from pipeline.video.encoding import Encoder, plan
 from pipeline.video.errors import FilmError
@@ -91,7 +91,7 @@ def color_film(
             )
             yield from work.run()
             if not work.frames:
-                raise FilmError("it has no frames from --start on")
+                raise FilmError("no frame begins in the part that --start and --duration choose")
             if work.is_reshaped:
                 notes.append(
                     "with pixels of one shape from beginning to end, though its own change"
@@ -298,7 +298,7 @@ def _key(
     weights = colorizer.weights
     return {
         "source": [str(source.resolve()), status.st_size, status.st_mtime_ns],
-        "model": "" if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "model": "" if weights is None else digest_of(weights),
         "colorizer": [colorizer.strength, colorizer.size, colorizer.tta, colorizer.upsampling],
         # The label is written when the parts are joined.
         "settings": asdict(replace(settings, label="")),

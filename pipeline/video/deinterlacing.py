@@ -8,12 +8,17 @@ import av
 import av.error
 from av.filter import Graph
 
+from pipeline.video.errors import FilmError
+
 
 def deinterlaced(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """Yield as many frames as there are, at the same times, without the comb of two moments.
 
     Every other line is made new from the lines and frames around it, whether or not the film says
     that it is interlaced: many that are do not.
+
+    Raises:
+        FilmError: FFmpeg refuses frames of this size or format.
     """
     first = next(frames, None)
     if first is None:
@@ -30,7 +35,14 @@ def deinterlaced(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         graph.add("bwdif", "mode=send_frame:deint=all"),
         graph.add("settb", "expr=intb*2"),  # bwdif counts in half ticks
         graph.add("buffersink"),
-    ).configure()
+    )
+    try:
+        graph.configure()
+    except av.error.FFmpegError as error:
+        raise FilmError(
+            f"--deinterlace does not take pictures of {first.width} x {first.height}"
+            f" ({first.format.name}); leave it out"
+        ) from error
 
     def pulled() -> Iterator[av.VideoFrame]:
         while True:

@@ -24,7 +24,6 @@ from pipeline.video.planes import (
     small_gray,
 )
 from pipeline.video.reading import Film
-from pipeline.video.settings import STEADY
 from pipeline.video.side_data import matrix_of, rotation_of
 from pipeline.video.steadiness import ColorState, SteadyColors
 
@@ -147,9 +146,7 @@ _PLANAR = tuple(
 """The pixel formats of colored frames where no encoder has a say."""
 
 
-def colored_frames(
-    source: Path, colorizer: Colorizer, steady: float = STEADY
-) -> Iterator[ColoredFrame]:
+def colored_frames(source: Path, colorizer: Colorizer, steady: float) -> Iterator[ColoredFrame]:
     """Yield the frames of a film in color: see :func:`pipeline.video.color_video.colored_frames`.
 
     Raises:

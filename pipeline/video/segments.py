@@ -15,7 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -90,10 +90,11 @@ class SegmentCache:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
-        # A key alone is of no use to anybody.
-        if not any(self.folder.glob(_PARTS)):
-            self.remove()
+        # Still locked: what another process begins here is not to be removed.
+        with self._stack:
+            # A key alone is of no use to anybody.
+            if not any(self.folder.glob(_PARTS)):
+                self.remove()
 
     def _throw_away_others(self) -> None:
         key = self.folder / _KEY
@@ -106,10 +107,14 @@ class SegmentCache:
     def whole(self) -> list[Segment]:
         """Return the parts that are whole, from the film's beginning on without a gap.
 
-        One that is damaged counts as missing: it and those after it are made again.
+        One that is damaged counts as missing: it and those after it are made again. Only the last
+        one has its state: nothing goes on from the others, and those of an hour take hundreds of
+        megabytes.
         """
         found: list[Segment] = []
         while (segment := _read_trailer(self._path(len(found)))) is not None:
+            if found:
+                found[-1] = replace(found[-1], state=None)
             found.append(segment)
         return found
 

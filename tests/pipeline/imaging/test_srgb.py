@@ -120,3 +120,12 @@ def test_gray_of_a_tiff_is_scaled_by_its_bits_and_counts_from_black(
     ramp = np.arange(256)[None, ::-1] if white_is_zero else np.arange(256)[None]
     assert np.abs(gray_16(image) / 257 - ramp).max() < 0.5
     assert np.abs(np.asarray(to_srgb(image, None, []))[..., 0].astype(int) - ramp).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["LA", "La", "RGBA", "RGBa"])
+def test_transparency_is_put_on_white(mode: str) -> None:
+    plain = {"La": "LA", "RGBa": "RGBA"}.get(mode, mode)
+    image = Image.new(plain, (2, 1), (0, 0) if plain == "LA" else (0, 0, 0, 0))
+    image.putpixel((1, 0), (90, 255) if plain == "LA" else (90, 90, 90, 255))
+    rgb = np.asarray(to_srgb(image.convert(mode), None, []))
+    assert rgb.tolist() == [[[255] * 3, [90] * 3]]

@@ -22,6 +22,7 @@ from pipeline.imaging.gray_photo import shrink
 from pipeline.inference.colorizer import Colorizer
 from pipeline.models.pretrained import pretrained_weights
 from pipeline.models.torch_predictor import TorchPredictor, fold_batch_norm
+from pipeline.models.weights import load_generator
 
 PHOTO = skimage.data.astronaut()
 GRAY = color.luma(PHOTO)
@@ -250,8 +251,6 @@ def test_what_is_no_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
 
 
 def test_the_prediction_is_the_recipes_own(model: Path) -> None:
-    from pipeline.models.weights import load_generator
-
     small = shrink(GRAY, (128, 128))
     ours = TorchPredictor.load(model, "cpu").predict(small[None])[0]
     plain = load_generator(model)

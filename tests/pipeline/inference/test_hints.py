@@ -9,6 +9,8 @@ import pytest
 import skimage.data
 from PIL import Image
 from predictors import Rainbow
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.metrics import ciede2000
@@ -23,6 +25,7 @@ from pipeline.inference.hints import (
     parse_hint,
     read_hints,
 )
+from pipeline.networks.lite_unet import LiteUNet
 
 PHOTO = skimage.data.astronaut()
 GRAY = color.luma(PHOTO)
@@ -183,6 +186,26 @@ def test_others_in_a_batch_are_as_without(networks: dict[str, Colorizer]) -> Non
     assert np.abs(together[0].astype(int) - alone[0]).max() <= 1
     hinted = colorizer(pictures[1], hints=hints[1])
     assert np.abs(together[1].astype(int) - hinted).max() <= 1
+
+
+def test_the_network_runs_once_without_hints_and_once_by_what_is_known(
+    networks: dict[str, Colorizer],
+) -> None:
+    runs = 0
+
+    def count(module: nn.Module, *_: object) -> None:
+        nonlocal runs
+        runs += isinstance(module, LiteUNet)
+
+    reference = networks["hints"].reference(PHOTO)
+    hook = register_module_forward_hook(count)
+    try:
+        networks["hints"](GRAY[:200, :200], hints=[Hint(60, 100, "#803030")])
+        assert runs == 2
+        networks["hints"](GRAY, hints=[Hint(60, 100, "#803030")], reference=reference)
+        assert runs == 2 + 3
+    finally:
+        hook.remove()
 
 
 def test_a_mirror_image_has_its_hints_mirrored() -> None:

@@ -66,6 +66,11 @@ def test_an_array_without_colors_is_refused(colorizer: Colorizer) -> None:
         colorizer(GRAY, reference=GRAY)
 
 
+def test_an_image_without_pixels_is_refused(colorizer: Colorizer) -> None:
+    with pytest.raises(ValueError, match="no pixels"):
+        colorizer(GRAY, reference=Image.new("RGB", (0, 5)))
+
+
 def test_exif_alone_turns_a_reference(colorizer: Colorizer) -> None:
     upright = skimage.data.astronaut()[:384]
     gray = color.luma(upright)

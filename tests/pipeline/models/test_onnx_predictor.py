@@ -72,11 +72,13 @@ def test_pictures_and_hints_of_any_number_and_size_give_what_they_give_in_torch(
         count, height, width = shape
         hints = random.random((count, height // 2, width // 2, 3), np.float32) * (60, 60, 1)
         hints = np.where(random.random(hints.shape[:3])[..., None] < 0.1, hints, 0)
-        hints = hints.astype(np.float32)
-        plain = onnx.predict(grays)
-        assert np.allclose(plain, reference.predict(grays), atol=0.01)
-        hinted = onnx.predict(grays, hints)
-        assert np.allclose(hinted, reference.predict(grays, hints), atol=0.01)
+        known = [hints.astype(np.float32), np.zeros(hints.shape, np.float32)]
+        plain, hinted, by_none = onnx.predict_by_hints(grays, known)
+        assert np.array_equal(plain, onnx.predict(grays))
+        for ours, theirs in zip(
+            (plain, hinted, by_none), reference.predict_by_hints(grays, known), strict=True
+        ):
+            assert np.allclose(ours, theirs, atol=0.01)
         assert np.abs(hinted - plain).mean() > 1
         assert np.allclose(onnx.describe(grays), reference.describe(grays), atol=1e-3)
 
@@ -94,7 +96,7 @@ def test_a_model_without_hints_says_so(model: Path) -> None:
     onnx = OnnxPredictor(model.with_suffix(".onnx"))
     gray = np.zeros((1, 64, 64), np.uint8)
     with pytest.raises(ValueError, match="takes no hints"):
-        onnx.predict(gray, np.zeros((1, 32, 32, 3), np.float32))
+        onnx.predict_by_hints(gray, [np.zeros((1, 32, 32, 3), np.float32)])
     with pytest.raises(ValueError, match="no encoder that describes"):
         onnx.describe(gray)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from pipeline.models.torch_predictor import ChannelsLast, FixedRows
+from pipeline.models.pretrained import pretrained_weights
+from pipeline.models.torch_predictor import ChannelsLast, FixedRows, TorchPredictor
+from pipeline.models.weights import load_generator
+from pipeline.recipes.colorpipe import Colorpipe
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -35,3 +39,24 @@ def test_a_picture_is_the_same_alone_and_among_others() -> None:
         together = layer(as_pictures(places))
         alone = torch.cat([layer(as_pictures(place[None])) for place in places])
     assert torch.equal(alone, together)
+
+
+def test_several_hints_give_what_the_recipe_gives_by_each() -> None:
+    random = np.random.default_rng(0)
+    grays = random.integers(0, 256, (2, 64, 96), np.uint8)
+    hints = np.zeros((2, 2, 32, 48, 3), np.float32)
+    hints[0, :, 4:8, 4:8] = 40, 20, 1
+    hints[1, :, 20:24, 30:34] = -30, 40, 0.5
+    ours = TorchPredictor.load(pretrained_weights(), "cpu").predict_by_hints(grays, list(hints))
+    generator = load_generator(pretrained_weights())
+    assert isinstance(generator.recipe, Colorpipe)
+    luma = torch.from_numpy(grays)[:, None].float() / 255
+    each = [None, *torch.from_numpy(hints).permute(0, 1, 4, 2, 3)]
+    with torch.inference_mode():
+        theirs = [generator.recipe.predict_ab(generator.module, luma, known) for known in each]
+    for own, expected in zip(ours, theirs, strict=True):
+        wanted = expected.permute(0, 2, 3, 1).numpy()
+        # bfloat16, where the processor has it, keeps 8 bits.
+        assert np.abs(own - wanted).max() < 0.02 * np.abs(wanted).max() + 0.05
+    assert np.abs(ours[1] - ours[0]).max() > 5
+    assert np.abs(ours[2] - ours[1]).max() > 5

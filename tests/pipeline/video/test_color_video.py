@@ -320,6 +320,16 @@ def test_progress_is_reported(colorizer: Colorizer, tmp_path: Path) -> None:
     assert seen[-1].seconds == pytest.approx(0.44)
 
 
+def test_a_part_in_which_no_frame_begins_is_refused_in_a_sentence(
+    colorizer: Colorizer, tmp_path: Path
+) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", times=[0, 40, 5000, 5040])
+    for start, duration in ((9.0, None), (1.0, 2.0)):
+        with pytest.raises(ColorpipeError, match="no frame begins in the part that --start and"):
+            color_video(source, tmp_path / "color.mkv", colorizer, start=start, duration=duration)
+    assert [path.name for path in tmp_path.iterdir()] == ["gray.mkv"]
+
+
 @pytest.mark.parametrize(
     ("start", "duration", "total"), [(0.8, None, 10), (0.8, 60.0, 10), (0.0, 0.2, 5)]
 )

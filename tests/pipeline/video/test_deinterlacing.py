@@ -11,6 +11,7 @@ import pytest
 from av.filter import Graph
 from predictors import Rainbow
 
+from pipeline.errors import ColorpipeError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video.color_video import color_video
 
@@ -85,6 +86,12 @@ def test_the_field_that_comes_first_stays_first(first: str, code: int, tmp_path:
     # SMPTE RDD 36: interlace_mode, behind the frame's size, "icpf" and 12 bytes of its header.
     for _, data in films.packets_of(target, "video"):
         assert data[20] >> 2 & 3 == code
+
+
+def test_pictures_that_are_too_small_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    source = films.write_film(tmp_path / "gray.mkv", size=(3, 16), pixels="yuv444p")
+    with pytest.raises(ColorpipeError, match=r"take pictures of 16 x 3 \(yuv444p\); leave it out"):
+        color_video(source, tmp_path / "color.mkv", Colorizer(Rainbow()), deinterlace=True)
 
 
 def test_a_part_begins_and_ends_where_it_is_asked_to(tmp_path: Path) -> None:

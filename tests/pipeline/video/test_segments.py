@@ -28,6 +28,7 @@ from pipeline.video.errors import FilmError
 from pipeline.video.reading import Film
 from pipeline.video.segments import Segment, SegmentCache, in_order
 from pipeline.video.settings import Encoding, FilmSettings, Progress, Result
+from pipeline.video.steadiness import ColorState
 
 SETTINGS = FilmSettings(Encoding(codec="ffv1"))
 """The same frames give the same bytes, which x264 with AVX-512 does not promise."""
@@ -326,6 +327,21 @@ def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
         pass
 
 
+def test_nobody_else_begins_in_a_folder_that_is_being_removed(tmp_path: Path) -> None:
+    class Watched(SegmentCache):
+        def remove(self) -> None:
+            with (
+                pytest.raises(FilmError, match="another process"),
+                SegmentCache(tmp_path / "color.mkv", {}),
+            ):
+                pass
+            super().remove()
+
+    with Watched(tmp_path / "color.mkv", {}):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_full_disk_leaves_no_half_film(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,3 +370,21 @@ def test_a_part_is_checked_without_loading_it(tmp_path: Path) -> None:
             assert tracemalloc.get_traced_memory()[1] < 1 << 23
         finally:
             tracemalloc.stop()
+
+
+def test_of_many_parts_only_the_last_ones_colors_are_in_memory(tmp_path: Path) -> None:
+    colors = np.ones((256, 256, 2), np.float32)
+    state = ColorState(np.zeros((256, 256), np.uint8), colors, colors)
+    with SegmentCache(tmp_path / "film.mkv", {}) as cache:
+        for number in range(12):
+            with cache.add(number) as writer:
+                writer.finish(Segment(1, number, state))
+        tracemalloc.start()
+        try:
+            parts = cache.whole()
+            assert tracemalloc.get_traced_memory()[0] < 3 * colors.nbytes
+        finally:
+            tracemalloc.stop()
+    assert [part.last for part in parts] == [*range(12)]
+    assert parts[-1].state is not None
+    assert np.array_equal(parts[-1].state.colors, colors)
