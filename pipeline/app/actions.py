@@ -40,16 +40,16 @@ class OnePhoto:
 
     Unless something else is said, a method takes the desk, what its control holds, and then
     strength, size, model and the path of the reference. It returns what the page then shows: desk,
-    before and after, the picture to click, a sentence, the swatches' style, the colors so far and
-    the file that holds them.
+    before and after, the picture to click, a sentence, the swatches' style, the colors so far, the
+    file that holds them, and the button for the download, which :meth:`finished` gives its file.
     """
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
 
-    def _show(self, own: Desk, message: str = "") -> list[Update]:
+    def _show(self, own: Desk, message: str = "", result: Sequence[Update] = ()) -> list[Update]:
         if not own.folder.is_dir():  # it was put away meanwhile
-            return [gr.skip() for _ in _nothing()]
+            return [gr.skip() for _ in (*_nothing(), *result)]
         chosen_one = len(own.hints) - 1 if own.hints else None
         return [
             own,
@@ -59,6 +59,7 @@ class OnePhoto:
             swatches_style(own.offered),
             gr.Dropdown([(_named(hint), n) for n, hint in enumerate(own.hints)], value=chosen_one),
             _saved(own),
+            *result,
         ]
 
     def opened(self, path: str | None, old: Desk | None, *rest: Any) -> list[Update]:
@@ -71,38 +72,52 @@ class OnePhoto:
         own = _checked(self._workshop.open, Path(path), _look(*chosen_look), reference)
         # Not before: of a photo that is refused, the one before stays on the page.
         forget(old)
-        return [*self._show(own), *_finished(own)]
+        return self._show(own, result=_finished(own))
 
     def still_there(self, own: Desk | None) -> str | None:
         """Return the photo that the page goes on with where another was refused."""
         return None if own is None else str(own.source)
 
     def _recolored(
-        self, own: Desk, strength: float, size: str, model: str, other: str | None
+        self, own: Desk, *rest: Any, result: Sequence[Update] | None = None
     ) -> list[Update]:
-        chosen_look = _look(strength, size, model)
+        *chosen, other = rest
+        chosen_look = _look(*chosen)
         known = (
             None if other is None else _checked(self._workshop.reference, Path(other), chosen_look)
         )
         _checked(self._workshop.preview, own, chosen_look, known)
-        return self._show(own, how_near(own))
+        return self._show(own, how_near(own), [no_download()] if result is None else result)
 
-    def finished(
-        self, own: Desk | None, strength: float, size: str, model: str, other: str | None
-    ) -> list[Update]:
-        """Color the photo itself: for the download, and for what there is to know of it."""
+    def finished(self, own: Desk | None, *rest: Any) -> list[Update]:
+        """Color the photo itself; shows the button for the download, and what there is to know."""
         if own is None or not own.folder.is_dir():
             return [no_download(), ""]
+        previews = own.previews
+        *chosen_look, other = rest
         reference = None if other is None else Path(other)
-        _checked(self._workshop.finish, own, _look(strength, size, model), reference)
+        _checked(self._workshop.finish, own, _look(*chosen_look), reference)
+        if own.previews != previews:  # something was changed meanwhile, and its file follows
+            return [gr.skip(), gr.skip()]
         return _finished(own)
+
+    def referred(self, own: Desk | None, *rest: Any) -> list[Update]:
+        """Take up another reference, or none; shows what :meth:`finished` does as well."""
+        if own is None:
+            return [*_nothing(), no_download(), ""]
+        previews = own.previews
+        # The file first: by that the process that may crash has seen the reference.
+        result = self.finished(own, *rest)
+        if own.previews != previews:
+            return [*(gr.skip() for _ in _nothing()), *result]
+        return self._recolored(own, *rest, result=result)
 
     def settings_changed(self, own: Desk | None, *rest: Any) -> list[Update]:
         """Color the preview anew."""
-        return _nothing() if own is None else self._recolored(own, *rest)
+        return [*_nothing(), no_download()] if own is None else self._recolored(own, *rest)
 
     def clicked(self, own: Desk | None, event: gr.SelectData) -> list[Update]:
-        """Offer the colors that a place is likely to have."""
+        """Offer the colors that a place is likely to have; the download stays as it is."""
         if own is None:
             return _nothing()
         own = _with_one_page(own)

@@ -38,6 +38,7 @@ function handOver() {
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const HANDLE = '#slider [data-testid=slider]';
 const PHOTO = '#canvas button';
+const NUMBER = '[data-testid=number-input]';
 const TOLD = {
   [HANDLE]: { role: 'slider', tabindex: '0', 'aria-label': 'Before and after: arrow keys move it' },
   [PHOTO]: { 'aria-label': 'Photo: arrow keys move the place, Enter chooses it' },
@@ -50,9 +51,20 @@ new MutationObserver(() => {
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     if (selector === HANDLE) tellPosition(element);
   }
+  for (const table of document.querySelectorAll('#card table')) widths.observe(table);
   nameSwatches();
   readOut();
 }).observe(document, { childList: true, subtree: true });
+
+// A table that is too wide is scrolled by the arrow keys, once the Tab key has led there.
+const widths = new ResizeObserver((entries) => {
+  for (const { target: table } of entries) {
+    const names = [...table.querySelectorAll('th')].map((each) => each.textContent);
+    table.setAttribute('aria-label', `Table of ${names.join(', ')}`);
+    if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
+    else table.removeAttribute('tabindex');
+  }
+});
 
 // What comes to stand there is said to those who do not see it; how far long work is, they ask.
 const heard = { '#note': '', '#said': null, '#report': null, '#film-report': null };
@@ -104,6 +116,20 @@ document.addEventListener('keydown', (event) => {
 document.addEventListener('keyup', (event) => {
   if (/^(Arrow|Page|Home|End)/.test(event.key) && event.target.matches?.('input[type=range]'))
     event.target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+});
+
+// Gradio would hear of each key in the field of a number, in range or not, and that it was slid to
+// whenever the field is clicked or left. It hears of a number in range, once it is there.
+for (const type of ['input', 'pointerup', 'blur'])
+  document.addEventListener(type, (event) => {
+    if (event.isTrusted && event.target.matches?.(NUMBER)) event.stopPropagation();
+  }, true);
+document.addEventListener('change', ({ target }) => {
+  if (!target.matches(NUMBER)) return;
+  const { min, max, value } = target.closest('.block').querySelector('input[type=range]');
+  target.value = Math.min(Math.max(target.value || value, min), max);
+  target.dispatchEvent(new InputEvent('input', { bubbles: true }));
+  target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
 });
 
 // Gradio opens a list of choices again after the Tab key has left it.

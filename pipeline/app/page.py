@@ -191,66 +191,64 @@ def _one_photo(workshop: Workshop) -> None:
                     )
 
     shown = [desk, slider, canvas, said, style, listed, save]
-    inputs = [strength, size, model, reference]
+    result = [download, note]
+    settings = [strength, size, model, reference]
     does = OnePhoto(workshop)
     gr.on(
         [photo.upload, photo.clear],
         does.opened,
-        [photo, desk, *inputs],
-        [*shown, download, note],
+        [photo, desk, *settings],
+        [*shown, *result],
         concurrency_id="files",
         trigger_mode="always_last",
     ).failure(does.still_there, desk, photo, show_progress="hidden")
-    canvas.select(does.clicked, [desk], shown, show_progress="hidden")
-    changes = [
-        *(
-            swatch.click(
-                functools.partial(does.taken, number),
-                [desk, *inputs],
-                shown,
-                show_progress="hidden",
-            )
-            for number, swatch in enumerate(swatches)
-        ),
-        use.click(does.hinted, [desk, any_color, *inputs], shown, show_progress="hidden"),
-        move.click(does.moved, [desk, listed, *inputs], shown, show_progress="hidden"),
-        remove.click(does.removed, [desk, listed, *inputs], shown, show_progress="hidden"),
-        undo.click(does.undone, [desk, *inputs], shown, show_progress="hidden"),
-        reset.click(does.cleared, [desk, *inputs], shown, show_progress="hidden"),
-        load.upload(does.loaded, [desk, load, *inputs], shown, show_progress="hidden"),
-        # The last of several that come while the photo is being colored counts.
-        *(
-            changed(
-                does.settings_changed,
-                [desk, *inputs],
-                shown,
-                show_progress=progress,
-                trigger_mode="always_last",
-            )
-            for changed, progress in (
-                (strength.release, "hidden"),
-                (size.input, "full"),
-                (model.input, "full"),
-            )
-        ),
-    ]
-    for change in changes:
-        change.then(no_download, None, download, show_progress="hidden").success(
-            does.finished,
-            [desk, *inputs],
-            [download, note],
-            concurrency_id="files",
-            show_progress="hidden",
-        )
-    # The file first: by that the process that may crash has seen the reference.
     gr.on(
         [reference.upload, reference.clear],
-        does.finished,
-        [desk, *inputs],
-        [download, note],
+        does.referred,
+        [desk, *settings],
+        [*shown, *result],
         concurrency_id="files",
         trigger_mode="always_last",
-    ).success(does.settings_changed, [desk, *inputs], shown)
+    )
+    canvas.select(does.clicked, [desk], shown, show_progress="hidden", trigger_mode="multiple")
+
+    def changes(
+        event: Callable[..., gr.events.Dependency],
+        action: Callable[..., list[Update]],
+        *inputs: gr.components.Component,
+        show_progress: str = "hidden",
+        trigger_mode: str = "once",
+    ) -> None:
+        event(
+            action,
+            [desk, *inputs, *settings],
+            [*shown, download],
+            show_progress=show_progress,
+            trigger_mode=trigger_mode,
+        ).success(
+            does.finished,
+            [desk, *settings],
+            result,
+            concurrency_id="files",
+            trigger_mode="always_last",
+            show_progress="hidden",
+        )
+
+    for number, swatch in enumerate(swatches):
+        changes(swatch.click, functools.partial(does.taken, number), trigger_mode="multiple")
+    changes(use.click, does.hinted, any_color, trigger_mode="multiple")
+    changes(undo.click, does.undone, trigger_mode="multiple")
+    changes(move.click, does.moved, listed)
+    changes(remove.click, does.removed, listed)
+    changes(reset.click, does.cleared)
+    changes(load.upload, does.loaded, load)
+    # The last of several that come while the photo is being colored counts.
+    for event, progress in (
+        (strength.release, "hidden"),
+        (size.input, "full"),
+        (model.input, "full"),
+    ):
+        changes(event, does.settings_changed, show_progress=progress, trigger_mode="always_last")
 
 
 def _many_files(workshop: Workshop) -> None:

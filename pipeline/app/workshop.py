@@ -77,6 +77,8 @@ class Desk:
     """(h, w), the preview's tones."""
     rgb: NDArray[np.uint8]
     """(h, w, 3), the preview as it is colored now."""
+    previews: int = 0
+    """How many were begun; the last one counts, whichever is done first."""
     pages: int = 1
     """Of the photo's file; the first is on the page."""
     hints: tuple[Hint, ...] = ()
@@ -217,10 +219,13 @@ class Workshop:
         )
 
     def preview(self, desk: Desk, look: Look, reference: Reference | None) -> None:
-        """Color a desk's preview by its hints."""
+        """Color a desk's preview by its hints, unless another preview is begun meanwhile."""
+        desk.previews += 1
+        number = desk.previews
         network = self._network(look)
         colored = network(desk.gray, hints=desk.preview_hints(), reference=reference)
-        desk.rgb = np.asarray(colored, np.uint8)
+        if number == desk.previews:
+            desk.rgb = np.asarray(colored, np.uint8)
 
     def finish(self, desk: Desk, look: Look, reference: Path | None) -> Path:
         """Color the photo itself, as the command line does, and return the file.

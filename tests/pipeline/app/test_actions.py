@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio
 import numpy as np
@@ -113,6 +114,24 @@ def test_colors_are_refused_before_they_are_given_to_a_document(
     with pytest.raises(gradio.Error, match=r"album\.tif has 2 pages"):
         does.loaded(own, saved, *SETTINGS)
     assert own.hints == ()
+
+
+def test_a_file_that_is_out_of_date_when_it_is_done_is_not_given_out(
+    workshop: Workshop, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    does = OnePhoto(workshop)
+    finish = workshop.finish
+
+    def interrupted(*arguments: Any) -> Path:
+        path = finish(*arguments)
+        does.settings_changed(desk, 0.5, *SETTINGS[1:])
+        return path
+
+    nothing_new = [gradio.skip(), gradio.skip()]
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(workshop, "finish", interrupted)
+        assert does.finished(desk, *SETTINGS) == nothing_new
+    assert does.finished(desk, *SETTINGS) != nothing_new
 
 
 def test_a_photo_that_was_put_away_while_it_was_colored_does_not_come_back(

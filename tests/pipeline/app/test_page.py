@@ -29,7 +29,7 @@ import skimage.data
 import stand_ins
 from browser import CHROMIUM
 from PIL import Image
-from playwright.sync_api import Browser, FileChooser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FileChooser, Page, Request, expect, sync_playwright
 
 import pipeline
 from pipeline.app.page import files_only, upload
@@ -342,9 +342,7 @@ def test_another_photo_gives_its_colors(
     colorize(photo, tmp_path / "referred", model, ColorizeParams(), reference=reference)
     expected = (tmp_path / "referred/portrait.jpg").read_bytes()
     assert expected != plain
-    end = time.monotonic() + SOON / 1000
-    while downloaded(page, "#download") != ("portrait.jpg", expected):
-        assert time.monotonic() < end
+    wait_for_download(page, "portrait.jpg", expected)
 
 
 def test_the_keyboard_alone_does_it_all(page: Page, photo: Path) -> None:
@@ -398,6 +396,92 @@ def test_the_keyboard_alone_does_it_all(page: Page, photo: Path) -> None:
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename == "portrait.jpg"
+
+
+def test_a_typed_number_is_one_move_of_the_slider(
+    page: Page, photo: Path, model: Path, tmp_path: Path
+) -> None:
+    page.set_input_files("#photo input[type=file]", photo)
+    expect(page.locator("#download")).to_be_enabled()
+    moved = moves(page)
+    field = page.get_by_label("number input for Strength").and_(page.locator(":visible"))
+    field.click()  # which moves nothing
+    for typed, shown_then in (("1.3", "1.3"), ("9", "1.5"), ("-2", "0"), ("1.25", "1.25")):
+        with page.expect_request(finishing):
+            field.fill(typed)
+            field.press("Enter")
+        expect(field).to_have_value(shown_then)
+        page.locator("h1").click()
+    assert moved == [1.3, 1.5, 0, 1.25]
+    colorize(photo, tmp_path / "vivid", model, ColorizeParams(strength=1.25))
+    wait_for_download(page, "portrait.jpg", (tmp_path / "vivid/portrait.jpg").read_bytes())
+    # Without a number, the one before.
+    field.fill("")
+    field.press("Tab")
+    expect(field).to_have_value("1.25")
+    page.get_by_role("tab", name="Many files").click()
+    field.fill("7")
+    field.press("Enter")
+    expect(field).to_have_value("1.5")
+
+
+def finishing(request: Request) -> bool:
+    """Whether a request asks for the whole file: nobody's click or key asks for that itself."""
+    return is_asking(request) and request.post_data_json["event_data"] is None
+
+
+def is_asking(request: Request) -> bool:
+    return request.url.endswith("/queue/join?")
+
+
+def moves(page: Page) -> list[float]:
+    """The numbers that sliders are moved to from now on."""
+    found: list[float] = []
+
+    def note(request: Request) -> None:
+        if is_asking(request) and request.post_data_json["event_data"] is not None:
+            found.append(request.post_data_json["event_data"])
+
+    page.on("request", note)
+    return found
+
+
+def wait_for_download(page: Page, name: str, expected: bytes) -> None:
+    end = time.monotonic() + SOON / 1000
+    while downloaded(page, "#download") != (name, expected):
+        assert time.monotonic() < end
+
+
+def test_the_download_has_the_last_of_several_quick_changes(
+    page: Page, model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.jpg"
+    Image.fromarray(skimage.data.astronaut()).convert("L").resize((3000, 3000)).save(path)
+    page.set_input_files("#photo input[type=file]", path)
+    expect(page.locator("#download")).to_be_enabled()
+    field = page.get_by_label("number input for Strength").and_(page.locator(":visible"))
+    for number in ("0.2", "1.4"):
+        # The second one comes while the file is colored by the first.
+        with page.expect_request(finishing):
+            field.fill(number)
+            field.press("Enter")
+    colorize(path, tmp_path / "vivid", model, ColorizeParams(strength=1.4))
+    wait_for_download(page, "large.jpg", (tmp_path / "vivid/large.jpg").read_bytes())
+
+
+def test_two_quick_clicks_undo_two_changes(page: Page, photo: Path) -> None:
+    page.set_input_files("#photo input[type=file]", photo)
+    page.wait_for_selector("#slider img")
+    page.get_by_role("tab", name="Choose colors").click()
+    page.wait_for_selector("#canvas img")
+    click(page, 160, 330)
+    so_far = page.locator("#listed input")
+    for button in ("#swatch-1", "#use"):
+        before = so_far.input_value()
+        page.locator(button).click()
+        expect(so_far).not_to_have_value(before)
+    page.locator("#undo").dblclick()
+    expect(so_far).to_have_value("")
 
 
 def test_lists_of_choices_close_when_the_tab_key_leaves_them(page: Page) -> None:
@@ -716,6 +800,42 @@ def test_long_work_ends_when_its_tab_is_closed(
 def test_the_model_tab_has_the_card(page: Page) -> None:
     page.get_by_role("tab", name="Model", exact=True).click()
     expect(page.get_by_role("heading", name="What they get wrong")).to_be_visible()
+
+
+def test_a_wide_table_is_scrolled_by_the_keyboard(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    # All tabs can be seen on a phone.
+    page.get_by_role("tab", name="Model", exact=True).click()
+    page.get_by_role("tab", name="Model", exact=True).focus()
+    page.keyboard.press("Tab")
+    table = page.get_by_role("table", name="Table of predicted chroma, 2.2, 3.6")
+    expect(table).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(table).not_to_have_js_property("scrollLeft", 0)
+    # Where there is nothing to scroll, the Tab key need not stop.
+    page.set_viewport_size({"width": 1280, "height": 740})
+    expect(table).not_to_have_attribute("tabindex", "0")
+
+
+def test_what_is_chosen_stands_beside_its_arrow_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.get_by_role("tab", name="Film").click()
+    field = page.get_by_label("Model").and_(page.locator("input:visible"))
+    field.click()
+    page.get_by_role("option", name=PRETRAINED).click()
+    expect(field).to_have_value(PRETRAINED)
+    box = field.bounding_box()
+    arrow = page.locator(".icon-wrap path:visible").last.bounding_box()
+    assert box
+    assert arrow
+    width = field.evaluate(
+        """field => {
+            const pen = document.createElement('canvas').getContext('2d');
+            pen.font = getComputedStyle(field).font;
+            return pen.measureText(field.value).width;
+        }"""
+    )
+    assert box["x"] + width < arrow["x"]
 
 
 @pytest.mark.parametrize("place", [upload(label="Photos"), files_only(gradio.UploadButton())])
