@@ -150,7 +150,7 @@ def test_null_can_be_given_where_the_file_may_have_it(
     assert run("colorize", "in", "out", "--size", "null") == DONE
     assert colorize.params().size is None
     assert run("colorize", "in", "out", "--strength", "null") == NOTHING_DONE
-    assert "'strength' is 'null', but must be a valid number" in capsys.readouterr().err
+    assert "--strength is 'null', but must be a number from 0 to 1.5." in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_a_sentence_that_names_it(
