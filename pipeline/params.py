@@ -11,10 +11,22 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pipeline.errors import ColorpipeError
@@ -456,7 +468,11 @@ def read_params(path: Path = PARAMS_FILE, *, required: bool = False, only: str =
             raise ColorpipeError(f"There is no file of parameters {path}.") from error
         return Params()
     except (OSError, UnicodeDecodeError) as error:
-        raise ColorpipeError(f"{path} could not be read ({error}); repair or remove it.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ColorpipeError(
+            f"{path} could not be read as a file of parameters ({reason}); repair it, or name"
+            " another one with --params."
+        ) from error
     try:
         content = _NoKeyTwice(text).get_single_data()
     # A date that does not exist is a ValueError.
@@ -477,14 +493,18 @@ def override(section: P, values: Mapping[str, Any]) -> P:
     Of a mapping, only the keys in ``values`` are replaced.
 
     Raises:
-        ColorpipeError: a value is not allowed.
+        ColorpipeError: a value is not allowed; the sentence names its option.
     """
     if not values:
         return section
     merged = section.model_dump()
     for key, value in values.items():
         merged[key] = {**merged[key], **value} if isinstance(value, Mapping) else value
-    return validate(type(section), merged, "The command line")
+    try:
+        return type(section).model_validate(merged)
+    except ValidationError as error:
+        sentence = _sentence(type(section), error.errors()[0], are_options=True)
+        raise ColorpipeError(sentence) from error
 
 
 def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
@@ -499,7 +519,7 @@ def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
         raise ColorpipeError(f"{origin}: {_sentence(model, error.errors()[0])}") from error
 
 
-def _sentence(model: type[Section], error: ErrorDetails) -> str:
+def _sentence(model: type[Section], error: ErrorDetails, *, are_options: bool = False) -> str:
     # In a mapping, pydantic's path also has "[key]" and the types that it tried for a value.
     parts = [str(part) for part in error["loc"] if part not in _INNER]
     key = ".".join(parts)
@@ -512,7 +532,57 @@ def _sentence(model: type[Section], error: ErrorDetails) -> str:
     value = error["input"]
     shown = "an address with a password" if error["type"] == "user_info" else repr(value)
     problem = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"'{key}' is {shown}, but must be {problem}."
+    field = _field(model, parts)
+    allowed = (field and _allowed(field, error["type"])) or problem
+    name = f"'{key}'"
+    if are_options:
+        inner = f": '{'.'.join(parts[1:])}'" if parts[1:] else ""
+        name = f"--{parts[0].replace('_', '-')}{inner}"
+    return f"{name} is {shown}, but must be {allowed}."
+
+
+def _field(model: type[BaseModel], parts: list[str]) -> FieldInfo | None:
+    """The field at ``parts``; None inside of a mapping, whose keys are no fields."""
+    field: FieldInfo | None = None
+    inside: type[BaseModel] | None = model
+    for part in parts:
+        if inside is None:
+            return None
+        field = inside.model_fields[part]
+        kind = field.annotation
+        inside = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    return field
+
+
+def _allowed(field: FieldInfo, error: str) -> str:
+    """Say which numbers, or which truth values, a field may have; "" of any other field."""
+    kinds = {field.annotation}
+    if get_origin(field.annotation) in {Union, UnionType}:
+        kinds = set(get_args(field.annotation))
+    or_null = ", or null" if NoneType in kinds else ""
+    kinds -= {NoneType}
+    if kinds == {bool}:
+        return f"true or false{or_null}"
+    if kinds not in ({int}, {float}):
+        return ""
+    noun = "a whole number" if kinds == {int} else "a number"
+    # 1e9 is a whole number, and no text that is read as one.
+    noun += " in digits" if error == "int_parsing" else ""
+    noun = "a finite number" if error == "finite_number" else noun
+    bounds = {
+        name: f"{getattr(each, name):g}" if kinds == {float} else str(getattr(each, name))
+        for each in field.metadata
+        for name in _BOUNDS
+        if hasattr(each, name)
+    }
+    if bounds.keys() == {"ge", "le"}:
+        return f"{noun} from {bounds['ge']} to {bounds['le']}{or_null}"
+    limits = " and ".join(f"{_BOUNDS[name]} {bounds[name]}" for name in _BOUNDS if name in bounds)
+    return f"{noun}{limits and f' that is {limits}'}{or_null}"
+
+
+_BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+"""What pydantic calls the ends of a range, and what people do."""
 
 
 def _parent(model: type[BaseModel], parts: list[str]) -> tuple[str, list[str]]:

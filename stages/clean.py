@@ -31,7 +31,7 @@ from pipeline.dataset.near_duplicates import find_duplicates
 from pipeline.engines.base import KILLED, Engine
 from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.csv_tables import write_table
+from pipeline.files.csv_tables import require_table, write_table
 from pipeline.files.listing import files_below, leads_to_folder, visible_entries
 from pipeline.files.names import (
     LONGEST,
@@ -83,6 +83,7 @@ def clean(
         print_decisions(rows)
         _check_any_fit(rows, f"None of the {len(files)} files in {raw} is fit.")
     else:
+        require_table(report, CleanRow)
         check_replaceable(
             out,
             "--clean",

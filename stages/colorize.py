@@ -315,6 +315,8 @@ def _require_known_colors(source: Path, hints: Sequence[Hint], reference: Path |
             f"--hint, --hints and --reference are for photos, and {source} is a film; leave them"
             " out."
         )
+    if reference is not None and reference.is_dir():
+        raise ColorpipeError(f"The reference {reference} is a folder; name one color photo.")
     if reference is not None and not reference.is_file():
         raise ColorpipeError(f"There is no reference photo {reference}; name a color photo.")
 

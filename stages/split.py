@@ -99,6 +99,7 @@ def split(
     near = [path for path in (resized, manifest, lock) if path is not None]
     check_replaceable(out, "--split", near=near, known=_is_split_name)
     rows = [] if lock is None else read_lock(lock)
+    pages = _read_pages(manifest)
     sides = (TRAIN, TEST, VAL) if params.val_fraction > 0 else (TRAIN, TEST)
     with new_folder(out) as folder:
         for side in sides:
@@ -110,7 +111,7 @@ def split(
             raise ColorpipeError(f"No photo in {resized} could be read; first {failures[0]}.")
         hashed = [pair.photo for pair in pairs]
         chosen = _choose_sides(
-            hashed, params, manifest, [row for row in rows if row.seed == params.seed]
+            hashed, params, pages, [row for row in rows if row.seed == params.seed]
         )
         _move(folder, pairs, chosen)
         check_pairs(folder, CHECKED)
@@ -232,27 +233,30 @@ def _give_up(photo: ResizedPhoto, folder: Path) -> Failure:
     return Failure(photo.path, KILLED)
 
 
+def _read_pages(manifest: Path | None) -> dict[tuple[str, str], str]:
+    """Return the web page that each photo is from, by its category and its name without suffix."""
+    if manifest is None or not manifest.exists():
+        return {}
+    rows = read_table(manifest, RawPhoto)
+    return {(row.category, PurePath(row.name).stem): row.page for row in rows}
+
+
 def _choose_sides(
     photos: Sequence[HashedPhoto],
     params: SplitParams,
-    manifest: Path | None,
+    pages: Mapping[tuple[str, str], str],
     rows: Sequence[LockRow],
 ) -> list[str]:
     """Choose the side of each photo, with what belongs together on one side."""
     groups = group_alike(photos, params.group_distance)
-    if manifest is not None and manifest.exists():
-        pages = {
-            (row.category, PurePath(row.name).stem): row.page
-            for row in read_table(manifest, RawPhoto)
-        }
-        for i, photo in enumerate(photos):
-            found = (photo.category, photo.name)
-            document = (photo.category, without_number(photo.name))
-            if found not in pages and document in pages:
-                found = document
-                groups.join(i, ("pages of one document", *document))
-            if page := pages.get(found):
-                groups.join(i, page)
+    for i, photo in enumerate(photos):
+        found = (photo.category, photo.name)
+        document = (photo.category, without_number(photo.name))
+        if found not in pages and document in pages:
+            found = document
+            groups.join(i, ("pages of one document", *document))
+        if page := pages.get(found):
+            groups.join(i, page)
     known = {row.value for row in rows if row.value is not None}
     claims = find_claims(rows, photos, photos_like(known, photos, params.group_distance))
     grouped = [GroupedPhoto(p.category, p.name, groups.of(i)) for i, p in enumerate(photos)]

@@ -22,7 +22,7 @@ from pipeline.files.outputs import check_replaceable, new_file, new_folder, reas
 from pipeline.models.device import choose_dtype
 from pipeline.models.pretrained import PRETRAINED
 from pipeline.models.resolve import is_pretrained
-from pipeline.models.weights import save_generator
+from pipeline.models.weights import read_header, save_generator
 from pipeline.params import TrainParams
 from pipeline.training.checkpoints import Checkpoint, code_digest, run_key
 from pipeline.training.distributed import Processes
@@ -155,6 +155,11 @@ def _check_outputs(split: Path, model: Path, curves: Path, init: str) -> None:
             f"{model} is a folder, but the weights are to be written there; name a file with"
             " --model."
         )
+    if model.suffix != ".safetensors" and model.exists() and not _holds_weights(model):
+        raise ColorpipeError(
+            f"{model} would be replaced by the weights, but does not hold any; name another file"
+            " with --model."
+        )
     if is_pretrained(model):
         raise ColorpipeError(
             f"{model} has the pretrained weights, which every training from 'pretrained' starts"
@@ -172,12 +177,27 @@ def _check_outputs(split: Path, model: Path, curves: Path, init: str) -> None:
             f"{model} is a name for the record of a training; name a file of weights, such as"
             f" {model.with_suffix('.safetensors')}, with --model."
         )
-    if record.exists() and not record.read_bytes().startswith(RECORD_BEGINS.encode()):
+    if record.exists() and not _is_record(record):
         raise ColorpipeError(
             f"{record} would be replaced by the record of this training, but was not written by"
             " one; name another file of weights with --model."
         )
     check_replaceable(curves, "--curves", near=[split, model], known=_is_curve)
+
+
+def _holds_weights(path: Path) -> bool:
+    try:
+        read_header(path)
+    except ColorpipeError:
+        return False
+    return True
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        return path.read_bytes().startswith(RECORD_BEGINS.encode())
+    except OSError:
+        return False
 
 
 def _is_curve(file: str) -> bool:

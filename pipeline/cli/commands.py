@@ -342,8 +342,6 @@ def colorize(
     steady: Annotated[
         float,
         typer.Option(
-            min=0,
-            max=1,
             help="How much the frames before and after count, from 0, each frame by itself, to 1.",
             rich_help_panel=_FILMS,
         ),
@@ -376,12 +374,11 @@ def colorize(
     ] = None,
     start: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to leave out at the beginning.", rich_help_panel=_FILMS),
+        typer.Option(help="Seconds to leave out at the beginning.", rich_help_panel=_FILMS),
     ] = 0.0,
     duration: Annotated[
         float | None,
         typer.Option(
-            min=0.001,
             help="Seconds to colorize, to try it out; the default is to the end.",
             show_default=False,
             rich_help_panel=_FILMS,

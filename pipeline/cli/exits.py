@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from pipeline.errors import ColorpipeError, Failure, StoppedError
+from pipeline.files.outputs import reason_of
 
 DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 """Exit codes: all done; some inputs failed, the others are done; nothing was done; interrupted."""
@@ -27,7 +28,10 @@ def errors_as_sentences(debug: bool) -> Iterator[None]:
         if debug:
             traceback.print_exc()
         stopped = isinstance(error, (StoppedError, KeyboardInterrupt))
-        print(f"colorpipe: {str(error) or 'Stopped.'}", file=sys.stderr)
+        said = str(error)
+        if isinstance(error, OSError):
+            said = f"The system refused what was to be done: {reason_of(error)}."
+        print(f"colorpipe: {said or 'Stopped.'}", file=sys.stderr)
         raise typer.Exit(STOPPED if stopped else NOTHING_DONE) from error
 
 

@@ -22,8 +22,13 @@ def list_pairs(split: Path, part: str) -> list[str]:
     """Return the sorted file names that ``split/<part>_x`` and ``split/<part>_y`` both hold.
 
     Raises:
-        ColorpipeError: a folder is missing or empty, or a photo stands on one side only.
+        ColorpipeError: ``split`` is a file, a folder in it is missing or empty, or a photo stands
+            on one side only.
     """
+    if split.is_file():
+        raise ColorpipeError(
+            f"{split} is a file; name the folder that `colorpipe split` wrote with --split."
+        )
     x, y = (_names(split / f"{part}_{side}") for side in "xy")
     if unpaired := sorted(set(x) ^ set(y)):
         there = "x" if unpaired[0] in x else "y"

@@ -59,11 +59,16 @@ def read_lock(path: Path) -> list[LockRow]:
     """Read the rows of the lock, none if there is no file.
 
     Raises:
-        ColorpipeError: the file is not a lock.
+        ColorpipeError: the file is not a lock, or cannot be read.
     """
     try:
         rows = read_table(path, LockRow) if path.exists() else []
     except ColorpipeError as error:
+        if isinstance(error.__cause__, OSError):
+            raise ColorpipeError(
+                f"The lock {path} could not be read ({error.__cause__.strerror}); make it a file"
+                " that may be read, or name another one with --lock."
+            ) from error
         # Not with the advice to make the table again: what it knows would be gone.
         raise ColorpipeError(
             f"{path} has lines that are no rows of it. Do not delete it, for the photos that it"

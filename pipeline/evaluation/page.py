@@ -136,8 +136,13 @@ class Background:
         What is None or not there is left out.
 
         Raises:
-            ColorpipeError: a file is damaged.
+            ColorpipeError: a file is damaged or cannot be read, or ``curves`` is one.
         """
+        if curves and curves.is_file():
+            raise ColorpipeError(
+                f"{curves} is a file; name the folder of the curves that `colorpipe train` wrote"
+                " with --curves."
+            )
         rows = read_table(clean_report, CleanRow) if clean_report and clean_report.exists() else []
         cleaning = Counter((row.decision, row.reason) for row in rows)
         return cls(_read_curves(curves) if curves else {}, cleaning)
@@ -374,6 +379,10 @@ def _read_curves(folder: Path) -> dict[str, dict[str, Points]]:
             raise ColorpipeError(
                 f"{path} is not a curve that `colorpipe train` wrote; train again, or name another"
                 " folder with --curves."
+            ) from error
+        except OSError as error:
+            raise ColorpipeError(
+                f"{path} could not be read ({error.strerror}); name another folder with --curves."
             ) from error
         if any(lines.values()):
             charts[title] = lines

@@ -6,6 +6,7 @@ spreadsheet opens them.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import dataclasses
 import operator
@@ -56,6 +57,31 @@ def write_table(path: Path, rows: Iterable[DataclassInstance], row_type: type[An
         writer.writerows(map(values, rows))
 
 
+def require_table(path: Path, row_type: type[Any]) -> None:
+    """Refuse a place for a new table that anything but an earlier one has; before any work is done.
+
+    Raises:
+        ColorpipeError: there is a folder, or a file that is no such table.
+    """
+    if path.is_dir():
+        raise ColorpipeError(
+            f"{path} is a folder, but a table is to be written there; name a file, such as"
+            f" {path / 'table.csv'}."
+        )
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(1024)
+    # One that cannot be read cannot be written either, which is said then.
+    except OSError:
+        return
+    first = dataclasses.fields(row_type)[0].name
+    if head and not head.removeprefix(codecs.BOM_UTF8).startswith(f"{first},".encode()):
+        raise ColorpipeError(
+            f"The table {path} would take the place of a file that is none; name another file, or"
+            " delete that one."
+        )
+
+
 def read_table(path: Path, row_type: type[R]) -> list[R]:
     """Read what :func:`write_table` wrote; ``int``, ``float`` and ``bool`` fields are converted.
 
@@ -63,7 +89,8 @@ def read_table(path: Path, row_type: type[R]) -> list[R]:
     them.
 
     Raises:
-        ColorpipeError: the file is missing, has other columns or a row that cannot be read.
+        ColorpipeError: the file is missing, cannot be read (the cause is an ``OSError`` then), has
+            other columns or a row that cannot be read.
     """
     fields = dataclasses.fields(row_type)
     names = [field.name for field in fields]
@@ -86,6 +113,11 @@ def read_table(path: Path, row_type: type[R]) -> list[R]:
             ]
     except FileNotFoundError as error:
         raise ColorpipeError(f"{path} is missing; run the stage that writes it first.") from error
+    except OSError as error:
+        raise ColorpipeError(
+            f"The table {path} could not be read ({error.strerror}); name a CSV file that may be"
+            " read."
+        ) from error
     # csv.Error: a cell of more than 128 Ki characters, for example.
     except (TypeError, ValueError, csv.Error) as error:
         raise ColorpipeError(

@@ -7,6 +7,7 @@ them, an error, Ctrl-C or a kill, the old folder is there or comes back.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import secrets
@@ -127,7 +128,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     folder is replaced and the link stays.
 
     Raises:
-        ColorpipeError: the disk is full, or something could not be read or written.
+        ColorpipeError: the disk is full, something could not be read or written, or another process
+            put its own folder at ``path`` just when this one was to go there.
     """
     try:
         with _replacement(path.resolve() if path.is_symlink() else path) as temporary:
@@ -162,22 +164,42 @@ def _replacement(path: Path) -> Iterator[Path]:
 def _put(new: Path, path: Path) -> None:
     """Rename ``new`` to ``path``, and delete what was there once that has succeeded."""
     if not path.exists():
-        new.replace(path)
+        _take_place(new, path)
         return
     aside = Path(tempfile.mkdtemp(prefix=_replaced(path), dir=path.parent))
     old = aside / path.name
     with locked(aside):
         try:
-            path.replace(old)
-            new.replace(path)
+            try:
+                path.replace(old)
+            except FileNotFoundError as error:
+                raise _overtaken(path) from error
+            _take_place(new, path)
         # Ctrl-C may come between any two lines.
         except BaseException:
             if old.exists() and not path.exists():
                 old.replace(path)
             raise
         finally:
-            if path.exists():
+            if path.exists() or not old.exists():
                 shutil.rmtree(aside, ignore_errors=True)
+
+
+def _take_place(new: Path, path: Path) -> None:
+    try:
+        new.replace(path)
+    except OSError as error:
+        # POSIX lets a system choose between the two.
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise _overtaken(path) from error
+        raise
+
+
+def _overtaken(path: Path) -> ColorpipeError:
+    return ColorpipeError(
+        f"{path} was not written: something else wrote, moved or deleted it at the same moment;"
+        " what is there now was left as it is. Run one command at a time into a folder."
+    )
 
 
 def _being_written(path: Path) -> str:

@@ -27,6 +27,7 @@ from pipeline.imaging.color import RGB, Gray, to_8_bits
 from pipeline.imaging.errors import (
     NO_FILE,
     OUT_OF_MEMORY,
+    SIGNED_SAMPLES,
     UNKNOWN,
     UNKNOWN_SAMPLES,
     AccessError,
@@ -37,6 +38,7 @@ from pipeline.imaging.errors import (
 from pipeline.imaging.formats import mpo, strict_jpeg
 from pipeline.imaging.formats.directories import (
     is_misread,
+    is_signed,
     layout_of,
     picture_places,
     read_directories,
@@ -170,15 +172,16 @@ class _TiffReader:
         self.places = picture_places(data)
         """Of the pages, among the directories."""
         layout = layout_of(data)
-        self._misread = [
-            layout is not None and is_misread(directory, layout)
-            for directory in read_directories(data)
-        ]
+        directories = [] if layout is None else read_directories(data)
+        self._misread = [is_misread(each, layout) for each in directories if layout is not None]
         """For each directory, whether Pillow makes another picture of it."""
+        self._signed = [is_signed(each, layout) for each in directories if layout is not None]
 
     def read(self, page: int) -> Photo:
         """Decode a page; one after the other they take the least time."""
         place = self.places[page]
+        if any(self._signed[place : place + 1]):
+            raise ImageError(SIGNED_SAMPLES)
         try:
             with decoding():
                 if any(self._misread[place : place + 1]):

@@ -22,6 +22,10 @@ OUT_OF_MEMORY = "memory ran out while it was decoded; close other programs"
 NO_FILE = "no regular file but a folder, a pipe or a device"
 UNKNOWN = "not an image of a known format"
 UNKNOWN_SAMPLES = "its kind of samples is not read"
+SIGNED_SAMPLES = (
+    "its samples are numbers with a sign, which do not say what is black and what is white; save it"
+    " with unsigned samples of 16 bits, 0 for black and 65535 for white"
+)
 
 
 def is_of_unknown_samples(error: ImageError) -> bool:

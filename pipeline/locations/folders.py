@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import ColorpipeError, Failure
-from pipeline.files.csv_tables import read_table, write_table
+from pipeline.files.csv_tables import read_table, require_table, write_table
 from pipeline.files.listing import files_below, is_hidden
 from pipeline.files.outputs import reason_of
 from pipeline.location import WEB, Url
@@ -184,6 +184,7 @@ def save_listing(url: Url, path: Path) -> None:
     Raises:
         ColorpipeError: it cannot be listed, is being written, or ``path`` cannot be written.
     """
+    require_table(path, Entry)
     entries = (entry for entry in _finished(Storage(url)) if _matters(entry.name))
     try:
         write_table(path, entries, Entry)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import ColorpipeError, needs_extra
-from pipeline.files.outputs import new_file
+from pipeline.files.outputs import new_file, reason_of
 from pipeline.models.onnx_predictor import AB, DIGEST, FACTOR, HINTS, KEY, LUMA, SEEN, USED
 from pipeline.models.resolve import digest_of
 from pipeline.models.torch_predictor import Describing, fold_batch_norm
@@ -77,7 +77,7 @@ def export_onnx(model: Path, out: Path) -> None:
 
     Raises:
         ColorpipeError: ``model`` is missing or was not written by this project, the extra is not
-            installed, or the generator cannot be expressed in ONNX.
+            installed, the generator cannot be expressed in ONNX, or ``out`` cannot be written.
     """
     with needs_extra("onnx", "The export"):
         import onnx  # noqa: PLC0415
@@ -87,7 +87,7 @@ def export_onnx(model: Path, out: Path) -> None:
     fold_batch_norm(generator.module)
     network, inputs, outputs = _traced(generator)
     free = torch.export.Dim.DYNAMIC
-    with new_file(out) as temporary:
+    with _written(out) as temporary:
         try:
             with _quietly():
                 torch.onnx.export(
@@ -117,6 +117,15 @@ def export_onnx(model: Path, out: Path) -> None:
         }
         onnx.helper.set_model_props(described, {KEY: json.dumps(header, sort_keys=True)})
         onnx.save(described, temporary)
+
+
+@contextlib.contextmanager
+def _written(out: Path) -> Iterator[Path]:
+    try:
+        with new_file(out) as temporary:
+            yield temporary
+    except OSError as error:
+        raise ColorpipeError(f"{out} could not be written: {reason_of(error)}.") from error
 
 
 def _traced(generator: Generator) -> tuple[nn.Module, dict[str, torch.Tensor], list[str]]:

@@ -44,8 +44,8 @@ class OnnxPredictor:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise ColorpipeError(
-                f"There is no ONNX model at {path}; write one with `colorpipe export --onnx`, or"
-                " use --runtime torch."
+                f"There is no file {path}; write an ONNX model with `colorpipe export --onnx`, or"
+                " name another file with --model."
             )
         self._path = path
         self._session = self._open(threads=cores())

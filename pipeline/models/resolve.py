@@ -32,9 +32,13 @@ def find_model(model: Path | None, runtime: RuntimeName = "auto", folder: Path =
 
     Raises:
         ColorpipeError: ``model`` is a recipe's name, and ``folder`` has no file of it, or several;
-            or the pretrained weights are meant, and missing.
+            it is a folder; or the pretrained weights are meant, and missing.
     """
     weights = _weights(model, runtime, folder)
+    if weights.is_dir():
+        raise ColorpipeError(
+            f"{weights} is a folder, but a model is a file; name a file of weights with --model."
+        )
     return export_of(weights, folder) if runtime == "onnx" else weights
 
 

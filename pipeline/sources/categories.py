@@ -75,7 +75,9 @@ def read_text(path: Path, if_missing: str) -> str:
     except UnicodeDecodeError as error:
         raise ColorpipeError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
     except OSError as error:
-        raise ColorpipeError(f"{path} could not be read ({error.strerror}).") from error
+        raise ColorpipeError(
+            f"{path} could not be read ({error.strerror}); {if_missing}."
+        ) from error
 
 
 def _parse(line: str, where: str) -> Category:

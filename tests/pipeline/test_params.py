@@ -91,11 +91,14 @@ def test_an_unknown_section_is_named_with_the_known_ones(tmp_path: Path) -> None
     ("text", "key", "allowed"),
     [
         ("resize: {mode: squash}", "'resize.mode' is 'squash'", "'crop', 'stretch' or 'pad'"),
-        ("resize: {size: 8}", "'resize.size' is 8", "greater than or equal to 16"),
-        ("train: {epochs: 0}", "'train.epochs' is 0", "greater than or equal to 1"),
-        ("train: {epochs: two}", "'train.epochs' is 'two'", "integer"),
-        ("train: {learning_rate: .nan}", "'train.learning_rate' is nan", "finite"),
-        ("split: {val_fraction: 1.0}", "'split.val_fraction' is 1.0", "less than 1"),
+        ("resize: {size: 8}", "'resize.size' is 8", "a whole number from 16 to 4096."),
+        ("train: {epochs: 0}", "'train.epochs' is 0", "whole number that is at least 1, or null."),
+        ("train: {epochs: two}", "'train.epochs' is 'two'", "a whole number in digits that is"),
+        ("train: {learning_rate: .nan}", "'train.learning_rate' is nan", "finite number that is"),
+        ("train: {learning_rate: -1}", "'train.learning_rate' is -1", "greater than 0, or null."),
+        ("split: {val_fraction: 1.0}", "is 1.0", "a number that is at least 0 and less than 1."),
+        ("colorize: {size: 7}", "'colorize.size' is 7", "a whole number from 32 to 2048, or null."),
+        ("colorize: {tta: maybe}", "'colorize.tta' is 'maybe'", "must be true or false."),
         ("train: {options: {ema: [0.9]}}", "'train.options.ema' is [0.9]", "a valid number"),
         ("train: {options: {1: 2}}", "'train.options.1' is 1", "a valid string"),
         ("1: 2", "'1' is not a known key", "there are scrape, clean"),
@@ -117,7 +120,7 @@ def test_a_value_that_is_not_allowed_is_shown_with_what_is(
 def test_a_search_without_a_host_is_refused(address: str) -> None:
     with pytest.raises(ColorpipeError) as raised:
         override(ScrapeParams(), {"search_url": address})
-    assert f"'search_url' is {address!r}, but must be an http or https" in str(raised.value)
+    assert f"--search-url is {address!r}, but must be an http or https" in str(raised.value)
 
 
 @pytest.mark.parametrize("address", ["http://u:secret@h/", "u:secret@h", "http://u:secret@[x"])
@@ -168,16 +171,22 @@ def test_a_file_without_sections_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(b"\xff\xfe\x00train")
-    with pytest.raises(ColorpipeError, match="could not be read"):
+    with pytest.raises(ColorpipeError, match=r"could not be read .*is no text.* with --params\."):
         read_params(path)
+    with pytest.raises(ColorpipeError, match=r"\(Is a directory\); .* name another .*--params\."):
+        read_params(tmp_path)
 
 
 def test_override_checks_and_converts_what_the_command_line_gave() -> None:
     section = ResizeParams(size=64, mode="pad")
     assert override(section, {}) is section
     assert override(section, {"size": "32"}) == ResizeParams(size=32, mode="pad")
-    with pytest.raises(ColorpipeError, match=r"command line: 'size' is 'big'.*integer"):
+    with pytest.raises(ColorpipeError, match=r"^--size is 'big', but must be a whole .*4096\."):
         override(section, {"size": "big"})
+    with pytest.raises(ColorpipeError, match=r"^--learning-rate is '-1', but must be a number "):
+        override(TrainParams(), {"learning_rate": "-1"})
+    with pytest.raises(ColorpipeError, match=r"^--options: 'ema' is \[\], but must be "):
+        override(TrainParams(), {"options": {"ema": []}})
 
 
 def test_of_a_mapping_the_command_line_replaces_the_keys_that_it_has() -> None:

@@ -620,3 +620,14 @@ def test_tiffs_that_pillow_does_not_read_are_kept(tmp_path: Path, kind: str) -> 
     assert rows["sea/a.tif"]["decision"] == "kept"
     assert (out / "sea/a.tif").read_bytes() == stream.getvalue()
     assert resize(out, tmp_path / "resized", ResizeParams()) == []
+
+
+def test_a_report_does_not_take_the_place_of_a_photo(tmp_path: Path) -> None:
+    raw = fill(tmp_path / "raw", {"sea/a.jpg": GOOD})
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(GOOD)
+    with pytest.raises(ColorpipeError, match=r"photo\.jpg would take the place of a file"):
+        clean(raw, tmp_path / "clean", photo, CleanParams())
+    with pytest.raises(ColorpipeError, match="is a folder, but a table"):
+        clean(raw, tmp_path / "clean", tmp_path, CleanParams())
+    assert photo.read_bytes() == GOOD

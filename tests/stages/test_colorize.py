@@ -671,6 +671,8 @@ def test_a_reference_photo_that_cannot_be_one_is_refused(model: Path, tmp_path: 
     (tmp_path / "no.jpg").write_text("no photo")
     with pytest.raises(ColorpipeError, match=r"no\.jpg cannot be used: .*; name another one"):
         colorize(photo, tmp_path / "out", model, PARAMS, reference=tmp_path / "no.jpg")
+    with pytest.raises(ColorpipeError, match="is a folder; name one color photo"):
+        colorize(photo, tmp_path / "out", model, PARAMS, reference=tmp_path)
     assert not (tmp_path / "out").exists()
 
 

@@ -277,3 +277,12 @@ def test_a_folder_that_no_split_made_is_not_replaced(resized: Path, tmp_path: Pa
         split(resized, resized / "split", SplitParams(test_per_category=1))
     for seed in (0, 1):
         split(resized, tmp_path / "out", SplitParams(test_per_category=1, seed=seed))
+
+
+def test_a_manifest_that_cannot_be_read_is_noticed_before_the_work(
+    resized: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ColorpipeError, match=r"could not be read \(Is a directory\)"):
+        split(resized, tmp_path / "out", SplitParams(), manifest=tmp_path / "folder")
+    assert "Splitting" not in capsys.readouterr().err

@@ -353,6 +353,13 @@ def test_outputs_that_cannot_be_written_are_reported_first(tmp_path, monkeypatch
     model.mkdir(parents=True)
     with pytest.raises(ColorpipeError, match=r"is a folder, but the weights .*--model"):
         train(split, model, curves, params)
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(ColorpipeError, match=r"photo\.jpg would be replaced by the weights, but"):
+        train(split, photo, curves, params)
+    assert photo.read_bytes() == b"\xff\xd8\xff"
+    with pytest.raises(ColorpipeError, match=r"photo\.jpg is a file; .*--split\."):
+        train(photo, tmp_path / "weights.safetensors", curves, params)
     curves.touch()
     with pytest.raises(ColorpipeError, match=r"is a file, but a folder .*--curves"):
         train(split, tmp_path / "weights.safetensors", curves, params)

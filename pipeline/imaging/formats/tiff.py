@@ -22,6 +22,7 @@ from pipeline.imaging.codecs import check_size, decode_tiff_page, tiff_encoder
 from pipeline.imaging.color import Samples
 from pipeline.imaging.decode import open_image, wide_samples
 from pipeline.imaging.errors import (
+    SIGNED_SAMPLES,
     UNKNOWN_SAMPLES,
     ImageError,
     decoding,
@@ -44,6 +45,7 @@ from pipeline.imaging.formats.directories import (
     Layout,
     is_misread,
     is_read_everywhere,
+    is_signed,
     layout_of,
     next_offset,
     picture_places,
@@ -160,6 +162,8 @@ class _Reader:
     def read(self, number: int, place: int) -> Page:
         """Decode the page ``number``, whose directory is the one at ``place``."""
         directory = self._directories[place]
+        if is_signed(directory, self._layout):
+            raise ImageError(SIGNED_SAMPLES)
         metadata, own = _describe(directory, self._layout)
         turned = exif.orientation_of(metadata.exif)
         icc = icc_for_colors(metadata.icc)

@@ -61,8 +61,15 @@ def test_a_number_that_is_none_is_a_sentence(
 ) -> None:
     Image.new("L", (32, 32), 99).save(tmp_path / "a.png")
     where = (str(tmp_path / "a.png"), str(tmp_path / "out"))
-    assert run("colorize", *where, "--duration", "inf") == NOTHING_DONE
-    assert "--duration is inf, but must be more than 0 seconds" in capsys.readouterr().err
+    for option, value, allowed in (
+        ("--duration", "inf", "more than 0 seconds"),
+        ("--duration", "0", "more than 0 seconds"),
+        ("--start", "-1", "at least 0 seconds"),
+        ("--steady", "7", "from 0 to 1"),
+    ):
+        assert run("colorize", *where, option, value) == NOTHING_DONE
+        said = capsys.readouterr().err
+        assert said == f"colorpipe: {option} is {float(value)}, but must be {allowed}.\n"
 
 
 def test_a_project_is_made_once(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ def test_no_failure_is_exit_code_0(
     ("error", "code", "said"),
     [
         (ColorpipeError("There is no model; train one."), NOTHING_DONE, "There is no model;"),
-        (OSError(28, "No space left on device"), NOTHING_DONE, "No space left on device"),
+        (OSError(28, "No space left", "a.png"), NOTHING_DONE, ": No space left (a.png).\n"),
         (StoppedError("Stopped after epoch 3."), STOPPED, "Stopped after epoch 3."),
         (KeyboardInterrupt(), STOPPED, "Stopped."),
     ],

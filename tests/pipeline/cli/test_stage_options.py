@@ -94,9 +94,9 @@ def test_categories_imply_a_search_unless_a_source_is_given(run: Run, stand_in: 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--size", "big"), "'size' is 'big', but must be a valid integer"),
-        (("--size", "2"), "'size' is '2', but must be greater than or equal to 16"),
-        (("--mode", "squash"), "'mode' is 'squash', but must be 'crop', 'stretch'"),
+        (("--size", "big"), "--size is 'big', but must be a whole number in digits"),
+        (("--size", "2"), "--size is '2', but must be a whole number from 16 to"),
+        (("--mode", "squash"), "--mode is 'squash', but must be 'crop', 'stretch'"),
     ],
 )
 def test_a_wrong_value_is_a_sentence(
@@ -150,7 +150,7 @@ def test_null_can_be_given_where_the_file_may_have_it(
     assert run("colorize", "in", "out", "--size", "null") == DONE
     assert colorize.params().size is None
     assert run("colorize", "in", "out", "--strength", "null") == NOTHING_DONE
-    assert "'strength' is 'null', but must be a valid number" in capsys.readouterr().err
+    assert "--strength is 'null', but must be a number from 0 to 1.5." in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_a_sentence_that_names_it(

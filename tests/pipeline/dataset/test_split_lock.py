@@ -114,3 +114,8 @@ def test_a_conflict_is_not_solved_by_making_the_lock_again(tmp_path: Path) -> No
         with pytest.raises(ColorpipeError, match="keep the rows of both") as said:
             read_lock(path)
         assert "Do not delete it" in str(said.value)
+
+
+def test_a_lock_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match=r"\(Is a directory\).* another one with --lock\."):
+        read_lock(tmp_path)

@@ -184,3 +184,13 @@ def test_a_damaged_curve_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "losses.tsv").write_text("epoch\tgenerator\n1\tmuch\n")
     with pytest.raises(ColorpipeError, match=r"losses\.tsv is not a curve .*--curves\."):
         Background.read(tmp_path, None)
+
+
+def test_a_folder_for_the_table_and_a_file_for_the_curves_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match=r"could not be read \(Is a directory\); name a CSV"):
+        Background.read(None, tmp_path)
+    (tmp_path / "losses.tsv").touch()
+    with pytest.raises(
+        ColorpipeError, match=r"losses\.tsv is a file; name the folder .*--curves\."
+    ):
+        Background.read(tmp_path / "losses.tsv", None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ColorpipeError
-from pipeline.files.csv_tables import cell, read_table, write_table
+from pipeline.files.csv_tables import cell, read_table, require_table, write_table
 
 
 @dataclass(frozen=True)
@@ -119,3 +119,20 @@ def test_columns_with_a_default_may_be_missing(tmp_path: Path) -> None:
 def test_what_is_not_text_becomes_a_question_mark(tmp_path: Path) -> None:
     write_table(tmp_path / "table.csv", [Row("caf\udce9", 1, 0.0, False)], Row)
     assert read_table(tmp_path / "table.csv", Row) == [Row("caf?", 1, 0.0, False)]
+
+
+def test_a_table_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match=r"could not be read \(Is a directory\); name a CSV"):
+        read_table(tmp_path, Row)
+
+
+def test_a_table_takes_the_place_of_a_table_alone(tmp_path: Path) -> None:
+    write_table(tmp_path / "table.csv", ROWS, Row)
+    (tmp_path / "empty.csv").touch()
+    for name in ("table.csv", "empty.csv", "new.csv"):
+        require_table(tmp_path / name, Row)
+    with pytest.raises(ColorpipeError, match=r"is a folder, but a table is to be written there"):
+        require_table(tmp_path, Row)
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(ColorpipeError, match=r"photo\.jpg would take the place of a file"):
+        require_table(tmp_path / "photo.jpg", Row)

@@ -207,6 +207,33 @@ def test_what_another_run_is_writing_is_left_alone(tmp_path: Path) -> None:
     assert mine.exists()
 
 
+@pytest.mark.parametrize("has_old", [True, False])
+def test_of_two_runs_at_the_same_moment_one_wins_and_the_other_says_so(
+    tmp_path: Path, *, has_old: bool
+) -> None:
+    line, sentences = 1, list[str]()
+    while True:
+        path = tmp_path / str(line) / "out"
+        if has_old:
+            filled(path, "old")
+
+        def other(path: Path = path) -> None:
+            with new_folder(path) as temporary:
+                (temporary / "other").touch()
+
+        try:
+            if not run_until(path, line, other):
+                break
+            assert names_in(path) in (["new"], ["other"]), f"line {line}"
+        except ColorpipeError as error:
+            sentences.append(str(error))
+            assert names_in(path) == ["other"], f"line {line}"
+        assert names_in(path.parent) == ["out"], f"line {line}"
+        line += 1
+    assert sentences
+    assert all("something else wrote, moved or deleted it" in each for each in sentences)
+
+
 def check(out: Path, *near: Path) -> None:
     check_replaceable(
         out,

@@ -182,3 +182,10 @@ def test_other_files_are_refused_in_a_sentence(model: Path, tmp_path: Path) -> N
     onnx.save(other, tmp_path / "other.onnx")
     with pytest.raises(ColorpipeError, match="not one that `colorpipe export` wrote"):
         Colorizer.load(tmp_path / "other.onnx")
+
+
+def test_a_file_that_is_not_there_is_not_blamed_on_the_runtime(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match=r"There is no file .*none\.onnx; ") as said:
+        OnnxPredictor(tmp_path / "none.onnx")
+    assert "--runtime" not in str(said.value)
+    assert "--model" in str(said.value)

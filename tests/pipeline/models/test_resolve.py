@@ -95,3 +95,8 @@ def test_no_torch_is_needed_to_find_a_path_or_what_ships(model):
         f" find_model({model}, 'onnx'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_folder_is_no_model(tmp_path):
+    with pytest.raises(ColorpipeError, match="is a folder, but a model is a file; name"):
+        find_model(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -290,3 +291,15 @@ def test_16_bits_of_color_stay_however_they_are_compressed(
     if channels == 4:
         assert np.array_equal(pixels[..., 3], HALF)
     assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize("read", [open_photo, colorized])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_samples_with_a_sign_are_refused_with_what_to_do(
+    read: Callable[[bytes], object], channels: tuple[int, ...]
+) -> None:
+    stream = io.BytesIO()
+    kind = "rgb" if channels else "minisblack"
+    tifffile.imwrite(stream, np.full((64, 64, *channels), 4095, np.int16), photometric=kind)
+    with pytest.raises(ImageError, match=r"numbers with a sign, .* save it with unsigned samples"):
+        read(stream.getvalue())
