@@ -139,18 +139,25 @@ class _Cast(nn.Module):
 
 
 def _make_steady(network: LiteUNet, rows: int) -> None:
-    """Let a picture have the same colors to the last bit alone and among up to ``rows`` others."""
+    """Let a picture have the same colors to the last bit alone and among up to ``rows`` others.
+
+    This holds from 192 px squared on. At smaller sizes, which the pretrained weights are not used
+    at, more layers have so few places that the library changes the order of their sums.
+    """
     network.add_module("context", FixedRows(network.context, rows))
+    # Those at 1/32 of the size, where a single picture has few places.
+    for block in (network.encoder.head, network.laterals[-1], network.reducers[0]):
+        block.add_module("0", FixedRows(block.get_submodule("0"), rows))
     for block in network.attention.children():
         neighborhood = block.get_submodule("neighborhood")
         block.add_module("neighborhood", ChannelsLast(neighborhood))
 
 
 class FixedRows(nn.Module):
-    """Computes ``layer``, which takes rows one by one, on at least ``rows`` of them.
+    """Computes ``layer``, which takes rows or pictures one by one, on at least ``rows`` of them.
 
-    A product with a single row is summed up in another order than one with several, so that a
-    photo that is predicted alone would have other colors, by a rounding, than one among others.
+    A product with few rows is summed up in another order than one with many, so that a photo that
+    is predicted alone would have other colors, by a rounding, than one among others.
     """
 
     def __init__(self, layer: nn.Module, rows: int) -> None:
@@ -159,9 +166,10 @@ class FixedRows(nn.Module):
         self.rows = rows
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, inputs) to (N, outputs)."""
+        """Map (N, inputs, ...) to (N, outputs, ...)."""
         missing = max(self.rows - len(x), 0)
-        result: torch.Tensor = self.layer(functional.pad(x, (0, 0, 0, missing)))
+        padding = (0, 0) * (x.dim() - 1) + (0, missing)
+        result: torch.Tensor = self.layer(functional.pad(x, padding))
         return result[: len(x)]
 
 

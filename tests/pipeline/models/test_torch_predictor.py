@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
+from PIL import Image
 from torch import nn
 
 from pipeline.models.pretrained import pretrained_weights
@@ -39,6 +41,18 @@ def test_a_picture_is_the_same_alone_and_among_others() -> None:
         together = layer(as_pictures(places))
         alone = torch.cat([layer(as_pictures(place[None])) for place in places])
     assert torch.equal(alone, together)
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (160, 320), (320, 160), (192, 192)])
+def test_a_photo_has_the_same_colors_alone_and_among_others(shape: tuple[int, int]) -> None:
+    gray = np.asarray(Image.fromarray(skimage.data.astronaut()).convert("L"), np.uint8)
+    height, width = shape
+    grays = np.stack([gray[at : at + height, at : at + width] for at in (0, 50, 100, 150)])
+    predictor = TorchPredictor.load(pretrained_weights(), "cpu")
+    together = predictor.predict(grays)
+    for count in (1, 2, 3):
+        parts = [predictor.predict(grays[at : at + count]) for at in range(0, 4, count)]
+        assert np.array_equal(np.concatenate(parts), together)
 
 
 def test_several_hints_give_what_the_recipe_gives_by_each() -> None:
