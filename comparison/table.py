@@ -69,7 +69,10 @@ class Table:
             spent, curve = {}, []
             if run in comparison.runs:
                 spent = _read_json(costs / f"{run}.json", f"train@{run}")
-                curve = read_curve(curves / run, spent)
+                # Another seed takes as long, whichever machine it was trained on.
+                first = comparison.repeats.get(run, run)
+                pace = _read_json(costs / f"{first}.json", f"train@{first}")
+                curve = read_curve(curves / run, pace)
             coloring = _read_json(rows / run / COLORING, f"evaluate@{run}")
             self.rows.append(Row(run, spent, curve, coloring, _distances(metrics, run)))
             own = read_photos(rows / run / PHOTOS)

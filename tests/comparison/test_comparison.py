@@ -255,6 +255,25 @@ def test_a_run_with_another_seed_repeats_the_first(project: Path) -> None:
     assert comparison.seeds_of("slim") == ["slim"]
 
 
+def test_another_seed_is_drawn_at_the_pace_of_the_first(project: Path, split: Path) -> None:
+    runs = {"unet": SMALL["runs"]["unet"]}
+    runs["unet-seed-1"] = {**runs["unet"], "seed": 1}
+    write_params(runs=runs, questions=[])
+    for run in runs:
+        assert step("train", run) == 0
+        assert step("evaluate", run) == 0
+    # As on a machine that is ten times as slow.
+    costs = project / "costs/unet-seed-1.json"
+    taken = json.loads(costs.read_text())
+    taken["epoch_seconds"] = [10 * seconds for seconds in taken["epoch_seconds"]]
+    costs.write_text(json.dumps(taken))
+    folders = (project / name for name in ("rows", "costs", "curves"))
+    first, second, _ = Table(read_comparison(), *folders).rows
+    seconds = [[epoch["seconds"] for epoch in row.curve] for row in (first, second)]
+    assert seconds[0]
+    assert seconds[0] == seconds[1]
+
+
 def test_only_what_all_seeds_show_is_an_answer(project: Path, split: Path) -> None:
     runs = {name: SMALL["runs"][name] for name in ("heartbeat", "unet")}
     runs["unet-seed-1"] = {**runs["unet"], "seed": 1}
