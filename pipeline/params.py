@@ -555,7 +555,12 @@ def _field(model: type[BaseModel], parts: list[str]) -> FieldInfo | None:
 
 
 def _allowed(field: FieldInfo, error: str) -> str:
-    """Say which numbers, or which truth values, a field may have; "" of any other field."""
+    """Say which numbers, or which truth values, a field may have; "" of any other field.
+
+    And "" of an error that says best itself what is allowed: of a multiple, of a check of ours.
+    """
+    if not error.startswith(_OF_KIND_OR_RANGE):
+        return ""
     kinds = {field.annotation}
     if get_origin(field.annotation) in {Union, UnionType}:
         kinds = set(get_args(field.annotation))
@@ -581,6 +586,8 @@ def _allowed(field: FieldInfo, error: str) -> str:
     return f"{noun}{limits and f' that is {limits}'}{or_null}"
 
 
+_OF_KIND_OR_RANGE = ("bool_", "int_", "float_", "finite_", "greater_", "less_")
+"""What types of errors begin with in pydantic where a value is of another kind or out of range."""
 _BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 """What pydantic calls the ends of a range, and what people do."""
 

@@ -198,5 +198,5 @@ def test_no_model_or_one_twice_is_refused(paths):
 
 
 def test_a_folder_among_several_models_is_a_sentence(split, model, tmp_path):
-    with pytest.raises(ColorpipeError, match="is not a file of colorpipe's weights"):
+    with pytest.raises(ColorpipeError, match="is a folder, but a model is a file"):
         evaluate(split, [Path(), model], tmp_path / "reports", EvaluateParams())
