@@ -19,10 +19,13 @@ function bring(files) {
   if (!isAlreadyWaiting) handOver();
 }
 
-// Gradio has no field while a photo is there or on its way.
+// Gradio has no field while a photo is there or on its way. One that has been given a photo goes a
+// moment later; given another, it would upload both and take them for a list.
+let given = null;
+
 function handOver() {
   const field = document.querySelector('#photo input[type=file]');
-  if (!field) {
+  if (!field || field === given) {
     document.querySelector('#photo button[aria-label=Clear]')?.click();
     requestAnimationFrame(handOver);
     return;
@@ -30,6 +33,7 @@ function handOver() {
   const transfer = new DataTransfer();
   transfer.items.add(brought);
   brought = null;
+  given = field;
   field.files = transfer.files;
   field.dispatchEvent(new Event('change', { bubbles: true }));
 }

@@ -143,16 +143,18 @@ def drop(page: Page, path: Path, on: str = "#photo button") -> None:
     page.dispatch_event(on, "drop", {"dataTransfer": dropped})
 
 
-def paste(page: Page, path: Path) -> None:
-    """Paste a file from the clipboard."""
+def paste(page: Page, *paths: Path) -> None:
+    """Paste a file from the clipboard, or several, one right after the other."""
     page.evaluate(
-        """([bytes, name]) => {
-            const clipboardData = new DataTransfer();
-            clipboardData.items.add(new File([new Uint8Array(bytes)], name));
-            const paste = new ClipboardEvent('paste', {clipboardData, bubbles: true});
-            document.body.dispatchEvent(paste);
+        """files => {
+            for (const [bytes, name] of files) {
+                const clipboardData = new DataTransfer();
+                clipboardData.items.add(new File([new Uint8Array(bytes)], name));
+                const paste = new ClipboardEvent('paste', {clipboardData, bubbles: true});
+                document.body.dispatchEvent(paste);
+            }
         }""",
-        [list(path.read_bytes()), path.name],
+        [[list(path.read_bytes()), path.name] for path in paths],
     )
 
 
@@ -325,6 +327,16 @@ def test_another_photo_takes_the_place_of_the_one_before(page: Page, tmp_path: P
     paste(page, tmp_path / names[0])
     page.get_by_role("tab", name="Photo").click()
     expect(page.locator("#photo")).to_contain_text("photo-3")
+
+
+def test_of_two_photos_pasted_at_once_the_last_one_counts(page: Page, tmp_path: Path) -> None:
+    paths = [tmp_path / f"photo-{number}.png" for number in range(2)]
+    for number, path in enumerate(paths):
+        Image.new("L", (60 + number, 40), 90).save(path)
+    paste(page, *paths)
+    page.wait_for_function("document.querySelector('#slider img')?.naturalWidth === 61")
+    expect(page.locator("#photo")).to_contain_text("photo-1")
+    assert downloaded(page, "#download")[0] == "photo-1.png"
 
 
 def test_another_photo_gives_its_colors(
