@@ -171,11 +171,14 @@ class _TiffReader:
         self._image: Image.Image | None = None
         self.places = picture_places(data)
         """Of the pages, among the directories."""
-        layout = layout_of(data)
-        directories = [] if layout is None else read_directories(data)
-        self._misread = [is_misread(each, layout) for each in directories if layout is not None]
+        self._misread: list[bool] = []
         """For each directory, whether Pillow makes another picture of it."""
-        self._signed = [is_signed(each, layout) for each in directories if layout is not None]
+        self._signed: list[bool] = []
+        """For each directory, whether nothing says which of its numbers is white."""
+        if (layout := layout_of(data)) is not None:
+            for directory in read_directories(data):
+                self._misread.append(is_misread(directory, layout))
+                self._signed.append(is_signed(directory, layout))
 
     def read(self, page: int) -> Photo:
         """Decode a page; one after the other they take the least time."""

@@ -389,7 +389,7 @@ def _colors_of(image: Image.Image | Samples) -> NDArray[np.uint8]:
     """Return upright sRGB (H, W, 3) without transparency."""
     if isinstance(image, Image.Image):
         if not image.width or not image.height:
-            raise ValueError("the reference has no pixels")
+            raise ValueError("The reference photo has no pixels.")
         with by_exif_alone(image):
             image.load()
         stored = np.asarray(to_srgb(image, image.info.get("icc_profile"), []))

@@ -108,8 +108,8 @@ class SegmentCache:
         """Return the parts that are whole, from the film's beginning on without a gap.
 
         One that is damaged counts as missing: it and those after it are made again. Only the last
-        one has its state: nothing goes on from the others, and those of an hour take hundreds of
-        megabytes.
+        one has its state: work resumes from no other, and the states of all parts would fill the
+        memory.
         """
         found: list[Segment] = []
         while (segment := _read_trailer(self._path(len(found)))) is not None:

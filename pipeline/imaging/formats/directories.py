@@ -244,7 +244,7 @@ def is_signed(directory: Directory, layout: Layout) -> bool:
     """Whether a page has samples of 9 to 16 bits with a sign, as instruments write them.
 
     Some fill -32768 to 32767, some 0 to 32767 and some 0 to 4095, and others hold measurements:
-    nothing in the file says which number is white. Of 8 bits, all viewers ignore the sign.
+    nothing in the file says which number is white. Of 8 bits, Pillow ignores the sign.
     """
     bits = max(directory.numbers(BITS, layout) or (1,))
     return 8 < bits <= 16 and next(iter(directory.numbers(_FORMAT, layout)), 1) == 2
