@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         rows="the folder of what the runs were evaluated to",
         costs="the folder of what the runs took",
         curves="the folder of their curves",
+        speeds="the measured speeds, for a budget in seconds",
         out="the folder for the table and the pictures",
     )
     return parser
@@ -105,6 +106,7 @@ def _carry_out(given: argparse.Namespace, comparison: Comparison) -> Sequence[Fa
             rows=given.rows,
             costs=given.costs,
             curves=given.curves,
+            speeds=given.speeds,
             out=given.out,
         )
     return ()

@@ -28,12 +28,13 @@ from pipeline.imaging.decode import RGB, ImageError
 _CELL = 96
 
 
-def read_curve(folder: Path, costs: Mapping[str, Any]) -> list[dict[str, float]]:
+def read_curve(folder: Path, costs: Mapping[str, Any], pace: float) -> list[dict[str, float]]:
     """Read the validation after each epoch, with the images and seconds until then.
 
     Args:
         folder: the curves of a run.
-        costs: what the run took.
+        costs: what the run took, on whichever machine it was trained.
+        pace: how many times as long it takes on the machine that is the measure for all.
 
     Raises:
         ColorpipeError: the curves are not there.
@@ -53,22 +54,22 @@ def read_curve(folder: Path, costs: Mapping[str, Any]) -> list[dict[str, float]]
         if epoch == 0:  # what weights were worth before training has no place over what it took
             continue
         images = costs["images"] * epoch / costs["epochs"]
-        seconds = costs["epoch_seconds"][epoch - 1]
+        seconds = pace * costs["epoch_seconds"][epoch - 1]
         curve.append(numbers | {"images": images, "seconds": seconds})
     return curve
 
 
 def draw_curves(
-    path: Path, curves: Mapping[str, Sequence[Mapping[str, float]]], repeats: Mapping[str, str]
+    path: Path, comparison: Comparison, curves: Mapping[str, Sequence[Mapping[str, float]]]
 ) -> None:
     """Draw CIEDE2000 of the validation photos over seconds and over images, as PNG.
 
-    ``repeats`` are dashed, in the color of the run that each repeats.
+    Other seeds of a run are dashed, other sizes dotted, in its color.
     """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    firsts = [run for run in curves if run not in repeats]
-    colors = {run: colormaps["tab20"](number) for number, run in enumerate(firsts)}
+    systems = dict.fromkeys(comparison.system(run) for run in curves)
+    colors = {system: colormaps["tab20"](number) for number, system in enumerate(systems)}
     for axis, over in zip(panels, ("seconds", "images"), strict=True):
         for run, curve in curves.items():
             points = [epoch for epoch in curve if "ciede2000" in epoch]
@@ -76,8 +77,8 @@ def draw_curves(
             axis.plot(
                 xs,
                 ys,
-                color=colors[repeats.get(run, run)],
-                linestyle="--" if run in repeats else "-",
+                color=colors[comparison.system(run)],
+                linestyle=_line(comparison, run),
                 marker="o",
                 markersize=4,
                 label=run,
@@ -91,6 +92,12 @@ def draw_curves(
     panels[0].set_ylabel("CIEDE2000 of the validation photos")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
     figure.savefig(path, format="png", dpi=110)
+
+
+def _line(comparison: Comparison, run: str) -> str:
+    if run in comparison.repeats:
+        return "--"
+    return ":" if run in comparison.resized else "-"
 
 
 def make_sheet(comparison: Comparison, split: Path, rows: Path) -> Image.Image:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +21,6 @@ from pipeline.params import (
     Section,
     SplitParams,
     TrainParams,
-    override,
     validate,
 )
 
@@ -99,18 +101,60 @@ class Comparison(Section):
         Raises:
             ColorpipeError: a key or value of a run is not allowed.
         """
+        return self._like_earlier({run: {"seed": 0} for run in self.runs})
+
+    @cached_property
+    def resized(self) -> dict[str, str]:
+        """The runs that are an earlier one at another size, and which one that is.
+
+        Raises:
+            ColorpipeError: a key or value of a run is not allowed.
+        """
+        firsts = [run for run in self.runs if run not in self.repeats]
+        return self._like_earlier({run: self._without_size(run) for run in firsts})
+
+    def _without_size(self, run: str) -> dict[str, Any]:
+        # The size at which colorpipe colors goes with the size of its training.
+        options = self.params(run).options
+        others = {name: value for name, value in options.items() if name != "working_size"}
+        return {"size": None, "options": others}
+
+    def _like_earlier(self, apart_from: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Map runs to the first one that is the same once both have these values."""
         firsts: dict[str, str] = {}
-        repeats = {}
-        for run in self.runs:
-            seedless = override(self.params(run), {"seed": 0}).model_dump_json()
-            first = firsts.setdefault(seedless, run)
+        like = {}
+        for run, values in apart_from.items():
+            rest = self.params(run).model_copy(update=values).model_dump_json()
+            first = firsts.setdefault(rest, run)
             if first != run:
-                repeats[run] = first
-        return repeats
+                like[run] = first
+        return like
 
     def seeds_of(self, result: str) -> list[str]:
         """Return a run or given weights, and its repeats with other seeds."""
         return [result, *(run for run, first in self.repeats.items() if first == result)]
+
+    def pairs(self, question: Question) -> list[tuple[str, str]]:
+        """Return the runs that answer a question: those it names, with every seed of both.
+
+        Where both were also run at another size, these come after them, each with its like.
+        """
+        pairs = [(question.better, question.than)]
+        sizes: list[dict[int | None, str]] = [
+            {self.params(run).size: run for run, first in self.resized.items() if first == named}
+            for named in pairs[0]
+        ]
+        pairs += [(run, sizes[1][size]) for size, run in sizes[0].items() if size in sizes[1]]
+        return [
+            both
+            for better, than in pairs
+            for both in product(self.seeds_of(better), self.seeds_of(than))
+        ]
+
+    def system(self, result: str) -> str:
+        """Return the run that a result is another seed or another size of, or itself."""
+        first = self.repeats.get(result, result)
+        return self.resized.get(first, first)
 
 
 def read_comparison(path: Path = HERE / "params.yaml") -> Comparison:
@@ -138,3 +182,19 @@ def read_comparison(path: Path = HERE / "params.yaml") -> Comparison:
     if unknown := sorted(asked - set(comparison.results)):
         raise ColorpipeError(f"{path}: a question is about '{unknown[0]}', which is no run.")
     return comparison
+
+
+def read_speed(speeds: Path, run: str) -> float:
+    """Return how many images a second a run trains, as ``python -m comparison speeds`` wrote it.
+
+    Raises:
+        ColorpipeError: the file is missing, or the run is not in it.
+    """
+    try:
+        return float(json.loads(speeds.read_text(encoding="utf-8"))[run])
+    except (OSError, ValueError, KeyError) as error:
+        raise ColorpipeError(
+            f"{speeds} does not say how fast '{run}' is ({error}); run `python -m comparison"
+            f" speeds --split comparison/data/split --speeds {speeds}` on a machine that does"
+            " nothing else."
+        ) from error

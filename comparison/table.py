@@ -6,13 +6,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from comparison.pictures import draw_curves, make_sheet, read_curve
 from comparison.rows import COLORING, METRICS, PHOTOS
-from comparison.settings import Comparison, Question
+from comparison.settings import Comparison, Question, read_speed
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.metric_table import (
@@ -55,12 +54,15 @@ class Table:
         rows: the folder of what each run was evaluated to.
         costs: the folder of ``RUN.json``, what each run took.
         curves: the folder of a folder of curves for each run.
+        speeds: the measured speeds, for a budget in seconds.
 
     Raises:
         ColorpipeError: a run has not been trained or evaluated, or on other photos.
     """
 
-    def __init__(self, comparison: Comparison, rows: Path, costs: Path, curves: Path) -> None:
+    def __init__(
+        self, comparison: Comparison, *, rows: Path, costs: Path, curves: Path, speeds: Path
+    ) -> None:
         self.comparison = comparison
         self.rows: list[Row] = []
         scores: list[PhotoScores] = []
@@ -69,10 +71,10 @@ class Table:
             spent, curve = {}, []
             if run in comparison.runs:
                 spent = _read_json(costs / f"{run}.json", f"train@{run}")
-                # Another seed takes as long, whichever machine it was trained on.
-                first = comparison.repeats.get(run, run)
-                pace = _read_json(costs / f"{first}.json", f"train@{first}")
-                curve = read_curve(curves / run, pace)
+                pace = 1.0
+                if comparison.budget.unit == "seconds":
+                    pace = spent["images_per_second"] / read_speed(speeds, run)
+                curve = read_curve(curves / run, spent, pace)
             coloring = _read_json(rows / run / COLORING, f"evaluate@{run}")
             self.rows.append(Row(run, spent, curve, coloring, _distances(metrics, run)))
             own = read_photos(rows / run / PHOTOS)
@@ -148,6 +150,7 @@ class Table:
             "",
             f"![Gray, every run and the ground truth]({SHEET})",
             *self._seeds(),
+            *self._sizes(),
         ]
         for question in self.comparison.questions:
             lines += ["", *self._answer(question)]
@@ -221,13 +224,32 @@ class Table:
         )
 
     def _seeds(self) -> list[str]:
-        repeats = self.comparison.repeats
-        if not repeats:
+        return self._changes(
+            "What another seed changes",
+            "Runs that differ in nothing but the seed. A difference between systems that is no"
+            " larger says nothing of the systems.",
+            list(self.comparison.repeats.items()),
+        )
+
+    def _sizes(self) -> list[str]:
+        return self._changes(
+            "What another size changes",
+            "The same budget spent on fewer, larger pictures. The test photos are the same, and are"
+            " colored at the size of the training.",
+            [
+                (run, first)
+                for run, named in self.comparison.resized.items()
+                for first in self.comparison.seeds_of(named)
+            ],
+        )
+
+    def _changes(self, title: str, text: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        if not pairs:
             return []
         distances = {row.run: row.distances for row in self.rows}
         sets = [metric for metric in SET_METRICS if metric.name in self.rows[0].distances]
         cells = []
-        for run, first in repeats.items():
+        for run, first in pairs:
             changes = [
                 _interval(self.everything.difference(metric, run, first), metric.digits)
                 for metric in self.metrics
@@ -236,20 +258,12 @@ class Table:
                 change = distances[run][metric.name] - distances[first][metric.name]
                 changes.append(f"{change:.{metric.digits}f}")
             cells.append([f"{run} minus {first}", *changes])
-        return [
-            "",
-            "## What another seed changes",
-            "",
-            "Runs that differ in nothing but the seed. A difference between systems that is no"
-            " larger says nothing of the systems.",
-            "",
-            *_table(["runs", *(metric.title for metric in (*self.metrics, *sets))], cells),
-        ]
+        columns = ["runs", *(metric.title for metric in (*self.metrics, *sets))]
+        return ["", f"## {title}", "", text, "", *_table(columns, cells)]
 
     def _answer(self, question: Question) -> list[str]:
         first, second = question.better, question.than
-        seeds_of = self.comparison.seeds_of
-        pairs = list(product(seeds_of(first), seeds_of(second)))
+        pairs = self.comparison.pairs(question)
         speed = {row.run: row.costs["images_per_second"] for row in self.rows if row.costs}
         speeds = []
         if {first, second} <= speed.keys():
@@ -266,7 +280,7 @@ class Table:
                 [
                     "metric",
                     *(f"{one} minus {other}" for one, other in pairs),
-                    "better" if len(pairs) == 1 else "better, by all seeds",
+                    "better" if len(pairs) == 1 else "better, by all of them",
                 ],
                 [self._compared(metric, pairs) for metric in self.metrics],
             ),
@@ -274,8 +288,7 @@ class Table:
 
     def _compared(self, metric: PhotoMetric, pairs: Sequence[tuple[str, str]]) -> list[str]:
         found = [compare_results(self.everything, metric, *pair) for pair in pairs]
-        repeats = self.comparison.repeats
-        winners = {repeats.get(each.better, each.better) for each in found}
+        winners = {self.comparison.system(each.better) for each in found}
         return [
             metric.title,
             *(_interval(each.difference, metric.digits + 1) for each in found),
@@ -284,7 +297,14 @@ class Table:
 
 
 def write_table(
-    comparison: Comparison, split: Path, *, rows: Path, costs: Path, curves: Path, out: Path
+    comparison: Comparison,
+    split: Path,
+    *,
+    rows: Path,
+    costs: Path,
+    curves: Path,
+    speeds: Path,
+    out: Path,
 ) -> None:
     """Write what all runs took and how they did: :data:`TABLE` and the other files, into ``out``.
 
@@ -294,18 +314,18 @@ def write_table(
         rows: the folder of what each run was evaluated to.
         costs: the folder of ``RUN.json``, what each run took.
         curves: the folder of a folder of curves for each run.
+        speeds: the measured speeds, for a budget in seconds.
         out: the folder for the files.
 
     Raises:
         ColorpipeError: a run has not been trained or evaluated, or on other photos.
     """
-    table = Table(comparison, rows, costs, curves)
+    table = Table(comparison, rows=rows, costs=costs, curves=curves, speeds=speeds)
     table.write_csv(out / TABLE)
     with new_file(out / RESULTS) as temporary:
         temporary.write_text(table.markdown(), encoding="utf-8")
     with new_file(out / CURVES) as temporary:
-        curves_of = {row.run: row.curve for row in table.rows if row.curve}
-        draw_curves(temporary, curves_of, comparison.repeats)
+        draw_curves(temporary, comparison, {row.run: row.curve for row in table.rows if row.curve})
     with new_file(out / SHEET) as temporary:
         sheet = make_sheet(comparison, split, rows)
         sheet.save(temporary, quality=80)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import resource
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from comparison.settings import Comparison
+from comparison.settings import Comparison, read_speed
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.tables import write_metrics
 from pipeline.files.memory import keep_freed_memory
@@ -66,7 +65,7 @@ def train_run(
     budget = comparison.budget
     images = budget.amount
     if budget.unit == "seconds":
-        images = round(budget.amount * _read_speed(speeds, run))
+        images = round(budget.amount * read_speed(speeds, run))
     epochs = epochs_for(images, params, photos)
     effort = train(split, model, curves, override(params, {"epochs": epochs}))
     with torch.device("meta"):
@@ -123,17 +122,6 @@ def epochs_for(images: int, params: TrainParams, photos: PhotoSet) -> int:
             " train.batch_size in comparison/params.yaml, or raise scrape.limit."
         )
     return max(1, round(images / (len(photos) // batch_size * batch_size)))
-
-
-def _read_speed(speeds: Path, run: str) -> float:
-    try:
-        return float(json.loads(speeds.read_text(encoding="utf-8"))[run])
-    except (OSError, ValueError, KeyError) as error:
-        raise ColorpipeError(
-            f"{speeds} does not say how fast '{run}' is ({error}); run `python -m comparison"
-            f" speeds --split comparison/data/split --speeds {speeds}` on a machine that does"
-            " nothing else."
-        ) from error
 
 
 def measure_speeds(comparison: Comparison, split: Path, speeds: Path) -> None:

@@ -73,6 +73,12 @@ def step(name: str, run: str = "") -> int:
     return main(command.partition("python -m comparison ")[2].split())
 
 
+def table(project: Path) -> Table:
+    """What the step ``table`` writes down."""
+    folders = {name: project / name for name in ("rows", "costs", "curves")}
+    return Table(read_comparison(), **folders, speeds=project / "speeds.json")
+
+
 def write_speeds(project: Path, **speeds: float) -> None:
     (project / "speeds.json").write_text(json.dumps(speeds))
 
@@ -217,7 +223,6 @@ def test_differences_are_of_the_first_minus_the_second(project: Path, split: Pat
     for run in ("heartbeat", "unet", "slim"):
         assert step("train", run) == 0
         assert step("evaluate", run) == 0
-    folders = [project / name for name in ("rows", "costs", "curves")]
     ask = {"better": "unet", "than": "slim"}
     write_params(questions=[{"text": "One way?", **ask}, {"text": "gray?", **ask, "than": "gray"}])
     assert step("table") == 2
@@ -227,7 +232,7 @@ def test_differences_are_of_the_first_minus_the_second(project: Path, split: Pat
             {"text": "The other?", "better": "slim", "than": "unet"},
         ]
     )
-    text = Table(read_comparison(), *folders).markdown()
+    text = table(project).markdown()
     one, other = (
         re.search(r"\| CIEDE2000 \| (\S+) \((\S+) to (\S+)\) \| (.+) \|", answer)
         for answer in text.split("## ")[-2:]
@@ -239,39 +244,89 @@ def test_differences_are_of_the_first_minus_the_second(project: Path, split: Pat
     assert one[4] == other[4]
 
 
-def test_a_run_with_another_seed_repeats_the_first(project: Path) -> None:
+def test_other_seeds_and_sizes_are_of_the_same_system(project: Path) -> None:
     unet = SMALL["runs"]["unet"]
+    colorpipe = {"recipe": "colorpipe", "options": {"working_size": 32}}
     write_params(
         runs={
             **SMALL["runs"],
             "unet-seed-1": {**unet, "seed": 1},
-            "other unet": {**unet, "seed": 1, "size": 64},
+            "unet-64": {**unet, "size": 64},
             "unet-seed-2": {**unet, "seed": 2},
-        }
+            "unet-64-seed-1": {**unet, "size": 64, "seed": 1},
+            "colorpipe": colorpipe,
+            "colorpipe-64": {**colorpipe, "size": 64, "options": {"working_size": 64}},
+            "slim-64": {**SMALL["runs"]["slim"], "size": 64},
+        },
+        questions=[
+            {"text": "Is one better?", "better": "heartbeat", "than": "unet"},
+            {"text": "At every size?", "better": "slim", "than": "unet"},
+        ],
     )
     comparison = read_comparison()
-    assert comparison.repeats == {"unet-seed-1": "unet", "unet-seed-2": "unet"}
+    assert comparison.repeats == {
+        "unet-seed-1": "unet",
+        "unet-seed-2": "unet",
+        "unet-64-seed-1": "unet-64",
+    }
     assert comparison.seeds_of("unet") == ["unet", "unet-seed-1", "unet-seed-2"]
     assert comparison.seeds_of("slim") == ["slim"]
+    assert comparison.resized == {
+        "unet-64": "unet",
+        "colorpipe-64": "colorpipe",
+        "slim-64": "slim",
+    }
+    assert comparison.system("unet-64-seed-1") == "unet"
+    assert comparison.system("gray") == "gray"
+    one, every = comparison.questions
+    assert comparison.pairs(one) == [
+        ("heartbeat", "unet"),
+        ("heartbeat", "unet-seed-1"),
+        ("heartbeat", "unet-seed-2"),
+    ]
+    assert comparison.pairs(every) == [
+        ("slim", "unet"),
+        ("slim", "unet-seed-1"),
+        ("slim", "unet-seed-2"),
+        ("slim-64", "unet-64"),
+        ("slim-64", "unet-64-seed-1"),
+    ]
 
 
-def test_another_seed_is_drawn_at_the_pace_of_the_first(project: Path, split: Path) -> None:
-    runs = {"unet": SMALL["runs"]["unet"]}
-    runs["unet-seed-1"] = {**runs["unet"], "seed": 1}
-    write_params(runs=runs, questions=[])
+def test_curves_are_at_the_measured_pace_whichever_machine_trained(
+    project: Path, split: Path
+) -> None:
+    runs = {name: SMALL["runs"][name] for name in ("heartbeat", "unet")}
+    write_params(runs=runs, budget={"unit": "seconds", "amount": 10}, questions=[])
+    write_speeds(project, heartbeat=1.6, unet=3.2)
     for run in runs:
         assert step("train", run) == 0
         assert step("evaluate", run) == 0
     # As on a machine that is ten times as slow.
-    costs = project / "costs/unet-seed-1.json"
-    taken = json.loads(costs.read_text())
-    taken["epoch_seconds"] = [10 * seconds for seconds in taken["epoch_seconds"]]
-    costs.write_text(json.dumps(taken))
-    folders = (project / name for name in ("rows", "costs", "curves"))
-    first, second, _ = Table(read_comparison(), *folders).rows
-    seconds = [[epoch["seconds"] for epoch in row.curve] for row in (first, second)]
-    assert seconds[0]
-    assert seconds[0] == seconds[1]
+    costs = project / "costs/unet.json"
+    taken = {**json.loads(costs.read_text()), "images_per_second": 0.32}
+    costs.write_text(json.dumps({**taken, "epoch_seconds": [25.0, 50.0, 75.0, 100.0]}))
+    heartbeat, unet, _ = (row.curve for row in table(project).rows)
+    assert len(heartbeat) == 2
+    assert [epoch["seconds"] for epoch in unet] == pytest.approx([2.5, 5, 7.5, 10])
+
+
+def test_what_another_size_changes_is_said(project: Path, split: Path) -> None:
+    runs = {name: SMALL["runs"][name] for name in ("unet", "slim")}
+    for run in ("unet", "slim"):
+        runs[f"{run}-64"] = {**runs[run], "size": 64}
+    write_params(runs=runs, questions=[{"text": "Which one?", "better": "slim", "than": "unet"}])
+    for run in runs:
+        assert step("train", run) == 0
+        assert step("evaluate", run) == 0
+    assert step("table") == 0
+    text = (project / "results.md").read_text()
+    assert "| slim minus unet | slim-64 minus unet-64 | better, by all of them |" in text
+    rows = {row["run"]: float(row["psnr"]) for row in read(project / "table.csv")}
+    for run in ("unet", "slim"):
+        changed = re.search(rf"\| {run}-64 minus {run} \| (\S+) ", text.replace("(", ""))
+        assert changed is not None
+        assert float(changed[1]) == pytest.approx(rows[f"{run}-64"] - rows[run], abs=0.02)
 
 
 def test_only_what_all_seeds_show_is_an_answer(project: Path, split: Path) -> None:
@@ -285,7 +340,7 @@ def test_only_what_all_seeds_show_is_an_answer(project: Path, split: Path) -> No
         assert step("evaluate", run) == 0
     assert step("table") == 0
     text = (project / "results.md").read_text()
-    assert "| unet minus heartbeat | unet-seed-1 minus heartbeat | better, by all seeds |" in text
+    assert "| unet minus heartbeat | unet-seed-1 minus heartbeat | better, by all of them |" in text
     changed = re.search(r"\| unet-seed-1 minus unet \| (\S+) ", text.replace("(", ""))
     first, second = (float(row["psnr"]) for row in read(project / "table.csv")[1:3])
     assert changed is not None
