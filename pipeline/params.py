@@ -6,12 +6,10 @@ with the reason for each, and a test keeps the two in step.
 
 from __future__ import annotations
 
-import difflib
 import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -19,18 +17,15 @@ from typing import (
     Literal,
     TypeAlias,
     TypeVar,
-    Union,
-    get_args,
-    get_origin,
 )
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from pipeline.errors import ColorpipeError
 from pipeline.location import Location, Url, parse_location
+from pipeline.validation_errors import sentence_of
 
 PARAMS_FILE = Path("params.yaml")
 INBOX = Path("data/inbox")
@@ -434,8 +429,6 @@ class Params(Section):
     colorize: ColorizeParams = Field(default_factory=ColorizeParams)
 
 
-_INNER = frozenset({"[key]", "float", "int", "bool", "str"})
-
 P = TypeVar("P", bound=Section)
 
 
@@ -503,7 +496,7 @@ def override(section: P, values: Mapping[str, Any]) -> P:
     try:
         return type(section).model_validate(merged)
     except ValidationError as error:
-        sentence = _sentence(type(section), error.errors()[0], are_options=True)
+        sentence = sentence_of(type(section), error.errors()[0], are_options=True)
         raise ColorpipeError(sentence) from error
 
 
@@ -516,86 +509,4 @@ def validate(model: type[P], content: Mapping[Any, Any], origin: str) -> P:
     try:
         return model.model_validate(dict(content))
     except ValidationError as error:
-        raise ColorpipeError(f"{origin}: {_sentence(model, error.errors()[0])}") from error
-
-
-def _sentence(model: type[Section], error: ErrorDetails, *, are_options: bool = False) -> str:
-    # In a mapping, pydantic's path also has "[key]" and the types that it tried for a value.
-    parts = [str(part) for part in error["loc"] if part not in _INNER]
-    key = ".".join(parts)
-    if error["type"] in {"extra_forbidden", "invalid_key"}:
-        parent, known = _parent(model, parts)
-        guess = difflib.get_close_matches(parts[-1], known, n=1)
-        hint = f" Did you mean '{guess[0]}'?" if guess else ""
-        where = f"'{parent}' has" if parent else "there are"
-        return f"'{key}' is not a known key; {where} {', '.join(known)}.{hint}"
-    value = error["input"]
-    shown = "an address with a password" if error["type"] == "user_info" else repr(value)
-    problem = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    field = _field(model, parts)
-    allowed = (field and _allowed(field, error["type"])) or problem
-    name = f"'{key}'"
-    if are_options:
-        inner = f": '{'.'.join(parts[1:])}'" if parts[1:] else ""
-        name = f"--{parts[0].replace('_', '-')}{inner}"
-    return f"{name} is {shown}, but must be {allowed}."
-
-
-def _field(model: type[BaseModel], parts: list[str]) -> FieldInfo | None:
-    """The field at ``parts``; None inside of a mapping, whose keys are no fields."""
-    field: FieldInfo | None = None
-    inside: type[BaseModel] | None = model
-    for part in parts:
-        if inside is None:
-            return None
-        field = inside.model_fields[part]
-        kind = field.annotation
-        inside = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-    return field
-
-
-def _allowed(field: FieldInfo, error: str) -> str:
-    """Say which numbers, or which truth values, a field may have; "" of any other field.
-
-    And "" of an error that says best itself what is allowed: of a multiple, of a check of ours.
-    """
-    if not error.startswith(_OF_KIND_OR_RANGE):
-        return ""
-    kinds = {field.annotation}
-    if get_origin(field.annotation) in {Union, UnionType}:
-        kinds = set(get_args(field.annotation))
-    or_null = ", or null" if NoneType in kinds else ""
-    kinds -= {NoneType}
-    if kinds == {bool}:
-        return f"true or false{or_null}"
-    if kinds not in ({int}, {float}):
-        return ""
-    noun = "a whole number" if kinds == {int} else "a number"
-    # 1e9 is a whole number, and no text that is read as one.
-    noun += " in digits" if error == "int_parsing" else ""
-    noun = "a finite number" if error == "finite_number" else noun
-    bounds = {
-        name: f"{getattr(each, name):g}" if kinds == {float} else str(getattr(each, name))
-        for each in field.metadata
-        for name in _BOUNDS
-        if hasattr(each, name)
-    }
-    if bounds.keys() == {"ge", "le"}:
-        return f"{noun} from {bounds['ge']} to {bounds['le']}{or_null}"
-    limits = " and ".join(f"{_BOUNDS[name]} {bounds[name]}" for name in _BOUNDS if name in bounds)
-    return f"{noun}{limits and f' that is {limits}'}{or_null}"
-
-
-_OF_KIND_OR_RANGE = ("bool_", "int_", "float_", "finite_", "greater_", "less_")
-"""What types of errors begin with in pydantic where a value is of another kind or out of range."""
-_BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
-"""What pydantic calls the ends of a range, and what people do."""
-
-
-def _parent(model: type[BaseModel], parts: list[str]) -> tuple[str, list[str]]:
-    """The section that the key at ``parts`` was given to, and the keys it has."""
-    for part in parts[:-1]:
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *get_args(annotation)]
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return ".".join(parts[:-1]), list(model.model_fields)
+        raise ColorpipeError(f"{origin}: {sentence_of(model, error.errors()[0])}") from error

@@ -26,7 +26,7 @@ TESTS = sorted(path.relative_to(PROJECT) for path in (PROJECT / "tests").rglob("
 TEXTS = {".py", ".toml", ".yaml", ".yml", ".md", ".txt", ".cfg", ".sh", ""}
 
 ROOMS = (
-    {"errors", "location"},
+    {"errors", "location", "validation_errors"},
     {"params"},
     {"files"},
     {"locations"},
