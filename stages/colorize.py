@@ -128,7 +128,8 @@ def colorize(
             print(f"Colorizing with {_described(loaded)}.", file=sys.stderr)
             own_label = _label_of(loaded) if label else None
             settings = Settings(existing, format, keep_names, own_label, reference)
-            # What else a storage holds is known at the end.
+            # What else a storage holds, and how much there is, is known at the end.
+            total = sum(not _is_film_job(item) for item in first) if places.is_local else None
             known = passed_over if places.is_local else Counter[str]()
             _say_what_goes_elsewhere(known, first, engine)
             with interruptions() as stop:
@@ -136,6 +137,7 @@ def colorize(
                     colorizer,
                     places,
                     itertools.chain([first], batches),
+                    total=total,
                     settings=settings,
                     films=films or FilmSettings(),
                     stopped=lambda: stop.requested,
@@ -190,7 +192,7 @@ def _failures(outcomes: Iterator[Outcome]) -> tuple[list[Failure], int]:
 
 def _stopped(done: int, first: Sequence[Item], places: Places) -> StoppedError:
     """Say how far the work came; how many photos a storage holds was not known yet."""
-    kind = "files" if any(map(_is_film_job, first)) else "photos"
+    kind = "files" if _has_films(first) else "photos"
     total = f" of {len(first)}" if places.is_local else ""
     return StoppedError(
         f"Stopped after {done}{total} {kind}; the same command with --skip-existing goes on from"
@@ -203,53 +205,48 @@ def _colorized(
     places: Places,
     batches: Iterable[Sequence[Item]],
     *,
+    total: int | None,
     settings: Settings,
     films: FilmSettings,
     stopped: Callable[[], bool],
 ) -> Iterator[Outcome]:
-    """Colorize photos up to a batch with films, then these one by one, and show how far it is."""
+    """Colorize photos and films, and show how far it is; ``total`` counts the photos."""
     done = failed = 0
-    progress: ProgressReport | None = None
-    waiting = iter(batches)
-    film_jobs: list[Job] = []
-    with ExitStack() as stack:
-
-        def photos() -> Iterator[Item]:
-            nonlocal progress
-            for items in waiting:
-                film_jobs.extend(filter(_is_film_job, items))
-                others = [item for item in items if not _is_film_job(item)]
-                if others and progress is None:
-                    total = len(others) if places.is_local else None
-                    progress = stack.enter_context(ProgressReport("Colorizing", total, done=done))
-                yield from others
-                if film_jobs:
-                    return
-
-        while True:
+    for photos, film_jobs in _stretches(batches):
+        if photos:
             # Photos under way are finished: what is written stands in the report.
             outcomes = colorizer.colorize_files(
-                photos(), settings, stopped, places.files, places.was_free
+                photos, settings, stopped, places.files, places.was_free
             )
-            for outcome in places.checked(outcomes):
-                yield outcome
-                done += 1
-                failed += outcome.status in {"failed", "damaged"}
-                if progress is not None:
+            with ProgressReport("Colorizing", total, done=done) as progress:
+                for outcome in places.checked(outcomes):
+                    yield outcome
+                    done += 1
+                    failed += outcome.status in {"failed", "damaged"}
                     progress.advance(detail=f"{failed} failed" if failed else None)
-            if not film_jobs:
+        for job in film_jobs:
+            if stopped():
                 return
-            # A film has a bar of its own.
-            stack.close()
-            progress = None
-            for job in film_jobs:
-                if stopped():
-                    return
-                outcome = _colorized_film(
-                    colorizer, places, job, settings=settings, films=films, stopped=stopped
-                )
-                yield from places.checked([outcome])
-            film_jobs.clear()
+            outcome = _colorized_film(
+                colorizer, places, job, settings=settings, films=films, stopped=stopped
+            )
+            yield from places.checked([outcome])
+        if stopped():
+            return
+
+
+def _stretches(batches: Iterable[Sequence[Item]]) -> Iterator[tuple[Iterable[Item], list[Job]]]:
+    """Yield photos, and the films that come after them.
+
+    Batches without a film are one stretch: no core waits for the last photo of each.
+    """
+    for has_films, alike in itertools.groupby(batches, _has_films):
+        if not has_films:
+            yield itertools.chain.from_iterable(alike), []
+            continue
+        for items in alike:
+            photos = [item for item in items if not _is_film_job(item)]
+            yield photos, [item for item in items if _is_film_job(item)]
 
 
 def _colorized_film(
@@ -291,8 +288,12 @@ def _say_what_goes_elsewhere(
     if passed_over:
         count, kinds = passed_over.total(), ", ".join(sorted(passed_over))
         print(f"Files of other kinds that are left out: {count} ({kinds}).", file=sys.stderr)
-    if engine.is_remote and any(map(_is_film_job, items)):
+    if engine.is_remote and _has_films(items):
         print("Films are colorized on this machine, one after the other.", file=sys.stderr)
+
+
+def _has_films(items: Sequence[Item]) -> bool:
+    return any(map(_is_film_job, items))
 
 
 def _is_film_job(item: Item) -> TypeGuard[Job]:
