@@ -60,7 +60,10 @@ def read_curve(folder: Path, costs: Mapping[str, Any], pace: float) -> list[dict
 
 
 def draw_curves(
-    path: Path, comparison: Comparison, curves: Mapping[str, Sequence[Mapping[str, float]]]
+    path: Path,
+    comparison: Comparison,
+    runs: Sequence[str],
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
 ) -> None:
     """Draw CIEDE2000 of the validation photos over seconds and over images, as PNG.
 
@@ -68,11 +71,11 @@ def draw_curves(
     """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    systems = dict.fromkeys(comparison.system(run) for run in curves)
+    systems = dict.fromkeys(comparison.system(run) for run in runs)
     colors = {system: colormaps["tab20"](number) for number, system in enumerate(systems)}
     for axis, over in zip(panels, ("seconds", "images"), strict=True):
-        for run, curve in curves.items():
-            points = [epoch for epoch in curve if "ciede2000" in epoch]
+        for run in runs:
+            points = [epoch for epoch in curves[run] if "ciede2000" in epoch]
             xs, ys = ([epoch[name] for epoch in points] for name in (over, "ciede2000"))
             axis.plot(
                 xs,
@@ -100,19 +103,20 @@ def _line(comparison: Comparison, run: str) -> str:
     return ":" if run in comparison.resized else "-"
 
 
-def make_sheet(comparison: Comparison, split: Path, rows: Path) -> Image.Image:
-    """Lay out gray, every run and the ground truth, a photo a row, most disagreement first.
+def make_sheet(
+    comparison: Comparison, split: Path, rows: Path, results: Sequence[str]
+) -> Image.Image:
+    """Lay out gray, each of ``results`` and the ground truth, a photo a row.
 
-    Repeats with another seed are left out. Disagreement is the mean distance of chroma between two
-    runs, over all pairs of them.
+    The photos on which they disagree most come first: disagreement is the mean distance of chroma
+    between two of them, over all pairs.
 
     Raises:
         ColorpipeError: a run has not been evaluated.
     """
     names = list_pairs(split, "test")
     chosen = sorted(choose_gallery(names, comparison.evaluate.gallery))
-    results = [run for run in comparison.results if run not in comparison.repeats]
-    strips = [_strip(rows / run / STRIP, len(chosen)) for run in results]
+    strips = [_strip(rows / result / STRIP, len(chosen)) for result in results]
     shown: list[tuple[float, str, list[RGB]]] = []
     for i, pair in enumerate(read_pairs(split, chosen)):
         colored = [strip[i] for strip in strips]

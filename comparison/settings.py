@@ -134,21 +134,26 @@ class Comparison(Section):
         """Return a run or given weights, and its repeats with other seeds."""
         return [result, *(run for run, first in self.repeats.items() if first == result)]
 
+    def sizes_of(self, result: str) -> list[str]:
+        """Return a run or given weights, and the same at other sizes."""
+        return [result, *(run for run, first in self.resized.items() if first == result)]
+
     def pairs(self, question: Question) -> list[tuple[str, str]]:
         """Return the runs that answer a question: those it names, with every seed of both.
 
         Where both were also run at another size, these come after them, each with its like.
         """
-        pairs = [(question.better, question.than)]
-        sizes: list[dict[int | None, str]] = [
-            {self.params(run).size: run for run, first in self.resized.items() if first == named}
-            for named in pairs[0]
+        named = (question.better, question.than)
+        larger, others = (self.sizes_of(result)[1:] for result in named)
+        at_sizes = [
+            (better, than)
+            for better, than in product(larger, others)
+            if self.params(better).size == self.params(than).size
         ]
-        pairs += [(run, sizes[1][size]) for size, run in sizes[0].items() if size in sizes[1]]
         return [
-            both
-            for better, than in pairs
-            for both in product(self.seeds_of(better), self.seeds_of(than))
+            pair
+            for better, than in [named, *at_sizes]
+            for pair in product(self.seeds_of(better), self.seeds_of(than))
         ]
 
     def system(self, result: str) -> str:

@@ -23,13 +23,17 @@ from pipeline.evaluation.metric_table import (
 from pipeline.evaluation.report import compare_results, read_photos
 from pipeline.evaluation.scores import GRAY, PhotoScores, Summary
 from pipeline.evaluation.tables import write_series
-from pipeline.files.outputs import new_file
+from pipeline.files.outputs import new_file, new_folder
 
 SPENT = ("parameters", "epochs", "images", "seconds", "images_per_second", "peak_memory_gb")
 """What a run took, as its file of costs names it."""
 
-TABLE, RESULTS, CURVES, SHEET = "table.csv", "results.md", "curves.png", "sheet.jpg"
-"""The files of :func:`write_table`."""
+TABLE, RESULTS, PICTURES = "table.csv", "results.md", "pictures"
+"""The files of :func:`write_table`, and the folder of its pictures."""
+
+CURVES, SHEET = "curves.png", "sheet.jpg"
+CURVES_BY_SIZE, SHEET_BY_SIZE = "curves-by-size.png", "sheet-by-size.jpg"
+"""The pictures; those by size only if there is a run at another size."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class Table:
             "",
             *self._costs(),
             "",
-            f"![The validation photos' CIEDE2000 after each epoch]({CURVES})",
+            f"![The validation photos' CIEDE2000 after each epoch]({PICTURES}/{CURVES})",
             "",
             "## How it came out",
             "",
@@ -148,7 +152,7 @@ class Table:
             "",
             "The photos on which the systems disagree most come first:",
             "",
-            f"![Gray, every run and the ground truth]({SHEET})",
+            f"![Gray, every run and the ground truth]({PICTURES}/{SHEET})",
             *self._seeds(),
             *self._sizes(),
         ]
@@ -232,16 +236,22 @@ class Table:
         )
 
     def _sizes(self) -> list[str]:
-        return self._changes(
+        changes = self._changes(
             "What another size changes",
-            "The same budget spent on fewer, larger pictures. The test photos are the same, and are"
-            " colored at the size of the training.",
+            "The same budget, spent on fewer and larger pictures. The test photos are the same, and"
+            " are colored at the size of the training, at which the validation photos of the curves"
+            " are measured too.",
             [
                 (run, first)
                 for run, named in self.comparison.resized.items()
                 for first in self.comparison.seeds_of(named)
             ],
         )
+        if not changes:
+            return []
+        curves = f"![The validation photos' CIEDE2000 by size]({PICTURES}/{CURVES_BY_SIZE})"
+        sheet = f"![Gray, each size and the ground truth]({PICTURES}/{SHEET_BY_SIZE})"
+        return [*changes, "", curves, "", sheet]
 
     def _changes(self, title: str, text: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
         if not pairs:
@@ -324,11 +334,22 @@ def write_table(
     table.write_csv(out / TABLE)
     with new_file(out / RESULTS) as temporary:
         temporary.write_text(table.markdown(), encoding="utf-8")
-    with new_file(out / CURVES) as temporary:
-        draw_curves(temporary, comparison, {row.run: row.curve for row in table.rows if row.curve})
-    with new_file(out / SHEET) as temporary:
-        sheet = make_sheet(comparison, split, rows)
-        sheet.save(temporary, quality=80)
+    with new_folder(out / PICTURES) as folder:
+        _write_pictures(folder, table, split, rows)
+
+
+def _write_pictures(folder: Path, table: Table, split: Path, rows: Path) -> None:
+    comparison = table.comparison
+    curves = {row.run: row.curve for row in table.rows}
+    runs = [run for run in comparison.runs if run not in comparison.resized]
+    draw_curves(folder / CURVES, comparison, runs, curves)
+    systems = [result for result in comparison.results if comparison.system(result) == result]
+    make_sheet(comparison, split, rows, systems).save(folder / SHEET, quality=80)
+    if comparison.resized:
+        firsts = dict.fromkeys(comparison.resized.values())
+        by_size = [run for first in firsts for run in comparison.sizes_of(first)]
+        draw_curves(folder / CURVES_BY_SIZE, comparison, by_size, curves)
+        make_sheet(comparison, split, rows, by_size).save(folder / SHEET_BY_SIZE, quality=80)
 
 
 def _distances(metrics: Mapping[str, Any], result: str) -> dict[str, float]:

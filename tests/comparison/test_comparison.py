@@ -213,10 +213,10 @@ def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: P
     assert "## Is one better?" in text
     assert "| heartbeat minus unet |" in text
     # Gray, three runs, the weights as they are and the ground truth; two photos.
-    sheet = Image.open(project / "sheet.jpg")
+    sheet = Image.open(project / "pictures/sheet.jpg")
     assert sheet.width > 6 * 96
     assert sheet.height > 2 * 96
-    assert Image.open(project / "curves.png").width > 1000
+    assert Image.open(project / "pictures/curves.png").width > 1000
 
 
 def test_differences_are_of_the_first_minus_the_second(project: Path, split: Path) -> None:
@@ -327,6 +327,14 @@ def test_what_another_size_changes_is_said(project: Path, split: Path) -> None:
         changed = re.search(rf"\| {run}-64 minus {run} \| (\S+) ", text.replace("(", ""))
         assert changed is not None
         assert float(changed[1]) == pytest.approx(rows[f"{run}-64"] - rows[run], abs=0.02)
+    # Gray, two systems and the ground truth; and both sizes of both between these.
+    sheets = [
+        Image.open(project / f"pictures/{name}.jpg").width for name in ("sheet", "sheet-by-size")
+    ]
+    assert sheets[0] < 5 * 96 + 100
+    assert sheets[1] - sheets[0] >= 2 * 96
+    pictures = [path.name for path in (project / "pictures").iterdir()]
+    assert sorted(name for name in pictures if name not in text) == []
 
 
 def test_only_what_all_seeds_show_is_an_answer(project: Path, split: Path) -> None:
@@ -346,7 +354,7 @@ def test_only_what_all_seeds_show_is_an_answer(project: Path, split: Path) -> No
     assert changed is not None
     assert float(changed[1]) == pytest.approx(second - first, abs=0.02)
     # The sheet has no column for a repeat: gray, two runs and the ground truth.
-    assert Image.open(project / "sheet.jpg").width < 5 * 96 + 100
+    assert Image.open(project / "pictures/sheet.jpg").width < 5 * 96 + 100
     # What the first seed shows and the second does not.
     photos = project / "rows/unet-seed-1/photos.csv"
     scores = list(csv.reader(photos.open(newline="")))
