@@ -28,12 +28,12 @@ from pipeline.imaging.errors import (
     NO_FILE,
     OUT_OF_MEMORY,
     SIGNED_SAMPLES,
-    UNKNOWN,
     UNKNOWN_SAMPLES,
     AccessError,
     ImageError,
     decoding,
     is_of_unknown_samples,
+    no_image,
 )
 from pipeline.imaging.formats import mpo, strict_jpeg
 from pipeline.imaging.formats.directories import (
@@ -145,7 +145,7 @@ def open_document(
     data = source if isinstance(source, bytes) else read_bytes(source)
     kind = sniff(data)
     if kind is None:
-        raise ImageError(UNKNOWN)
+        raise no_image(data)
     if kind.label == "JPEG":
         files = [picture.file for picture in mpo.pictures(data)[0]]
 
@@ -347,7 +347,7 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
     """
     kind = sniff(data)
     if kind is None or not kind.pillow:
-        raise ImageError(UNKNOWN)
+        raise no_image(data)
     with decoding(), _no_limit_of_pillow():
         # Pillow's reader of JPEG opens MPO too; one of MPO alone is not registered.
         formats = [name for name in kind.pillow if name != "MPO"]

@@ -28,6 +28,11 @@ SIGNED_SAMPLES = (
 )
 
 
+def no_image(data: bytes) -> ImageError:
+    """Return what to raise for a file whose content is of no kind that is read."""
+    return ImageError(UNKNOWN if data else "an empty file")
+
+
 def is_of_unknown_samples(error: ImageError) -> bool:
     """Whether Pillow has refused a TIFF's page by its tags, before it read samples.
 

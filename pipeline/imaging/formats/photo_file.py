@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.imaging import decode
 from pipeline.imaging.decode import DEFAULT_MAX_PIXELS
-from pipeline.imaging.errors import UNKNOWN, ImageError
+from pipeline.imaging.errors import ImageError, no_image
 from pipeline.imaging.formats import (
     avif,
     dng,
@@ -90,7 +90,7 @@ def open_file(source: Path | bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pho
     file = source if isinstance(source, bytes) else decode.read_bytes(source)
     kind = sniff(file)
     if kind is None:
-        raise ImageError(UNKNOWN)
+        raise no_image(file)
     try:
         opened = _READERS[kind.name](file, max_pixels)
     except (ImageError, MemoryError):

@@ -126,7 +126,7 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "not an image of a known format"),
+        (b"", "an empty file"),
         (b"<html>no photo</html>", "not an image of a known format"),
         (b"\xff\xd8\xff<html>no photo</html>", "not an image of a known format"),
         (b"\xff\xd8\xff\xe0 nothing", "damaged (Truncated File Read)"),
