@@ -122,7 +122,7 @@ def _check_any_fit(rows: Sequence[CleanRow], sentence: str) -> None:
 
 
 def _without_control_characters(row: CleanRow) -> CleanRow:
-    """Return a row that a table can hold, whatever a file's name has in it (macOS: "Icon\\r")."""
+    """Return a row that a table can hold, whatever the names of its files have in them."""
     texts = (row.category, row.file, row.detail, row.duplicate_of)
     category, file, detail, duplicate_of = map(printable, texts)
     if (category, file, detail, duplicate_of) == texts:
