@@ -365,6 +365,17 @@ def test_when_nothing_is_fit_the_report_says_why(tmp_path: Path) -> None:
     assert "unreadable" in (tmp_path / "reports/clean.csv").read_text()
 
 
+def test_a_category_of_which_no_photo_is_fit_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"sea/a.jpg": GOOD, "sea/notes.txt": b"", "logos/a.png": png(_drawing()), "b.txt": b""}
+    out, _ = cleaned(tmp_path, files)
+    named = [line for line in capsys.readouterr().out.splitlines() if line.startswith("No photo")]
+    assert named == ["No photo of 'logos' is fit; the data set will be without it."]
+    clean(tmp_path / "raw", out, tmp_path / "none.csv", CleanParams(), dry_run=True)
+    assert named[0] in capsys.readouterr().out
+
+
 def test_a_folder_without_categories_is_a_sentence(tmp_path: Path) -> None:
     for raw in (tmp_path / "none", fill(tmp_path / "raw", {"photo.jpg": GOOD})):
         with pytest.raises(ColorpipeError, match=r"run scrape|folder for each category"):
