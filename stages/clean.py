@@ -142,7 +142,7 @@ def _cleaned_before(report: Path) -> Callable[[str], bool]:
     names, stems = set[str](), set[str]()
     with (
         contextlib.suppress(OSError, UnicodeDecodeError, csv.Error),
-        report.open(encoding="utf-8", newline="") as stream,
+        report.open(encoding="utf-8-sig", newline="") as stream,
     ):
         for row in csv.DictReader(stream):
             category, file, name = (row.get(key) or "" for key in ("category", "file", "name"))
