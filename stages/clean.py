@@ -99,7 +99,7 @@ def clean(
                 screened = _screen_all(files, folder, params, engine)
             rows = _without_duplicates(screened, params)
             _delete_duplicates(folder, screened, rows)
-            write_table(table, rows, CleanRow)
+            write_table(table, map(_without_control_characters, rows), CleanRow)
             dropped_sheet(raw, rows).save(sheet, compress_level=1)
             _check_any_fit(
                 rows, f"None of the {len(files)} files in {raw} is fit; {report} says why."
@@ -121,6 +121,17 @@ def _check_any_fit(rows: Sequence[CleanRow], sentence: str) -> None:
         raise _NothingFitError(sentence)
 
 
+def _without_control_characters(row: CleanRow) -> CleanRow:
+    """Return a row that a table can hold, whatever the names of its files have in them."""
+    texts = (row.category, row.file, row.detail, row.duplicate_of)
+    category, file, detail, duplicate_of = map(printable, texts)
+    if (category, file, detail, duplicate_of) == texts:
+        return row
+    return dataclasses.replace(
+        row, category=category, file=file, detail=detail, duplicate_of=duplicate_of
+    )
+
+
 def _cleaned_before(report: Path) -> Callable[[str], bool]:
     """Return a function that says whether the last run wrote a file, by its report.
 
@@ -131,24 +142,32 @@ def _cleaned_before(report: Path) -> Callable[[str], bool]:
     names, stems = set[str](), set[str]()
     with (
         contextlib.suppress(OSError, UnicodeDecodeError, csv.Error),
-        report.open(encoding="utf-8", newline="") as stream,
+        report.open(encoding="utf-8-sig", newline="") as stream,
     ):
         for row in csv.DictReader(stream):
             category, file, name = (row.get(key) or "" for key in ("category", "file", "name"))
-            stems.add(f"{category}/{PurePath(file).stem}")
+            stems.add(_comparable(f"{category}/{PurePath(file).stem}"))
             if name:
-                names.add(f"{category}/{name}")
+                names.add(_comparable(f"{category}/{name}"))
 
     def known(file: str) -> bool:
         if names:
-            return file in names
-        path = PurePath(file)
+            return _comparable(file) in names
+        path = PurePath(_comparable(file))
         own = {path.stem, without_number(path.stem)} - {""}
         # Of several files with one stem each has a mark of nine characters behind it.
         known = {f"{path.parent.as_posix()}/{stem[:end]}" for stem in own for end in (None, -9)}
         return path.suffix in EXTENSIONS.values() and bool(known & stems)
 
     return known
+
+
+def _comparable(path: str) -> str:
+    """Make the same of a path in a folder, of its copy in a table, and of the clean photo's name.
+
+    Bytes that are not text are "?" in a table and "_" in the name of a clean photo.
+    """
+    return printable(path, "_").replace("?", "_")
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from pipeline.dataset.split_assignment import (
     GroupedPhoto,
     NothingToTrainOnError,
     assign,
+    check_sizes,
 )
 from pipeline.dataset.split_lock import LockRow, find_claims, read_lock, with_tested, write_lock
 from pipeline.dataset.tiles import encode_tile
@@ -100,6 +101,8 @@ def split(
     check_replaceable(out, "--split", near=near, known=_is_split_name)
     rows = [] if lock is None else read_lock(lock)
     pages = _read_pages(manifest)
+    # Before the work, and again behind it without what could not be read.
+    check_sizes((printable(photo.category) for photo in photos), params.test_per_category)
     sides = (TRAIN, TEST, VAL) if params.val_fraction > 0 else (TRAIN, TEST)
     with new_folder(out) as folder:
         for side in sides:

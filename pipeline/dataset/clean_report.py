@@ -26,7 +26,10 @@ SHEET_CELL = 128
 
 
 def print_summary(rows: Sequence[CleanRow]) -> None:
-    """Print how many photos were kept, converted and dropped for which reason."""
+    """Print how many photos were kept, converted and dropped for which reason.
+
+    A category of which none was kept is named: later stages no longer see it.
+    """
     table = Table("decision", "reason", title="Cleaned")
     table.add_column("photos", justify="right")
     table.add_column("share", justify="right")
@@ -36,6 +39,9 @@ def print_summary(rows: Sequence[CleanRow]) -> None:
     for decision, reason, count in lines:
         table.add_row(decision, reason, str(count), f"{count / len(rows):.1%}")
     Console().print(table)
+    fit = {row.category for row in rows if row.decision != DROPPED}
+    for category in sorted({row.category for row in rows} - fit - {""}):
+        print(printable(f"No photo of '{category}' is fit; the data set will be without it."))
 
 
 def print_decisions(rows: Iterable[CleanRow]) -> None:

@@ -6,14 +6,20 @@ would take as well.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections import deque
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.dataset.hashing import distance
 from pipeline.files.cores import cores
+
+_Positions: TypeAlias = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -99,19 +105,100 @@ def group_alike(photos: Sequence[HashedPhoto], most: int) -> Groups:
         photos: in any order.
         most: bits in which the hashes of photos that look alike may differ.
     """
-    groups = Groups()
+    links = _Links(len(photos))
     # Of photos with the same hash one is compared for all: there may be thousands.
     straight: dict[int, int] = {}
     mirrored: dict[int, int] = {}
     for i, photo in enumerate(photos):
-        groups.join(i, straight.setdefault(photo.hash, i))
-        groups.join(i, mirrored.setdefault(photo.mirrored, i))
-    hashes, mirrored_hashes = list(straight), list(mirrored)
-    for one, other in near_pairs(hashes, None, most):
-        groups.join(straight[hashes[one]], straight[hashes[other]])
-    for one, other in near_pairs(hashes, mirrored_hashes, most):
-        groups.join(straight[hashes[one]], mirrored[mirrored_hashes[other]])
+        links.join(i, straight.setdefault(photo.hash, i))
+        links.join(i, mirrored.setdefault(photo.mirrored, i))
+    _join_near(links, straight, straight, most)
+    _join_near(links, straight, mirrored, most)
+    groups = Groups()
+    for i, label in enumerate(links.labels.tolist()):
+        groups.join(i, label)
     return groups
+
+
+class _Links:
+    """Numbers that are linked to each other, as in :class:`Groups`, for many pairs at a time."""
+
+    def __init__(self, count: int) -> None:
+        self.labels = np.arange(count, dtype=np.int32)
+        """For each number one of its group, the same for all of the group."""
+        self._members: dict[int, list[int]] = {}
+        """By label, the numbers of each group of several."""
+
+    def join(self, one: int, other: int) -> None:
+        """Link two numbers, and with them all that each is linked to."""
+        kept, gone = int(self.labels[one]), int(self.labels[other])
+        if kept == gone:
+            return
+        larger, smaller = (self._members.pop(label, [label]) for label in (kept, gone))
+        if len(larger) < len(smaller):
+            kept, larger, smaller = gone, smaller, larger
+        self.labels[smaller] = kept
+        larger += smaller
+        self._members[kept] = larger
+
+    def unlinked(self, ones: _Positions, others: _Positions) -> tuple[_Positions, _Positions]:
+        """Return those pairs of numbers, (N,) and (N,), that are not linked yet."""
+        apart = self.labels[ones] != self.labels[others]
+        return ones[apart], others[apart]
+
+
+_ROWS, _COLUMNS = 16, 8192
+"""Hashes compared at a time: about a megabyte of intermediate results, which a core's cache holds.
+"""
+
+
+def _join_near(
+    links: _Links, ones: Mapping[int, int], others: Mapping[int, int], most: int
+) -> None:
+    """Link the photos whose hashes of 64 bits differ in at most ``most`` bits.
+
+    Of thousands of frames of one film nearly all pairs are near. So those that are linked already,
+    by way of other photos, are left out as soon as they are found.
+
+    Args:
+        links: of the positions of photos.
+        ones: by hash, the position of a photo.
+        others: the same, to compare all of ``ones`` with; may be ``ones``.
+        most: bits in which the two of a pair may differ.
+    """
+    rows, columns = (np.fromiter(hashes, np.uint64, len(hashes)) for hashes in (ones, others))
+    row_places, column_places = (
+        np.fromiter(hashes.values(), np.int32, len(hashes)) for hashes in (ones, others)
+    )
+
+    def compare(top: int) -> list[tuple[_Positions, _Positions]]:
+        stripe = rows[top : top + _ROWS, None]
+        pairs = []
+        for left in range(top if ones is others else 0, len(columns), _COLUMNS):
+            block = columns[left : left + _COLUMNS]
+            near = np.flatnonzero(np.bitwise_count(stripe ^ block) <= most)
+            if len(near):
+                row, column = np.divmod(near, len(block))
+                pairs.append(links.unlinked(row_places[top + row], column_places[left + column]))
+        return pairs
+
+    # Threads: numpy lets go of Python's lock while it compares.
+    workers = cores()
+    with ThreadPoolExecutor(workers) as pool:
+        pending = deque[Future[list[tuple[_Positions, _Positions]]]]()
+        for top in range(0, len(rows), _ROWS):
+            pending.append(pool.submit(compare, top))
+            # Not further ahead: what was found before is linked by then, and left out.
+            if len(pending) > 2 * workers:
+                _join_pairs(links, pending.popleft().result())
+        for future in pending:
+            _join_pairs(links, future.result())
+
+
+def _join_pairs(links: _Links, pairs: Iterable[tuple[_Positions, _Positions]]) -> None:
+    for ones, others in itertools.starmap(links.unlinked, pairs):
+        for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+            links.join(one, other)
 
 
 def photos_like(
@@ -133,41 +220,3 @@ def photos_like(
         near |= np.bitwise_count(mirrored ^ value) <= most
         alike[hash_] = set(np.flatnonzero(near).tolist())
     return alike
-
-
-_ROWS, _COLUMNS = 16, 8192
-"""Hashes compared at a time: about a megabyte of intermediate results, which a core's cache holds.
-"""
-_STRIPES = 256
-"""Stripes of rows whose pairs wait in memory."""
-
-
-def near_pairs(
-    ones: Sequence[int], others: Sequence[int] | None, most: int
-) -> Iterator[tuple[int, int]]:
-    """Yield the positions in ``ones`` and in ``others`` of hashes that differ in ``most`` bits.
-
-    Args:
-        ones: hashes of 64 bits.
-        others: more of them; None pairs ``ones`` with each other, each pair once, (i, j) with
-            i < j.
-        most: bits in which the two of a pair may differ.
-    """
-    rows = np.array(ones, np.uint64)
-    columns = rows if others is None else np.array(others, np.uint64)
-
-    def compare(top: int) -> list[tuple[int, int]]:
-        stripe = rows[top : top + _ROWS, None]
-        pairs: list[tuple[int, int]] = []
-        for left in range(top if others is None else 0, len(columns), _COLUMNS):
-            block = columns[left : left + _COLUMNS]
-            near = np.flatnonzero(np.bitwise_count(stripe ^ block) <= most).tolist()
-            pairs += [(top + at // len(block), left + at % len(block)) for at in near]
-        return pairs if others is not None else [(i, j) for i, j in pairs if i < j]
-
-    stripes = range(0, len(rows), _ROWS)
-    # Threads: numpy lets go of Python's lock while it compares.
-    with ThreadPoolExecutor(cores()) as pool:
-        for start in range(0, len(stripes), _STRIPES):
-            for pairs in pool.map(compare, stripes[start : start + _STRIPES]):
-                yield from pairs

@@ -27,7 +27,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import ColorpipeError
@@ -86,7 +86,7 @@ def assign(
         ColorpipeError: a category has too few photos to test with and train on.
         NothingToTrainOnError: a category has enough, but none is left.
     """
-    _check_sizes(photos, per_category)
+    check_sizes((photo.category for photo in photos), per_category)
     ranks = [rank(photo.category, photo.name, seed) for photo in photos]
     order = sorted(range(len(photos)), key=lambda i: ranks[i])
     groups: dict[Hashable, list[int]] = defaultdict(list)
@@ -126,6 +126,27 @@ def assign(
     return sides
 
 
+def check_sizes(categories: Iterable[str], per_category: int) -> None:
+    """Check that each category has photos to test with and one more to train on.
+
+    Args:
+        categories: of each photo.
+        per_category: test photos of each category.
+
+    Raises:
+        ColorpipeError: some have too few.
+    """
+    counts = Counter(categories)
+    short = {category: n for category, n in sorted(counts.items()) if n <= per_category}
+    if short:
+        have = ", ".join(f"'{category}' has {count}" for category, count in short.items())
+        raise ColorpipeError(
+            f"With split.test_per_category {per_category} every category needs at least"
+            f" {per_category + 1} photos, one to train on; {have}. Find more photos, lower"
+            " split.test_per_category, or remove these categories."
+        )
+
+
 def rank(category: str, name: str, seed: int) -> float:
     """Return a photo's place among those of its category, 0 to 1: low ones are tested with."""
     return _fraction(f"{seed}/{name}/{category}")
@@ -159,18 +180,6 @@ def _take_validation(
 def _fraction(text: str) -> float:
     """A number from 0 to 1 that looks random but depends on ``text`` alone."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
-
-
-def _check_sizes(photos: Sequence[GroupedPhoto], per_category: int) -> None:
-    counts = Counter(photo.category for photo in photos)
-    short = {category: n for category, n in sorted(counts.items()) if n <= per_category}
-    if short:
-        have = ", ".join(f"'{category}' has {count}" for category, count in short.items())
-        raise ColorpipeError(
-            f"With split.test_per_category {per_category} every category needs at least"
-            f" {per_category + 1} photos, one to train on; {have}. Find more photos, lower"
-            " split.test_per_category, or remove these categories."
-        )
 
 
 def _check_training(photos: Sequence[GroupedPhoto], sides: Sequence[str]) -> None:

@@ -69,6 +69,13 @@ def read_lock(path: Path) -> list[LockRow]:
                 f"The lock {path} could not be read ({error.__cause__.strerror}); make it a file"
                 " that may be read, or name another one with --lock."
             ) from error
+        if path.stat().st_size == 0:
+            first = ",".join(field.name for field in dataclasses.fields(LockRow))
+            raise ColorpipeError(
+                f"The lock {path} is empty, even of its first line. Restore the version that was"
+                " committed; only if no photo was ever tested with, write a line into it that says"
+                f" {first}."
+            ) from error
         # Not with the advice to make the table again: what it knows would be gone.
         raise ColorpipeError(
             f"{path} has lines that are no rows of it. Do not delete it, for the photos that it"
@@ -86,9 +93,9 @@ def read_lock(path: Path) -> list[LockRow]:
 
 
 def write_lock(path: Path, rows: list[LockRow]) -> None:
-    """Write the lock, unless the file has these rows already."""
+    """Write the lock, unless the file has these rows already; a link to it stays a link."""
     if not path.exists() or read_lock(path) != rows:
-        write_table(path, rows, LockRow)
+        write_table(path.resolve(), rows, LockRow)
 
 
 def find_claims(

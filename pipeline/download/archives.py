@@ -42,6 +42,8 @@ _DAMAGE = (
     RuntimeError,
 )
 """What the standard library raises on damaged, encrypted or unknown content."""
+_ZIP_SIGNATURES = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
+"""Of a file, of an archive without files, and of one in parts. A tar begins with a file's name."""
 _END_BLOCK = bytes(tarfile.BLOCKSIZE)
 
 
@@ -97,7 +99,7 @@ def members(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Iterat
             f"{path} could not be read ({error.strerror}); name an archive or a folder with"
             " --path (scrape.path)."
         ) from error
-    reader = _zip if start.startswith(b"PK") else _tar
+    reader = _zip if start.startswith(_ZIP_SIGNATURES) else _tar
     try:
         yield from reader(path, wanted, max_bytes)
     except _DAMAGE as error:

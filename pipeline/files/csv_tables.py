@@ -95,7 +95,8 @@ def read_table(path: Path, row_type: type[R]) -> list[R]:
     fields = dataclasses.fields(row_type)
     names = [field.name for field in fields]
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        # With the mark that spreadsheets put in front of UTF-8, or without.
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             found = list(reader.fieldnames or ())
             missing = fields[len(found) :]

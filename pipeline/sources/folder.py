@@ -60,28 +60,29 @@ def _categories(root: Path) -> Iterator[tuple[str, list[Path], list[OSError]]]:
         entries = visible_entries(root)
     except OSError as error:
         raise ColorpipeError(f"{root} could not be read ({error.strerror}).") from error
-    folders = [root / entry.name for entry in entries if leads_to_folder(entry)]
-    folder_of: dict[str, Path] = {}
-    for folder in folders:
+    # All names are checked before the first photo is read: reading takes long.
+    folder_of: dict[str, tuple[str, Path]] = {}
+    for folder in (root / entry.name for entry in entries if leads_to_folder(entry)):
         category = folder_name(folder.name, str(folder))
-        other = folder_of.setdefault(category.casefold(), folder)
+        _, other = folder_of.setdefault(category.casefold(), (category, folder))
         if other is not folder:
             raise ColorpipeError(
                 f"{other} and {folder} would both become the category '{category}'; rename one of"
                 " them."
             )
-        yield category, *reachable_files(folder)
     files, errors = regular_files(
         root / entry.name for entry in entries if not leads_to_folder(entry)
     )
     loose = [file for file in files if file.suffix.lower() in SUFFIXES]
-    if loose or errors:
-        category = folder_name(root.resolve().name, str(root))
-        if loose and category.casefold() in folder_of:
-            raise ColorpipeError(
-                f"{loose[0]} lies outside the folders of the categories; move it into one."
-            )
-        yield category, loose, errors
+    own = folder_name(root.resolve().name, str(root)) if loose or errors else ""
+    if loose and own.casefold() in folder_of:
+        raise ColorpipeError(
+            f"{loose[0]} lies outside the folders of the categories; move it into one."
+        )
+    for category, folder in folder_of.values():
+        yield category, *reachable_files(folder)
+    if own:
+        yield own, loose, errors
 
 
 def _read(

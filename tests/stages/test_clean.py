@@ -273,6 +273,19 @@ def test_names_that_are_not_text_do_not_stop_the_rest(
         sheet.load()
 
 
+def test_a_report_can_be_read_whatever_is_in_the_names_of_files(tmp_path: Path) -> None:
+    # macOS keeps the icon of a folder in a file of that name.
+    files = {"sea/Icon\r": b"", "sea\r/a\n.jpg": GOOD, "sky/copy.jpg": GOOD}
+    _, rows = cleaned(tmp_path, files)
+    assert {name: row["decision"] for name, row in rows.items()} == {
+        "sea/Icon ": "dropped",
+        "sea /a .jpg": "kept",
+        "sky/copy.jpg": "dropped",
+    }
+    assert rows["sky/copy.jpg"]["duplicate_of"] == "sea /a .jpg"
+    assert len(read_table(tmp_path / "reports/clean.csv", CleanRow)) == 3
+
+
 def test_of_duplicates_the_larger_is_kept_then_the_first_name(tmp_path: Path) -> None:
     photo = Image.fromarray(pixels_of(real_photos(1)[0]))
     smaller = photo.resize((photo.width * 3 // 4, photo.height * 3 // 4), Image.Resampling.LANCZOS)
@@ -352,6 +365,17 @@ def test_when_nothing_is_fit_the_report_says_why(tmp_path: Path) -> None:
     assert "unreadable" in (tmp_path / "reports/clean.csv").read_text()
 
 
+def test_a_category_of_which_no_photo_is_fit_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"sea/a.jpg": GOOD, "sea/notes.txt": b"", "logos/a.png": png(_drawing()), "b.txt": b""}
+    out, _ = cleaned(tmp_path, files)
+    named = [line for line in capsys.readouterr().out.splitlines() if line.startswith("No photo")]
+    assert named == ["No photo of 'logos' is fit; the data set will be without it."]
+    clean(tmp_path / "raw", out, tmp_path / "none.csv", CleanParams(), dry_run=True)
+    assert named[0] in capsys.readouterr().out
+
+
 def test_a_folder_without_categories_is_a_sentence(tmp_path: Path) -> None:
     for raw in (tmp_path / "none", fill(tmp_path / "raw", {"photo.jpg": GOOD})):
         with pytest.raises(ColorpipeError, match=r"run scrape|folder for each category"):
@@ -396,6 +420,25 @@ def test_only_what_was_cleaned_before_is_replaced(tmp_path: Path) -> None:
     cleaned(tmp_path, files)
     with pytest.raises(ColorpipeError, match=r"holds sea/gray\.jpg"):
         clean(tmp_path / "raw", tmp_path / "mine", tmp_path / "reports/clean.csv", CleanParams())
+
+
+def test_a_run_knows_what_was_cleaned_before_under_names_that_are_not_text(
+    tmp_path: Path,
+) -> None:
+    # Archives from systems with another encoding unpack to such names.
+    files = {
+        os.fsdecode(b"caf\xe9\r/\xe9t\xe9\t.jpg"): GOOD,
+        "what?/why?.jpg": jpeg(scene(1)),
+        "sea/a.jpg": jpeg(scene(2)),
+    }
+    out, _ = cleaned(tmp_path, files)
+    before = state(out)
+    assert len(before) == 3
+    cleaned(tmp_path, files)
+    with pytest.raises(ColorpipeError, match="is fit"):
+        cleaned(tmp_path, files, min_side=5000)
+    cleaned(tmp_path, files)
+    assert state(out) == before
 
 
 def test_a_report_that_cannot_be_written_is_what_is_named(tmp_path: Path) -> None:

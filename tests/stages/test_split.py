@@ -225,15 +225,25 @@ def test_a_photo_that_crashes_its_decoder_is_named(
     check_pairs(tmp_path / "out")
 
 
-def test_a_category_with_too_few_photos_is_a_sentence(resized: Path, tmp_path: Path) -> None:
+def test_a_category_with_too_few_photos_is_a_sentence_before_the_work(
+    resized: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, lock = tmp_path / "out", tmp_path / "split.lock"
     split(resized, out, SplitParams(), lock=lock)
     before = lock.read_bytes()
     fill(resized, "town", range(600, 604))
+    capsys.readouterr()
     with pytest.raises(ColorpipeError, match="'town' has 4"):
         split(resized, out, SplitParams(), lock=lock)
+    assert "Splitting" not in capsys.readouterr().err
     assert len(names(out, "test_y")) == 20
     assert lock.read_bytes() == before
+    fill(resized, "town", range(604, 611))
+    (resized / "town/bad.png").write_bytes(b"no photo")
+    split(resized, out, SplitParams(), lock=lock)
+    next((resized / "town").glob("06*.png")).unlink()
+    with pytest.raises(ColorpipeError, match="'town' has 10"):
+        split(resized, out, SplitParams(), lock=lock)
 
 
 def test_photos_that_links_lead_to_are_not_links_in_the_split(

@@ -10,57 +10,12 @@ from pipeline.dataset.near_duplicates import (
     HashedPhoto,
     find_duplicates,
     group_alike,
-    near_pairs,
     photos_like,
 )
 
 
 def changed(hash_: int, bits: int, draw: random.Random) -> int:
     return hash_ ^ sum(1 << bit for bit in draw.sample(range(64), bits))
-
-
-def hashes_with_near_ones(count: int, most: int, draw: random.Random) -> list[int]:
-    hashes = [draw.getrandbits(64) for _ in range(count)]
-    for _ in range(count):
-        hashes.append(changed(draw.choice(hashes), draw.randrange(most + 3), draw))
-    return hashes
-
-
-@pytest.mark.parametrize("most", [0, 1, 6, 10, 21])
-def test_every_near_pair_of_one_list_is_found_once(most: int) -> None:
-    hashes = hashes_with_near_ones(150, most, random.Random(most))
-    expected = [
-        (i, j)
-        for i, j in itertools.combinations(range(len(hashes)), 2)
-        if distance(hashes[i], hashes[j]) <= most
-    ]
-    assert sorted(near_pairs(hashes, None, most)) == expected
-
-
-@pytest.mark.parametrize(("most", "count"), [(0, 50), (6, 400), (21, 200)])
-def test_every_near_pair_of_two_lists_is_found_once(most: int, count: int) -> None:
-    draw = random.Random(most)
-    ones = [draw.getrandbits(64) for _ in range(count)]
-    others = [changed(draw.choice(ones), draw.randrange(most + 3), draw) for _ in range(100)]
-    expected = [
-        (i, j)
-        for i, j in itertools.product(range(len(ones)), range(len(others)))
-        if distance(ones[i], others[j]) <= most
-    ]
-    assert sorted(near_pairs(ones, others, most)) == expected
-
-
-def test_near_pairs_are_found_far_apart_in_long_lists() -> None:
-    draw = random.Random(1)
-    hashes = [draw.getrandbits(64) for _ in range(9_000)]
-    copies = {i: 9_000 + i // 500 for i in range(0, 9_000, 500)}
-    hashes += [changed(hashes[i], 9, draw) for i in copies]
-    assert sorted(near_pairs(hashes, None, 9)) == sorted(copies.items())
-
-
-def test_no_hashes_have_no_pairs() -> None:
-    assert list(near_pairs([], [7], 4)) == list(near_pairs([7], [], 4)) == []
-    assert list(near_pairs([], None, 4)) == list(near_pairs([7], None, 4)) == []
 
 
 def test_of_thousands_of_copies_one_is_kept() -> None:
@@ -144,21 +99,53 @@ def hashed_photos(count: int) -> list[HashedPhoto]:
     return photos
 
 
-@pytest.mark.parametrize("count", [60, 600])
-def test_photos_are_grouped_as_they_are_or_mirrored(count: int) -> None:
+@pytest.mark.parametrize(("count", "most"), [(60, 6), (600, 0), (600, 6), (600, 21)])
+def test_photos_are_grouped_as_they_are_or_mirrored(count: int, most: int) -> None:
     photos = hashed_photos(count)
     neighbors = {i: {i} for i in range(count)}
     for (i, one), (j, other) in itertools.combinations(enumerate(photos), 2):
-        if min(other.distance_to(one.hash), distance(one.mirrored, other.hash)) <= 6:
+        alike = min(other.distance_to(one.hash), distance(one.mirrored, other.hash)) <= most
+        if alike or one.mirrored == other.mirrored:
             neighbors[i].add(j)
             neighbors[j].add(i)
-    groups = group_alike(photos, 6)
+    groups = group_alike(photos, most)
     for i in range(0, count, 50):
         expected, edge = {i}, {i}
         while edge:
             edge = set().union(*(neighbors[j] for j in edge)) - expected
             expected |= edge
         assert {j for j in range(count) if groups.of(j) == groups.of(i)} == expected
+
+
+def test_alike_photos_are_grouped_far_apart_in_long_lists() -> None:
+    draw = random.Random(1)
+    photos = [HashedPhoto("", "", draw.getrandbits(64), draw.getrandbits(64)) for _ in range(9000)]
+    copies = {i: 9000 + i // 500 for i in range(0, 9000, 500)}
+    photos += [HashedPhoto("", "", changed(photos[i].hash, 9, draw), i) for i in copies]
+    groups = group_alike(photos, 9)
+    for i in range(9000):
+        assert [j for j in copies.values() if groups.of(j) == groups.of(i)] == [
+            copy for of, copy in copies.items() if of == i
+        ]
+
+
+def test_thousands_of_frames_of_one_film_are_grouped_in_little_memory() -> None:
+    draw = random.Random(0)
+    film, mirrored = draw.getrandbits(64), draw.getrandbits(64)
+    frames = [
+        HashedPhoto("", str(n), changed(film, 4, draw), changed(mirrored, 4, draw))
+        for n in range(4000)
+    ]
+    tracemalloc.start()
+    groups = group_alike(frames, 10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len({groups.of(i) for i in range(4000)}) == 1
+    assert peak < 30_000_000
+
+
+def test_no_photos_have_no_groups() -> None:
+    assert group_alike([], 10).of(0) == 0
 
 
 def test_photos_like_a_hash_are_found_as_they_are_or_mirrored() -> None:

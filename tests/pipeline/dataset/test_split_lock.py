@@ -119,3 +119,20 @@ def test_a_conflict_is_not_solved_by_making_the_lock_again(tmp_path: Path) -> No
 def test_a_lock_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
     with pytest.raises(ColorpipeError, match=r"\(Is a directory\).* another one with --lock\."):
         read_lock(tmp_path)
+
+
+def test_an_empty_lock_is_not_said_to_have_wrong_lines(tmp_path: Path) -> None:
+    path = tmp_path / "split.lock"
+    path.touch()
+    with pytest.raises(ColorpipeError, match=r"is empty.* says category,name,seed,hash") as said:
+        read_lock(path)
+    assert "conflict" not in str(said.value)
+
+
+def test_a_lock_that_a_link_leads_to_is_added_to(tmp_path: Path) -> None:
+    shared, link = tmp_path / "shared.lock", tmp_path / "split.lock"
+    write_lock(shared, [row("a", A)])
+    link.symlink_to(shared.name)
+    write_lock(link, [row("a", A), row("b", B)])
+    assert link.is_symlink()
+    assert read_lock(shared) == [row("a", A), row("b", B)]

@@ -57,6 +57,11 @@ def read(path: Path, max_bytes: int) -> list[tuple[str, Content]]:
     return [(member.name, member.read()) for member in members(path, is_jpg, max_bytes)]
 
 
+def test_a_tar_whose_first_file_is_named_like_a_zips_signature_is_read(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "cars.tar", {"PKW/1.jpg": b"one"})
+    assert read(path, 10) == [("PKW/1.jpg", Content(b"one"))]
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_wanted_files_are_read_from_every_kind_of_archive(tmp_path: Path, kind: str) -> None:
     path = WRITERS[kind](tmp_path, FILES)

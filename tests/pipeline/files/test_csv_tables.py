@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "new" / "table.csv"
     write_table(path, ROWS, Row)
     assert read_table(path, Row) == ROWS
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    write_table(path, ROWS, Row)
+    path.write_text(path.read_text("utf-8"), "utf-8-sig", newline="\r\n")
+    saved = [dataclasses.replace(row, text=row.text.replace("\n", "\r\n")) for row in ROWS]
+    assert read_table(path, Row) == saved
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:

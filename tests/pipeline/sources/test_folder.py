@@ -81,6 +81,13 @@ def test_a_folder_that_cannot_be_used_is_an_error(
         find(tmp_path)
 
 
+@pytest.mark.parametrize("late", ["a Lake/b.jpg", "~/b.jpg", "z.jpg"])
+def test_names_are_checked_before_any_photo_is_read(tmp_path: Path, late: str) -> None:
+    write(tmp_path / "a-lake", "1/a.jpg", "a-lake/a.jpg", late)
+    with pytest.raises(ColorpipeError, match=r"rename one|has no letter|lies outside"):
+        next(find_photos(ScrapeParams(source="folder", path=tmp_path / "a-lake")))
+
+
 def test_a_hidden_folder_can_be_named_explicitly(tmp_path: Path) -> None:
     write(tmp_path / ".photos", "sea/a.jpg")
     assert len(find(tmp_path / ".photos")) == 1
