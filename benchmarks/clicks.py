@@ -82,12 +82,9 @@ def main() -> None:
     parser.add_argument("--grain", type=float, default=0, help="standard deviation in levels")
     parser.add_argument("--csv", type=Path, help="a file for every click")
     options = parser.parse_args()
+    folders = by_folder(options.photos)
     colorizers = ways(TorchPredictor.load(options.model, "cpu"))
-    by_folder: dict[Path, list[Path]] = {}
-    for path in sorted(options.photos.rglob("*.jpg")):
-        by_folder.setdefault(path.relative_to(options.photos).parents[-2], []).append(path)
     draw = np.random.default_rng(options.seed)
-    folders = [*by_folder.values()]
     clicks: list[Click] = []
     for number in range(options.clicks):
         paths = folders[number % len(folders)]
@@ -100,6 +97,17 @@ def main() -> None:
     if options.csv is not None:
         write_table(options.csv, clicks, Click)
     show_edges(colorizers)
+
+
+def by_folder(photos: Path) -> list[list[Path]]:
+    """Return the JPEG photos of each folder in ``photos``, and those that lie in none."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(photos.rglob("*.jpg")):
+        folder, *others = path.relative_to(photos).parts
+        found.setdefault(folder if others else "", []).append(path)
+    if not found:
+        raise SystemExit(f"There are no JPEG photos in {photos}; name a folder with --photos.")
+    return [*found.values()]
 
 
 def ways(predictor: TorchPredictor) -> dict[str, Colorizer]:

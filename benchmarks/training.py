@@ -87,11 +87,12 @@ def rate(way: str, split: Path) -> float:
     """Return a way's images per second, measured in a process of its own."""
     done = subprocess.run(
         [sys.executable, __file__, *sys.argv[1:], "--way", way, "--split", str(split)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise SystemExit(done.stderr)
     return float(done.stdout.split()[-1])
 
 

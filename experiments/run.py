@@ -23,10 +23,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.errors import ColorpipeError
-from pipeline.params import Params, validate
+from pipeline.params import read_params
 from pipeline.training.plan import recipe_of
 
 HERE = Path(__file__).parent
@@ -67,15 +65,13 @@ def options(path: Path) -> list[str]:
     """Return the options of ``dvc exp run`` that set a file's keys, and all others to defaults.
 
     Raises:
-        ColorpipeError: there is no such file, or a key, a value or a setting of the recipe in it is
-            not allowed.
+        ColorpipeError: there is no such file, it is no YAML, or a key, a value or a setting of the
+            recipe in it is not allowed.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.is_file():
         known = ", ".join(file.stem for file in files())
-        raise ColorpipeError(f"There is no experiment '{path.stem}'; there are {known}.") from error
-    params = validate(Params, content, str(path))
+        raise ColorpipeError(f"There is no experiment '{path.stem}'; there are {known}.")
+    params = read_params(path, required=True)
     recipe_of(params.train)
     keys = params.model_dump(mode="json", include=SECTIONS, exclude={"scrape": {"path"}})
     return [f"--set-param={key}={json.dumps(value)}" for key, value in flat(keys)]

@@ -18,7 +18,13 @@ from pipeline.errors import ColorpipeError
 from pipeline.evaluation.metric_table import PHOTO_METRICS
 from pipeline.files.listing import files_in
 from pipeline.files.memory import keep_freed_memory
-from pipeline.files.outputs import check_replaceable, new_file, new_folder, reason_of
+from pipeline.files.outputs import (
+    check_place,
+    check_replaceable,
+    new_file,
+    new_folder,
+    reason_of,
+)
 from pipeline.models.device import choose_dtype
 from pipeline.models.pretrained import PRETRAINED
 from pipeline.models.resolve import is_pretrained
@@ -155,6 +161,7 @@ def _check_outputs(split: Path, model: Path, curves: Path, init: str) -> None:
             f"{model} is a folder, but the weights are to be written there; name a file with"
             " --model."
         )
+    check_place(model, "--model")
     if model.suffix != ".safetensors" and model.exists() and not _holds_weights(model):
         raise ColorpipeError(
             f"{model} would be replaced by the weights, but does not hold any; name another file"

@@ -172,6 +172,8 @@ def become_worker() -> None:
     keep_freed_memory(KEPT_MEMORY)
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Inherited is the parent's way of clearing up, which is not the worker's.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # Decoders write there what they make of untrusted files, past Python.
     with open(os.devnull, "w") as nothing:  # noqa: PTH123 - it is no file
         os.dup2(nothing.fileno(), 2)

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to stop, for work that must not be cut off in the middle."""
+"""Ctrl-C and SIGTERM: as a request to stop, or as an end that leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,23 @@ class StopRequest:
     """Whether the user asked to stop."""
 
     requested: bool = False
+
+
+@contextlib.contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does: Python alone would clear up nothing.
+
+    Where SIGTERM is handled or ignored already, and outside the main thread, nothing is changed.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

@@ -72,10 +72,11 @@ def check_replaceable(
         unknown: what to say of a file that is not ``known``.
 
     Raises:
-        ColorpipeError: ``out`` is a file, overlaps with ``near``, or holds a file that the stage
-            does not write.
+        ColorpipeError: ``out`` is a file, overlaps with ``near``, holds a file that the stage does
+            not write, or cannot be made where it is to be.
     """
     place = out.resolve()
+    check_place(place if out.is_symlink() else out, option)
     for path in near:
         other = path.resolve()
         if place == other or place in other.parents or other in place.parents:
@@ -99,6 +100,30 @@ def check_replaceable(
         raise ColorpipeError(
             f"{out} would be replaced, but it holds {foreign}, which {unknown}; move it to another"
             f" place, or name another folder with {option}."
+        )
+
+
+def check_place(path: Path, option: str) -> None:
+    """Refuse to make a file or folder where that is not possible; to be called before any work.
+
+    Args:
+        path: what is to be made; folders above it need not be there.
+        option: the option that names another place ("--model").
+
+    Raises:
+        ColorpipeError: something above ``path`` is no folder, or may not be written to.
+    """
+    above = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if not above.is_dir():
+        raise ColorpipeError(
+            f"{path} cannot be written, because {above} is no folder; name another place with"
+            f" {option}."
+        )
+    by_whom = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+    if not os.access(above, os.W_OK | os.X_OK, **by_whom):
+        raise ColorpipeError(
+            f"{path} cannot be written, because the folder {above} may not be written to; name"
+            f" another place with {option}."
         )
 
 

@@ -34,9 +34,9 @@ def choose_device(name: DeviceName = "auto") -> torch.device:
     if name == "auto":
         name = next(candidate for candidate in ("cuda", "mps", "cpu") if there[candidate])
     if not there[name]:
+        others = ["auto", *(candidate for candidate in there if there[candidate])]
         raise ColorpipeError(
-            f"The device '{name}' is not available here; use --device auto, or one of"
-            f" {', '.join(candidate for candidate in there if there[candidate])}."
+            f"The device '{name}' is not available here; use --device {' or '.join(others)}."
         )
     return torch.device(name)
 

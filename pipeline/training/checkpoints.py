@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 
 import torch
 from filelock import FileLock, Timeout
+from PIL import Image
 
 from pipeline.errors import ColorpipeError
 from pipeline.files.outputs import new_file, reason_of
@@ -93,13 +94,26 @@ class Checkpoint:
         """The folder for curves that can be followed while the run lasts."""
         return self.path.parent / "live"
 
-    def sheet(self, epoch: int) -> Path:
-        """Where the contact sheet of an epoch is kept, beside the state, until the run ends."""
-        return self.path.parent / "samples" / f"epoch-{epoch:04}.png"
+    def save_sheet(self, epoch: int, sheet: Image.Image) -> None:
+        """Keep the contact sheet of an epoch, beside the state, until the run ends.
+
+        Raises:
+            ColorpipeError: the disk is full or cannot be written to.
+        """
+        path = self._samples / f"epoch-{epoch:04}.png"
+        try:
+            with new_file(path) as temporary:
+                sheet.save(temporary)
+        except OSError as error:
+            raise _unwritten(f"The contact sheet {path}", error) from error
 
     def sheets(self) -> list[Path]:
         """Return the sheets that exist, without files that a killed process left incomplete."""
-        return sorted(self.sheet(0).parent.glob("epoch-*.png"))
+        return sorted(self._samples.glob("epoch-*.png"))
+
+    @property
+    def _samples(self) -> Path:
+        return self.path.parent / "samples"
 
     def load(self) -> dict[str, Any] | None:
         """Return what :meth:`save` was given last, or None when there is nothing to resume from.
@@ -138,10 +152,7 @@ class Checkpoint:
             with new_file(self.path) as temporary:
                 torch.save(dict(state), temporary)
         except (OSError, RuntimeError) as error:
-            raise ColorpipeError(
-                f"The checkpoint {self.path} cannot be written ({error}); free some space and run"
-                " the same command again."
-            ) from error
+            raise _unwritten(f"The checkpoint {self.path}", error) from error
 
     def require(self, size: int) -> None:
         """Check that ``size`` bytes can be written, before the work that needs them.
@@ -154,8 +165,8 @@ class Checkpoint:
         # While a checkpoint is written, the previous one still exists.
         if free < 2 * size:
             raise ColorpipeError(
-                f"The checkpoints of this run need {2 * size / 1e9:.1f} GB, but {self.path.parent}"
-                f" has {free / 1e9:.1f} GB left; free some space."
+                f"The checkpoints of this run need {2 * size / 1e6:,.0f} MB, but"
+                f" {self.path.parent} has {free / 1e6:,.0f} MB left; free some space."
             )
 
     def _make_folder(self) -> None:
@@ -181,3 +192,9 @@ class Checkpoint:
                 # Another process may be at work on it.
                 with contextlib.suppress(ColorpipeError), Checkpoint(run.name, cache).held():
                     shutil.rmtree(run, ignore_errors=True)
+
+
+def _unwritten(what: str, error: Exception) -> ColorpipeError:
+    return ColorpipeError(
+        f"{what} cannot be written ({error}); free some space and run the same command again."
+    )

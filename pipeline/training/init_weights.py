@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -75,15 +76,19 @@ def _shapes(recipe: Recipe) -> dict[str, torch.Size]:
 def _difference(there: Recipe, here: Recipe) -> str:
     """Name the hyper-parameters by which the networks differ: "width 32 there, 8 here"."""
     theirs, ours = there.options(), here.options()
-    own = _shapes(there)
-    found = []
-    for key in theirs:
-        # One at a time: most hyper-parameters that differ are of the training and change no shape.
-        if theirs[key] != ours[key]:
-            try:
-                changed = _shapes(get_recipe(there.name, {**theirs, key: ours[key]}))
-            except ColorpipeError:  # it does not go with the others
-                continue
-            if changed != own:
-                found.append(f"{key} {theirs[key]} there, {ours[key]} here")
+    # Most hyper-parameters that differ are of the training and change no shape.
+    found = [
+        f"{key} {theirs[key]} there, {ours[key]} here"
+        for key in theirs
+        if theirs[key] != ours[key]
+        and (_counts(there, key, ours[key]) or _counts(here, key, theirs[key]))
+    ]
     return "; ".join(found) or "by several hyper-parameters together"
+
+
+def _counts(recipe: Recipe, key: str, value: Any) -> bool:
+    """Return whether another ``value`` of a hyper-parameter makes another network."""
+    try:
+        return _shapes(get_recipe(recipe.name, {**recipe.options(), key: value})) != _shapes(recipe)
+    except ColorpipeError:  # it does not go with the others
+        return False

@@ -38,13 +38,21 @@ class LiveCurves:
                     # for the last commit, which a new project has not, and make a DVC repository.
                     pass
 
+                def _init_studio(self) -> None:
+                    # DVC Studio shows experiments as well.
+                    self._studio_events_to_skip |= {"start", "data", "done"}
+
+                def post_data_to_studio(self) -> None:
+                    # It would start a thread that never ends, even with nothing to send, and the
+                    # engines fork only while there is none.
+                    pass
+
             try:
                 self._live = Curves(
                     str(self.folder), report="html", dvcyaml=None, save_dvc_exp=False, resume=False
                 )
             except OSError as error:
-                # A run can do without live curves.
-                print(f"There are no live curves: {self.folder} cannot be written to ({error}).")
+                self._give_up(error)
                 return self
             # It loads a library from the web, and is empty without.
             print(
@@ -60,7 +68,10 @@ class LiveCurves:
         trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
-            self._live.end()
+            try:
+                self._live.end()
+            except OSError as failure:
+                self._give_up(failure)
 
     def update(self, losses: Curve, validation: Curve) -> None:
         """Log the epochs that are not logged so far.
@@ -74,6 +85,12 @@ class LiveCurves:
         """
         if self._live is None:
             return
+        try:
+            self._write(losses, validation)
+        except OSError as error:
+            self._give_up(error)
+
+    def _write(self, losses: Curve, validation: Curve) -> None:
         for group, rows in (("train", losses), ("validation", validation)):
             for row in rows[self._logged[group] :]:
                 self._live.step = int(row["epoch"])
@@ -82,3 +99,8 @@ class LiveCurves:
                         self._live.log_metric(f"{group}/{name}", value)
             self._logged[group] = len(rows)
         self._live.sync()
+
+    def _give_up(self, error: OSError) -> None:
+        """Go on without live curves, which a run can do without."""
+        self._live = None
+        print(f"There are no live curves: {self.folder} cannot be written to ({error}).")

@@ -20,7 +20,6 @@ from torch import nn
 from pipeline.errors import ColorpipeError
 from pipeline.evaluation.metric_table import PHOTO_METRICS, SCORES, Picture, find_metric
 from pipeline.evaluation.scores import GRAY, GROUND_TRUTH
-from pipeline.files.outputs import new_file
 from pipeline.imaging.color import chroma_over, luma
 from pipeline.imaging.contact_sheet import contact_sheet
 from pipeline.imaging.decode import RGB
@@ -92,7 +91,11 @@ class Validation:
         self.best: Best | None = None
 
     def validate(self, epoch: int, generator: nn.Module) -> None:
-        """Measure the weights at the end of ``epoch``; those before the first step are epoch 0."""
+        """Measure the weights at the end of ``epoch``; those before the first step are epoch 0.
+
+        Raises:
+            ColorpipeError: the contact sheet cannot be written.
+        """
         if self.photos is None:
             return
         # Evenly from all categories, by which names are sorted.
@@ -110,8 +113,7 @@ class Validation:
         defined = {name: value for name, value in metrics.items() if math.isfinite(value)}
         self.rows.append({"epoch": float(epoch), **defined})
         if measured.results:
-            with new_file(self.checkpoint.sheet(epoch)) as temporary:
-                measured.sheet(f"epoch {epoch}").save(temporary)
+            self.checkpoint.save_sheet(epoch, measured.sheet(f"epoch {epoch}"))
         if self.best_in in defined:
             cost = find_metric(self.best_in).cost(defined[self.best_in])
             if self.best is None or cost < self.best.cost:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import skimage.data
@@ -10,6 +12,7 @@ from clicks import (
     EDGES,
     LIMIT,
     Click,
+    by_folder,
     click,
     grays,
     least_error,
@@ -40,6 +43,16 @@ def clicks() -> list[Click]:
         gray = worn(PHOTOS[name], 1 + number % 2, 8 * (number % 2), draw)
         made += click(colorizers, name, gray, draw, offered=number % 4 < 2)
     return made
+
+
+def test_photos_are_drawn_from_every_folder_alike(tmp_path: Path) -> None:
+    for name in ("sea/1.jpg", "sea/deep/2.jpg", "town/3.jpg", "4.jpg", "town/readme.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [[path.name for path in folder] for folder in by_folder(tmp_path)]
+    assert sorted(found) == [["1.jpg", "2.jpg"], ["3.jpg"], ["4.jpg"]]
+    with pytest.raises(SystemExit, match="There are no JPEG photos in"):
+        by_folder(tmp_path / "none")
 
 
 def test_the_place_has_the_color_or_the_nearest_that_there_is(clicks: list[Click]) -> None:

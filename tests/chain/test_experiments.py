@@ -107,6 +107,9 @@ def test_mistakes_are_said_and_nothing_runs(
         (tmp_path / "odd.yaml").write_text(yaml.safe_dump(content))
         with pytest.raises(ColorpipeError, match=sentence):
             run.options(tmp_path / "odd.yaml")
+    (tmp_path / "odd.yaml").write_text("train: {recipe: pix2pix\n")
+    with pytest.raises(ColorpipeError, match=r"odd\.yaml is not valid YAML"):
+        run.options(tmp_path / "odd.yaml")
 
 
 def test_all_are_listed_with_what_they_are(

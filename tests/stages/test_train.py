@@ -1,4 +1,5 @@
 import csv
+import errno
 import os
 import random
 import re
@@ -360,6 +361,10 @@ def test_outputs_that_cannot_be_written_are_reported_first(tmp_path, monkeypatch
     assert photo.read_bytes() == b"\xff\xd8\xff"
     with pytest.raises(ColorpipeError, match=r"photo\.jpg is a file; .*--split\."):
         train(photo, tmp_path / "weights.safetensors", curves, params)
+    with pytest.raises(ColorpipeError, match=r"because .*photo\.jpg is no folder; .*--model\.$"):
+        train(split, photo / "weights.safetensors", curves, params)
+    with pytest.raises(ColorpipeError, match=r"because .*photo\.jpg is no folder; .*--curves\.$"):
+        train(split, tmp_path / "weights.safetensors", photo / "curves", params)
     curves.touch()
     with pytest.raises(ColorpipeError, match=r"is a file, but a folder .*--curves"):
         train(split, tmp_path / "weights.safetensors", curves, params)
@@ -404,13 +409,17 @@ def test_weights_that_cannot_be_written_do_not_cost_the_run(tmp_path, monkeypatc
     split = make_split(tmp_path / "split")
     model, curves = outs(split)
     params = TrainParams(**{**FAST, "init": "scratch", "options": SLIM})
-    (tmp_path / "file").touch()
-    with pytest.raises(ColorpipeError, match=r"file/w\.safetensors could not be written.*kept"):
-        train(split, tmp_path / "file/w.safetensors", curves, params)
-    monkeypatch.setattr("pipeline.training.trainer.Trainer._train_step", None)
-    train(split, model, curves, params)
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as writing:
+        writing.setattr("stages.train.save_generator", full)
+        with pytest.raises(ColorpipeError, match=r"w\.safetensors could not be written: No .*kept"):
+            train(split, tmp_path / "w.safetensors", curves, params)
+    with monkeypatch.context() as trained:
+        trained.setattr("pipeline.training.trainer.Trainer._train_step", None)
+        train(split, model, curves, params)
     first = contents(tmp_path)
     run(split)
     assert contents(tmp_path) == first != {}

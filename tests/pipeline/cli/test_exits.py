@@ -80,6 +80,32 @@ def test_an_expected_error_is_a_sentence_and_an_exit_code(
     assert "Traceback" not in written
 
 
+def test_sigterm_leaves_no_file_that_is_half_written(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "import stages.colorize\n"
+        "from pathlib import Path\n"
+        "from pipeline import cli\n"
+        "from pipeline.files.outputs import new_file\n"
+        "def colorize(*_, **__):\n"
+        "    with new_file(Path('colored.jpg')):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "stages.colorize.colorize = colorize\n"
+        "sys.argv[1:] = ['colorize', 'in', 'out']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (STOPPED, "colorpipe: Stopped.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_debug_adds_the_traceback(
     run: Run, stand_in: Replace, capsys: pytest.CaptureFixture[str]
 ) -> None:

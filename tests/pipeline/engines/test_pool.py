@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.engines.pool import AHEAD, CHUNK, CHUNK_SECONDS, map_in_order
 from pipeline.errors import ColorpipeError
+from pipeline.files.interruptions import sigterm_as_ctrl_c
 
 PATIENCE = 30
 """Seconds after which what a test waits for is taken not to come."""
@@ -55,6 +56,15 @@ def test_workers_are_forked_before_the_first_result_is_asked_for() -> None:
     assert len(multiprocessing.active_children()) == 2
     assert len(list(results)) == 10
     assert not multiprocessing.active_children()
+
+
+def sigterm(_: object) -> object:
+    return signal.getsignal(signal.SIGTERM)
+
+
+def test_workers_end_at_once_when_they_are_told_to() -> None:
+    with sigterm_as_ctrl_c():
+        assert [*map_in_order(sigterm, [0], workers=1)] == [signal.SIG_DFL]
 
 
 def test_inputs_are_read_a_bounded_number_ahead() -> None:

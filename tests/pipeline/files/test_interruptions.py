@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pipeline.files.interruptions import interruptions
+from pipeline.files.interruptions import interruptions, sigterm_as_ctrl_c
 
 
 def test_the_first_ctrl_c_asks_and_the_second_stops():
@@ -22,6 +22,23 @@ def test_sigterm_asks_too():
     with interruptions() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.requested
+
+
+def test_sigterm_ends_a_block_that_clears_up():
+    cleared = []
+    with pytest.raises(KeyboardInterrupt), sigterm_as_ctrl_c():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            cleared.append(True)
+    assert cleared
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_sigterm_stays_what_it_is_where_it_is_handled():
+    with interruptions() as stop, sigterm_as_ctrl_c():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.requested
 
 
 def test_it_does_nothing_outside_the_main_thread():

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from permissions import unprivileged_folder
 
 from pipeline.errors import ColorpipeError
 from pipeline.files import outputs
-from pipeline.files.outputs import check_replaceable, new_file, new_folder
+from pipeline.files.outputs import check_place, check_replaceable, new_file, new_folder
 
 
 def filled(folder: Path, name: str) -> Path:
@@ -270,6 +271,26 @@ def test_files_that_only_look_like_the_stage_s_are_not_replaced(tmp_path: Path) 
     filled(tmp_path / "out/sea", "a.png").joinpath("a.png").write_text("not empty")
     with pytest.raises(ColorpipeError, match=r"holds sea/a\.png, which was not written by"):
         check(tmp_path / "out")
+
+
+def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for place in ("photo.jpg/out", "photo.jpg/deep/out", "nowhere/out"):
+        above = tmp_path / Path(place).parts[0]
+        with pytest.raises(ColorpipeError, match=rf"because {above} is no folder; .* --out\.$"):
+            check(tmp_path / place)
+    check_place(tmp_path / "new/deep/out", "--out")
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused() -> None:
+    with unprivileged_folder() as folder:
+        locked = folder / "locked"
+        filled(locked / "out", "a.png")
+        locked.chmod(0o500)
+        for out in (locked / "out", locked / "new/deep"):
+            with pytest.raises(ColorpipeError, match=rf"{locked} may not be written to; .* --out"):
+                check(out)
 
 
 def test_folders_that_overlap_are_refused(tmp_path: Path) -> None:

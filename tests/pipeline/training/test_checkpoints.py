@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from imports import rooms
+from PIL import Image
 from scratch import PROJECT
 
 from pipeline.errors import ColorpipeError
@@ -110,10 +111,18 @@ def test_a_failed_save_keeps_the_last_one(tmp_path):
     assert [path.name for path in checkpoint.path.parent.iterdir()] == ["last.pt"]
 
 
+def test_a_sheet_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
+    checkpoint = Checkpoint("abc", tmp_path)
+    (tmp_path / "abc").mkdir()
+    (tmp_path / "abc/samples").touch()
+    with pytest.raises(ColorpipeError, match=r"sheet .*epoch-0001\.png cannot be .* same command"):
+        checkpoint.save_sheet(1, Image.new("RGB", (8, 8)))
+
+
 def test_too_little_space_is_said_before_the_work(tmp_path):
     checkpoint = Checkpoint("abc", tmp_path)
     checkpoint.require(1)
-    with pytest.raises(ColorpipeError, match=r"need 2000000000\.0 GB, but .* GB left; free some"):
+    with pytest.raises(ColorpipeError, match=r"need 2,000,000,000,000 MB, but .* MB left; free"):
         checkpoint.require(10**18)
 
 
@@ -126,11 +135,10 @@ def test_a_folder_that_cannot_be_made_is_reported_first(tmp_path):
 def test_incomplete_sheets_of_a_killed_process_are_skipped(tmp_path):
     checkpoint = Checkpoint("abc", tmp_path)
     assert checkpoint.sheets() == []
-    for path in (checkpoint.sheet(2), checkpoint.sheet(1)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-    (checkpoint.sheet(1).parent / ".writing-x.png").write_bytes(b"")
-    assert checkpoint.sheets() == [checkpoint.sheet(1), checkpoint.sheet(2)]
+    for epoch in (2, 1):
+        checkpoint.save_sheet(epoch, Image.new("RGB", (8, 8)))
+    (checkpoint.sheets()[0].parent / ".writing-x.png").write_bytes(b"")
+    assert [path.name for path in checkpoint.sheets()] == ["epoch-0001.png", "epoch-0002.png"]
 
 
 def test_a_run_that_is_held_is_refused_to_others(tmp_path):

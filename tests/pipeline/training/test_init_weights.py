@@ -77,6 +77,13 @@ def test_another_network_is_refused_with_what_differs() -> None:
         start(options={"width": 8}, epochs=3)
 
 
+def test_what_differs_is_named_if_one_side_alone_allows_it(tmp_path: Path) -> None:
+    # Eight halvings do not go with 32 px, but five go with 256 px.
+    path = saved(tmp_path / "a.safetensors", "pix2pix", size=32, halvings=5, width=4)
+    with pytest.raises(ColorpipeError, match=r"\(halvings 5 there, 8 here\); let"):
+        start(recipe="pix2pix", init=path, options={"width": 4})
+
+
 def test_weights_of_another_recipe_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.safetensors", "landscape-rgb")
     with pytest.raises(ColorpipeError, match=r"recipe landscape-rgb, and train\.recipe is 'color"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from dvclive.live import Live
 
+from pipeline.errors import ColorpipeError
 from pipeline.training.live_curves import LiveCurves
 
 LOSSES = [{"epoch": 1.0, "generator": 0.5, "l1": 0.5}, {"epoch": 2.0, "generator": 0.25, "l1": 0.2}]
@@ -72,6 +75,25 @@ def test_a_run_goes_on_where_there_is_no_folder_for_them(
     assert said.startswith(f"There are no live curves: {tmp_path / 'live'} cannot be written to")
 
 
+def test_a_run_goes_on_where_they_can_be_written_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LiveCurves(tmp_path / "live") as curves:
+        curves.update(LOSSES[:1], VALIDATION[:1])
+        shutil.rmtree(curves.folder)
+        curves.folder.write_text("a file in the place of the folder")
+        curves.update(LOSSES, VALIDATION)
+        curves.update(LOSSES, VALIDATION)
+    assert capsys.readouterr().out.count("There are no live curves: ") == 1
+
+
+def test_they_take_no_other_error_s_place(tmp_path: Path) -> None:
+    with pytest.raises(ColorpipeError, match="diverged"), LiveCurves(tmp_path / "live") as curves:
+        shutil.rmtree(curves.folder)
+        curves.folder.write_text("a file in the place of the folder")
+        raise ColorpipeError("Training has diverged.")
+
+
 def test_no_other_error_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(live: Live) -> None:
         raise RuntimeError("not of the disk")
@@ -92,6 +114,26 @@ def test_nothing_is_added_to_the_project(
     with LiveCurves(tmp_path / "live") as curves:
         curves.update(LOSSES, VALIDATION)
     assert {path.name for path in tmp_path.iterdir()} - {".git"} == {"live"}
+
+
+def test_no_thread_stays(tmp_path: Path) -> None:
+    # With one, the engines spawn processes where they would fork.
+    before = threading.active_count()
+    with LiveCurves(tmp_path / "live") as curves:
+        curves.update(LOSSES, VALIDATION)
+        assert threading.active_count() == before
+
+
+def test_nothing_is_sent_to_dvc_studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(
+        "dvclive.studio.post_live_metrics", lambda event, *_, **__: sent.append(event)
+    )
+    monkeypatch.setenv("DVC_STUDIO_TOKEN", "a token")
+    monkeypatch.setenv("DVC_STUDIO_REPO_URL", "https://example.org/project")
+    with LiveCurves(tmp_path / "live") as curves:
+        curves.update(LOSSES, VALIDATION)
+    assert sent == []
 
 
 def test_without_dvclive_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
