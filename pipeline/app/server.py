@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 from pathlib import Path
 
@@ -106,9 +105,6 @@ def serve(
                 )
             if ready is not None:
                 ready.set()
-            if threading.current_thread() is threading.main_thread():
-                # Whoever ends the server, the files go with it.
-                signal.signal(signal.SIGTERM, signal.default_int_handler)
             (stop or threading.Event()).wait()
         except KeyboardInterrupt:
             pass

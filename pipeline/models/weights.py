@@ -104,9 +104,14 @@ def halve(model: Path, out: Path) -> None:
 
     Raises:
         ColorpipeError: ``model`` is missing or was not written by this project, a weight is too
-            large for float16, or ``out`` cannot be written.
+            large for float16, or ``out`` is ``model`` itself or cannot be written.
     """
     generator = load_generator(model)
+    if out.exists() and out.samefile(model):
+        raise ColorpipeError(
+            f"{out} is the model itself, which would lose its full precision; name another file"
+            " with --out."
+        )
     try:
         save_generator(out, generator.module, generator.recipe, half=True)
     except (OSError, safetensors.SafetensorError) as error:

@@ -79,6 +79,16 @@ def test_half_precision_that_cannot_be_written_is_a_sentence(saved, tmp_path):
         halve(path, tmp_path / "file" / "half.safetensors")
 
 
+def test_a_model_is_not_halved_in_its_own_place(saved, tmp_path):
+    path, _ = saved
+    before = path.read_bytes()
+    (tmp_path / "link.safetensors").symlink_to(path)
+    for out in (path, tmp_path / "link.safetensors"):
+        with pytest.raises(ColorpipeError, match="is the model itself, which would lose its full"):
+            halve(path, out)
+    assert path.read_bytes() == before
+
+
 def test_a_weight_that_half_precision_cannot_hold_is_refused(saved, tmp_path):
     _, module = saved
     with torch.no_grad():
