@@ -25,7 +25,15 @@ from pipeline.evaluation.scores import GRAY, PhotoScores, Summary
 from pipeline.evaluation.tables import write_series
 from pipeline.files.outputs import new_file, new_folder
 
-SPENT = ("parameters", "epochs", "images", "seconds", "images_per_second", "peak_memory_gb")
+SPENT = (
+    "parameters",
+    "epochs",
+    "images",
+    "seconds",
+    "images_per_second",
+    "peak_memory_gb",
+    "precision",
+)
 """What a run took, as its file of costs names it."""
 
 TABLE, RESULTS, PICTURES = "table.csv", "results.md", "pictures"
@@ -171,7 +179,7 @@ class Table:
                 [
                     row.run,
                     f"{row.costs['parameters'] / 1e6:.1f}",
-                    *(str(row.costs[name]) for name in ("images", "seconds")),
+                    *(str(row.costs[name]) for name in ("images", "precision", "seconds")),
                     str(row.costs["peak_memory_gb"]),
                     str(row.coloring["photos_per_second"]),
                     *(
@@ -185,6 +193,7 @@ class Table:
                 "run",
                 "million parameters",
                 "images",
+                "computed in",
                 "seconds",
                 "peak GB",
                 "photos/s colored",

@@ -53,7 +53,7 @@ def train_run(
         speeds: what :func:`measure_speeds` wrote; needed for a budget in seconds.
         model: the weights to write.
         curves: the folder to write, as :func:`stages.train.train` does.
-        costs: the file to write: parameters, epochs, images, seconds and memory (JSON).
+        costs: the file to write: parameters, epochs, images, seconds, memory and precision (JSON).
 
     Raises:
         ColorpipeError: there is no such run, its speed is not known, or training it failed.
@@ -68,6 +68,7 @@ def train_run(
         images = round(budget.amount * read_speed(speeds, run))
     epochs = epochs_for(images, params, photos)
     effort = train(split, model, curves, override(params, {"epochs": epochs}))
+    precision = choose_dtype(choose_device(params.device), params.precision)
     with torch.device("meta"):
         weights = sum(w.numel() for w in recipe_of(params).generator().parameters())
     write_metrics(
@@ -79,6 +80,7 @@ def train_run(
             "seconds": round(effort.seconds, 1),
             "images_per_second": round(effort.images / effort.seconds, 2),
             "peak_memory_gb": round(_peak_memory(params.device) / 1e9, 2),
+            "precision": str(precision).removeprefix("torch."),
             "epoch_seconds": [round(seconds, 1) for seconds in effort.epoch_seconds],
             "code": meaning_of(params.recipe),
         },

@@ -200,6 +200,7 @@ def test_runs_are_trained_evaluated_and_put_in_one_table(project: Path, split: P
     for row in rows[:3]:
         assert float(row["images_per_second"]) > 0
         assert float(row["peak_memory_gb"]) > 0.1
+        assert row["precision"] == "float32"
     for row in rows:
         low, value, high = (float(row[f"ciede2000{end}"]) for end in ("_low", "", "_high"))
         assert 0 < low <= value <= high
