@@ -1,4 +1,4 @@
-"""The typed form of ``comparison/params.yaml``."""
+"""The typed form of ``comparison/params.yaml``, and of the measured speeds beside it."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Comparison(Section):
         return {"size": None, "options": others}
 
     def _like_earlier(self, apart_from: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """Map runs to the first one that is the same once both have these values."""
+        """Map runs to the first that is the same once each has its values of ``apart_from``."""
         firsts: dict[str, str] = {}
         like = {}
         for run, values in apart_from.items():
@@ -144,15 +144,14 @@ class Comparison(Section):
         Where both were also run at another size, these come after them, each with its like.
         """
         named = (question.better, question.than)
-        larger, others = (self.sizes_of(result)[1:] for result in named)
-        at_sizes = [
+        at_other_sizes = [
             (better, than)
-            for better, than in product(larger, others)
+            for better, than in product(*(self.sizes_of(result)[1:] for result in named))
             if self.params(better).size == self.params(than).size
         ]
         return [
             pair
-            for better, than in [named, *at_sizes]
+            for better, than in [named, *at_other_sizes]
             for pair in product(self.seeds_of(better), self.seeds_of(than))
         ]
 
