@@ -335,7 +335,7 @@ def test_a_folder_with_an_unlisted_photo_is_not_replaced() -> None:
 
 def test_an_output_that_cannot_be_written_is_an_error() -> None:
     Path("file").touch()
-    with pytest.raises(ColorpipeError, match=r"file/raw was not written"):
+    with pytest.raises(ColorpipeError, match=r"file/raw cannot be written, because .*/file is no"):
         scrape(Path("file/raw"), ScrapeParams())
 
 
