@@ -28,6 +28,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline.errors import ColorpipeError
 from pipeline.files.memory import keep_freed_memory
 from pipeline.models.device import choose_dtype
 from pipeline.recipes import get_recipe
@@ -56,7 +57,12 @@ def main() -> None:
     parser.add_argument("--split", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     settings = {"batch_size": options.batch, "epochs": 1000}
-    recipe = get_recipe(options.recipe, settings | ({"size": options.size} if options.size else {}))
+    if options.size:
+        settings["size"] = options.size
+    try:
+        recipe = get_recipe(options.recipe, settings)
+    except ColorpipeError as error:
+        parser.error(str(error))
     if options.way == "plain":
         print(plain(recipe, options.split, options.steps, torch.device(options.device)))
     elif options.way == "engine":

@@ -593,6 +593,8 @@ def init(
                 *missing,
                 sep="\n",
             )
+        if path is not None and not path.exists():
+            print(f"There is no {path} yet; the first stage stops until there is.")
         where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
         print(f"Run the pipeline with: {where}dvc repro")
 

@@ -236,8 +236,9 @@ class Scorecard:
                     for c in self.comparisons
                     if (c.result, c.baseline) == (result, baseline)
                 ],
-                self.caution,
             )
+        if self.caution:
+            print(self.caution)
 
 
 def what_is_better(metrics: Sequence[Metric]) -> str:

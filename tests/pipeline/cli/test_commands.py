@@ -80,10 +80,14 @@ def test_a_project_is_made_once(run: Run, capsys: pytest.CaptureFixture[str]) ->
     written = capsys.readouterr().out
     assert "dvc.yaml" in written
     assert "cd 'my project' && dvc repro" in written
+    assert "There is no photos yet" in written
     scrape = yaml.safe_load(Path("my project/params.yaml").read_text("utf-8"))["scrape"]
     assert (scrape["source"], scrape["path"]) == ("folder", str(Path("photos").absolute()))
     assert run("init", "my project") == DONE
     assert "nothing was changed" in capsys.readouterr().out
+    Path("photos").mkdir()
+    assert run("init", "with photos", "--source", "folder", "--path", "photos") == DONE
+    assert "There is no" not in capsys.readouterr().out
 
 
 def test_init_says_what_git_would_take(
