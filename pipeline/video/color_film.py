@@ -96,6 +96,10 @@ def color_film(
                 notes.append(
                     "with pixels of one shape from beginning to end, though its own change"
                 )
+            if work.is_resized:
+                notes.append(
+                    "with pictures of one size from beginning to end, though its own change"
+                )
         with Film(source) as other, cache.join() as temporary:
             notes += join(
                 other,
@@ -133,6 +137,8 @@ class _Work:
         self.frames = 0
         self.is_reshaped = False
         """Whether pixels have changed their shape, which a new film has one of."""
+        self.is_resized = False
+        """Whether some of the pictures were brought to the size of the first one."""
         self._film = film
         self._settings = settings
         self._encoder = encoder
@@ -202,6 +208,7 @@ class _Work:
                     frame.duration = min(frame.duration, round((end - time) / self._film.time_base))
             if (frame.width, frame.height) != (self._encoder.width, self._encoder.height):
                 # A film whose pictures change their size goes on at its first one's.
+                self.is_resized = True
                 yield frame.reformat(self._encoder.width, self._encoder.height)
             else:
                 yield frame
