@@ -161,6 +161,7 @@ class _Work:
         """Color and encode what is not there yet."""
         self.frames = sum(segment.frames for segment in self._whole)
         number = len(self._whole)
+        kept = self._settings.start if self._last is None else self._seconds(self._last.last)
         frames = self._wanted()
         frame = next(frames, None)
         while frame is not None:
@@ -172,8 +173,8 @@ class _Work:
                     if self._stopped():
                         raise StoppedError(
                             f"Stopped in {self._film.path.name} at {clock(self._seconds(last))};"
-                            " the same command continues it; add --skip-existing to pass over what"
-                            " is done."
+                            f" the same command continues it from {clock(kept)}; add"
+                            " --skip-existing to pass over what is done."
                         )
                     last = _time_of(frame)
                     for colored in self._colorist.add(frame):
@@ -187,6 +188,7 @@ class _Work:
                 writer.write(_encoded(context, None, durations))
                 luma = None if self._film.is_damaged else _luma_sum(colored)
                 writer.finish(Segment(count, last, self._colorist.state, luma))
+            kept = self._seconds(last)
             number += 1
 
     def _seconds(self, shown: int) -> float:

@@ -11,7 +11,6 @@ from av.format import Flags as FormatFlags
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-
 _LATE = 600
 """Seconds by which times may be later than expected: so long a recording may have had no signal. A
 clock that starts over comes out later where FFmpeg takes it for one that has reached its end."""
