@@ -96,6 +96,10 @@ def color_film(
                 notes.append(
                     "with pixels of one shape from beginning to end, though its own change"
                 )
+            if work.is_resized:
+                notes.append(
+                    "with pictures of one size from beginning to end, though its own change"
+                )
         with Film(source) as other, cache.join() as temporary:
             notes += join(
                 other,
@@ -133,6 +137,8 @@ class _Work:
         self.frames = 0
         self.is_reshaped = False
         """Whether pixels have changed their shape, which a new film has one of."""
+        self.is_resized = False
+        """Whether some of the pictures were brought to the size of the first one."""
         self._film = film
         self._settings = settings
         self._encoder = encoder
@@ -155,6 +161,7 @@ class _Work:
         """Color and encode what is not there yet."""
         self.frames = sum(segment.frames for segment in self._whole)
         number = len(self._whole)
+        kept = self._settings.start if self._last is None else self._seconds(self._last.last)
         frames = self._wanted()
         frame = next(frames, None)
         while frame is not None:
@@ -166,8 +173,8 @@ class _Work:
                     if self._stopped():
                         raise StoppedError(
                             f"Stopped in {self._film.path.name} at {clock(self._seconds(last))};"
-                            " the same command continues it; add --skip-existing to pass over what"
-                            " is done."
+                            f" the same command continues it from {clock(kept)}; add"
+                            " --skip-existing to pass over what is done."
                         )
                     last = _time_of(frame)
                     for colored in self._colorist.add(frame):
@@ -181,6 +188,7 @@ class _Work:
                 writer.write(_encoded(context, None, durations))
                 luma = None if self._film.is_damaged else _luma_sum(colored)
                 writer.finish(Segment(count, last, self._colorist.state, luma))
+            kept = self._seconds(last)
             number += 1
 
     def _seconds(self, shown: int) -> float:
@@ -202,6 +210,7 @@ class _Work:
                     frame.duration = min(frame.duration, round((end - time) / self._film.time_base))
             if (frame.width, frame.height) != (self._encoder.width, self._encoder.height):
                 # A film whose pictures change their size goes on at its first one's.
+                self.is_resized = True
                 yield frame.reformat(self._encoder.width, self._encoder.height)
             else:
                 yield frame

@@ -183,7 +183,10 @@ class Film:
             ends = (shown + max(frame.duration, step)) * self.time_base
             frame.pts, frame.time_base = shown, self.time_base
             yield frame
-        stated_end = ends if self.duration is None else self.start + self.duration
+        stated_end = ends
+        # Beginning and end of two clocks do not tell how long a film is.
+        if self.duration is not None and not clock.has_started_over:
+            stated_end = self.start + self.duration
         if stated_end - ends > _MISSING_END or first_lost is not None or self._broken:
             self._note_gap(ends if first_lost is None else first_lost, max(ends, stated_end))
 

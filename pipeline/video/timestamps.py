@@ -11,6 +11,10 @@ from av.format import Flags as FormatFlags
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+_LATE = 600
+"""Seconds by which times may be later than expected: so long a recording may have had no signal. A
+clock that starts over comes out later where FFmpeg takes it for one that has reached its end."""
+
 
 def may_start_over(stream: Stream) -> bool:
     """Whether the container lets time stamps start over in the middle."""
@@ -46,12 +50,19 @@ class Clock:
         self._next, self._least = time + step, time + 1
         return time
 
+    @property
+    def has_started_over(self) -> bool:
+        """Whether times differ from what the stream says because its clock started over."""
+        return self._offset != 0
+
     def _starts_over(self, off: int) -> bool:
         """Whether the clock has started over, by the ticks that a time is later than expected.
 
         A second earlier is no surprise yet: frames and sounds take turns, and may be late.
         """
-        return self._second is not None and off < -self._second
+        if self._second is None:
+            return False
+        return off < -self._second or off > _LATE * self._second
 
 
 def decodable(packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:

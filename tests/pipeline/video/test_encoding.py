@@ -173,6 +173,19 @@ def test_pixels_that_change_their_shape_are_named(colorizer: Colorizer, tmp_path
     assert note == "with pixels of one shape from beginning to end, though its own change"
 
 
+def test_pictures_that_change_their_size_are_named(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = tmp_path / "gray.ts"
+    with source.open("wb") as stream:
+        for size in ((64, 96), (48, 80)):
+            part = films.write_film(tmp_path / "part.ts", codec="libx264", size=size)
+            stream.write(part.read_bytes())
+    result = color_video(source, tmp_path / "color.mkv", colorizer)
+    assert result.note == "with pictures of one size from beginning to end, though its own change"
+    shown = films.frames_of(tmp_path / "color.mkv")
+    assert len(shown) == result.frames == 24
+    assert {(frame.height, frame.width) for frame in shown} == {(64, 96)}
+
+
 def _one_after_the_other(folder: Path, *parameters: str) -> Path:
     """Join recordings that were encoded in several ways, as a broadcast has them."""
     joined = folder / "gray.ts"

@@ -47,6 +47,36 @@ def test_a_clock_that_begins_anew_goes_on(
         assert 0 < np.diff(heard).min() <= np.diff(heard).max() < 0.3
 
 
+@pytest.mark.parametrize("hours", [(10, 0), (0, 10), (10, 0, 10, 20)])
+def test_recordings_of_any_hours_follow_each_other(
+    hours: tuple[int, ...], colorizer: Colorizer, tmp_path: Path
+) -> None:
+    one = films.write_film(
+        tmp_path / "one.ts", codec="libx264", times=SECONDS, sound="aac", tune="zerolatency"
+    )
+    with (tmp_path / "all.ts").open("wb") as together:
+        for hour in hours:
+            together.write(_later(one, tmp_path / "later.ts", 3600 * hour).read_bytes())
+    result = color_video(tmp_path / "all.ts", tmp_path / "color.mkv", colorizer)
+    assert (result.frames, result.damage) == (len(hours) * len(SECONDS), "")
+    assert np.diff(films.times_of(tmp_path / "color.mkv")) == pytest.approx(0.04, abs=2e-3)
+    heard = [time for time, _ in films.packets_of(tmp_path / "color.mkv", "audio")]
+    assert len(heard) == len(hours) * len(films.packets_of(one, "audio"))
+    assert 0 < np.diff(heard).min() <= np.diff(heard).max() < 0.3
+
+
+def _later(source: Path, target: Path, seconds: int) -> Path:
+    """Copy a film with all times later."""
+    options = {"output_ts_offset": str(seconds)}
+    with av.open(str(source)) as film, av.open(str(target), "w", container_options=options) as out:
+        copies = [out.add_stream_from_template(each, opaque=True) for each in film.streams]
+        for packet in film.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream_index]
+                out.mux(packet)
+    return target
+
+
 def test_a_broadcast_that_began_at_ten_o_clock_begins_at_zero(
     colorizer: Colorizer, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from pipeline.video.color_film import color_film
 from pipeline.video.errors import FilmError
 from pipeline.video.reading import Film
 from pipeline.video.segments import Segment, SegmentCache, in_order
-from pipeline.video.settings import Encoding, FilmSettings, Progress, Result
+from pipeline.video.settings import Encoding, FilmSettings, Progress, Result, clock
 from pipeline.video.steadiness import ColorState
 
 SETTINGS = FilmSettings(Encoding(codec="ffv1"))
@@ -78,8 +78,10 @@ def test_other_files_in_the_folder_of_parts_stay(source: Path, tmp_path: Path) -
 @pytest.mark.parametrize("after", [1, 9, 10, 25, 36])
 def test_a_film_that_was_stopped_is_continued(after: int, source: Path, tmp_path: Path) -> None:
     color(source, tmp_path / "whole.mkv")
-    with pytest.raises(StoppedError, match=r"gray\.mkv at 0:00:0"):
+    with pytest.raises(StoppedError, match=r"gray\.mkv at 0:00:0") as stopped:
         color(source, tmp_path / "color.mkv", after_frames(after))
+    kept = films.times_of(source)[after // 10 * 10 - 1] if after >= 10 else 0
+    assert f"continues it from {clock(kept)};" in str(stopped.value)
     assert left_behind(tmp_path) == ({".color.mkv.parts"} if after >= 10 else set())
     progress, result = color(source, tmp_path / "color.mkv")
     assert progress[0].frames == after // 10 * 10 + 1
