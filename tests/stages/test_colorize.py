@@ -431,6 +431,20 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_out_that_cannot_be_made_is_refused_before_any_work(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("in the way")
+    link.symlink_to("nowhere")
+    for source in (photos, photos / "a.png"):
+        for out, obstacle in ((file / "out", file), (link, link), (link / "out", link)):
+            with pytest.raises(ColorpipeError, match=f"because {obstacle} is no folder"):
+                colorize(source, out, model, PARAMS)
+    with pytest.raises(ColorpipeError, match="name another place with the argument OUT"):
+        colorize(photos / "a.png", file / "a.png", model, PARAMS)
+
+
 def test_a_folder_that_may_not_be_written_to_fails_photo_by_photo(
     photos: Path, model: Path, tmp_path: Path
 ) -> None:
