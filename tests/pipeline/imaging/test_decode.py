@@ -143,7 +143,11 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     [
         (b"", "an empty file"),
         (b"<html>no photo</html>", "not an image of a known format"),
-        (b"\xff\xd8\xff<html>no photo</html>", "not an image of a known format"),
+        (b"\xff\xd8\xff<html>no photo</html>", "damaged, or of a variant that is not read"),
+        (
+            encoded(Image.new("L", (64, 64)), "AVIF")[:-150],
+            "damaged, or of a variant that is not read",
+        ),
         (b"\xff\xd8\xff\xe0 nothing", "damaged (Truncated File Read)"),
     ],
 )
