@@ -172,7 +172,7 @@ def test_another_format_and_two_photos_that_would_be_one(
     GRAY.save(photos / "b.png")
     failures = colorize(photos, tmp_path / "out", model, PARAMS, format="webp")
     assert [str(failure) for failure in failures] == [
-        "b.png: would be written to the same file as b.jpg"
+        "b.png: would be written to the same file as b.jpg; color it into another folder"
     ]
     assert "sub folder/deeper/c.webp" in files(tmp_path / "out")
     with Image.open(tmp_path / "out" / "b.webp") as result:
