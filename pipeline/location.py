@@ -60,11 +60,14 @@ def parse_location(text: str | Location) -> Location:
     """Read a path or a URL.
 
     Raises:
-        ColorpipeError: the URL has a scheme that is not known, no bucket or host, or a user name or
-            password, which the sentence does not repeat.
+        ColorpipeError: the text is empty; or the URL has a scheme that is not known, no bucket or
+            host, or a user name or password, which the sentence does not repeat.
     """
     if not isinstance(text, str):
         return text
+    if not text:
+        # Of a variable in a script that is not set. As a path it would be the current folder.
+        raise ColorpipeError("A path is empty; name a file or a folder, or '.' for this folder.")
     if not (found := _SCHEME.match(text)):
         return Path(text)
     scheme = found[1].lower()

@@ -18,6 +18,7 @@ from pipeline.engines.base import KILLED, Engine
 from pipeline.engines.local_engine import LOCAL
 from pipeline.errors import ColorpipeError, Failure, StoppedError
 from pipeline.files.interruptions import interruptions
+from pipeline.files.outputs import check_place
 from pipeline.files.progress import ProgressReport
 from pipeline.imaging.formats.label import Label
 from pipeline.imaging.kinds import WRITTEN, FormatName
@@ -117,6 +118,8 @@ def colorize(
                 f"There are no photos in {source}, and no films: no name there ends in {READ}, or"
                 f" in {FILMS_READ}."
             )
+        if not skip_existing:
+            _require_place(places, first[0])
         # Found here, because code that was sent to another machine has no weights beside it.
         weights = find_model(model, params.runtime)
         read = [*places.shared, *filter(os.path.exists, filter(None, (weights, reference)))]
@@ -320,6 +323,17 @@ def _require_known_colors(source: Path, hints: Sequence[Hint], reference: Path |
         raise ColorpipeError(f"The reference {reference} is a folder; name one color photo.")
     if reference is not None and not reference.is_file():
         raise ColorpipeError(f"There is no reference photo {reference}; name a color photo.")
+
+
+def _require_place(places: Places, first: Item) -> None:
+    """Refuse a folder that no result can be written to, before any photo is colored in vain."""
+    if places.source.is_dir():
+        check_place(places.out, _OUT, is_kept=True)
+    elif isinstance(first, Job):
+        check_place(first.target.parent, _OUT, is_kept=True)
+
+
+_OUT = "the argument OUT"
 
 
 def _label_of(loaded: Loaded) -> Label | None:

@@ -103,17 +103,21 @@ def check_replaceable(
         )
 
 
-def check_place(path: Path, option: str) -> None:
+def check_place(path: Path, option: str, *, is_kept: bool = False) -> None:
     """Refuse to make a file or folder where that is not possible; to be called before any work.
 
     Args:
         path: what is to be made; folders above it need not be there.
         option: the option that names another place ("--model").
+        is_kept: whether ``path`` is a folder that files are added to if it is there already.
 
     Raises:
-        ColorpipeError: something above ``path`` is no folder, or may not be written to.
+        ColorpipeError: something above ``path`` is no folder, or may not be written to; or
+            ``path`` itself, if it is kept.
     """
-    above = next(each for each in path.absolute().parents if os.path.lexists(each))
+    place = path.absolute()
+    folders = (place, *place.parents) if is_kept else place.parents
+    above = next(each for each in folders if os.path.lexists(each))
     if not above.is_dir():
         raise ColorpipeError(
             f"{path} cannot be written, because {above} is no folder; name another place with"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.imaging.color import Samples, srgb_encoded, to_16_bits
 from pipeline.imaging.errors import ImageError, decoding
@@ -221,6 +223,35 @@ def decode_unusual_tiff(
     icc = page.get(ICC)
     pixels = decode_tiff_page(file, place)
     return Decoded(pixels, valid(turned), None if icc is None else icc.data)
+
+
+def samples_of_jpeg2000(codestream: bytes) -> tuple[int, int]:
+    """Return bits and number of the components, from SIZ (A.5.1), which always comes first.
+
+    Raises:
+        ImageError: it has no head.
+    """
+    if len(codestream) < 43 or codestream[2:4] != b"\xff\x51":
+        raise ImageError("damaged (its codestream has no head)")
+    (channels,) = struct.unpack_from(">H", codestream, 40)
+    return 1 + (codestream[42] & 0x7F), channels
+
+
+def decode_wide_jpeg2000(file: bytes, bits: int) -> NDArray[np.uint16]:
+    """Decode a JPEG 2000 with samples of ``bits``, more than 8, which Pillow rounds to 8.
+
+    It makes 0 of those next to white, and of opaque ones.
+
+    Returns:
+        (H, W) or (H, W, 2 to 4), scaled to 16 bits.
+
+    Raises:
+        ImageError: it is damaged, or the extra is not installed.
+    """
+    with needs_formats("JPEG 2000 of such samples"):
+        import imagecodecs
+    with decoding():
+        return to_16_bits(checked(imagecodecs.jpeg2k_decode(file)), (1 << bits) - 1)
 
 
 _TIMES_ALPHA, _ALPHA = 1, 2

@@ -36,6 +36,7 @@ from pipeline.imaging.errors import (
     no_image,
 )
 from pipeline.imaging.formats import mpo, strict_jpeg
+from pipeline.imaging.formats.boxes import jp2_codestream
 from pipeline.imaging.formats.directories import (
     is_misread,
     is_signed,
@@ -160,6 +161,8 @@ def open_document(
     if kind.label == "TIFF":
         reader = _TiffReader(data, kind, max_pixels)
         return Document(len(reader.places), reader.read)
+    if kind.label == "JPEG 2000":
+        return Document(1, lambda _: _open_jpeg2000(data, kind, max_pixels))
     return Document(1, lambda _: _of_pillow(open_image(data, max_pixels)))
 
 
@@ -222,6 +225,14 @@ def _open_jpeg(data: bytes, max_pixels: int, at_least: int | None, *, strict: bo
             image.draft(None, (at_least, at_least))
         pixels = _decode_strictly(data, image) if strict else None
         return _of_pillow(image, pixels, size)
+
+
+def _open_jpeg2000(data: bytes, kind: Kind, max_pixels: int) -> Photo:
+    image = open_image(data, max_pixels)
+    bits, channels = codecs.samples_of_jpeg2000(jp2_codestream(data))
+    if bits > 8 and channels > 1:
+        return _of_codec(Decoded(codecs.decode_wide_jpeg2000(data, bits)), kind)
+    return _of_pillow(image)
 
 
 def _of_pillow(

@@ -21,6 +21,8 @@ class AccessError(ImageError):
 OUT_OF_MEMORY = "memory ran out while it was decoded; close other programs"
 NO_FILE = "no regular file but a folder, a pipe or a device"
 UNKNOWN = "not an image of a known format"
+UNIDENTIFIED = "damaged, or of a variant that is not read"
+"""Of a file whose first bytes are those of a known format, but of which Pillow takes nothing."""
 UNKNOWN_SAMPLES = "its kind of samples is not read"
 SIGNED_SAMPLES = (
     "its samples are numbers with a sign, which do not say what is black and what is white; save it"
@@ -57,7 +59,7 @@ def decoding() -> Iterator[None]:
     except PermissionError as error:
         raise AccessError("the file may not be read") from error
     except UnidentifiedImageError as error:
-        raise ImageError(UNKNOWN) from error
+        raise ImageError(UNIDENTIFIED) from error
     # Decoders raise whatever untrusted bytes drive them to: SyntaxError, struct.error, IndexError,
     # zlib.error and more have been seen.
     except Exception as error:

@@ -294,7 +294,9 @@ def _jobs_in(
         path = (folder / name).as_posix()
         target = _name(name, *written_as)
         if target in first:
-            yield Failure(path, f"would be written to the same file as {first[target]}")
+            where = f"to the same file as {first[target]}"
+            reason = f"would be written {where}; color it into another folder"
+            yield Failure(path, reason)
             continue
         first[target] = path
         hints = source / (name + SIDECAR) if name + SIDECAR in sidecars else ()

@@ -62,8 +62,9 @@ def test_a_password_is_refused_and_not_repeated(scheme: str, user: str) -> None:
         ("file:///photos", "URLs that begin with file:// cannot be read"),
         ("s3://", "'s3://' names no bucket"),
         ("s3:///photos", "names no bucket"),
+        ("", "A path is empty"),
     ],
 )
-def test_what_is_no_usable_url_is_said(text: str, said: str) -> None:
+def test_what_is_no_usable_place_is_said(text: str, said: str) -> None:
     with pytest.raises(ColorpipeError, match=said):
         parse_location(text)

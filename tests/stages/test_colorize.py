@@ -172,7 +172,7 @@ def test_another_format_and_two_photos_that_would_be_one(
     GRAY.save(photos / "b.png")
     failures = colorize(photos, tmp_path / "out", model, PARAMS, format="webp")
     assert [str(failure) for failure in failures] == [
-        "b.png: would be written to the same file as b.jpg"
+        "b.png: would be written to the same file as b.jpg; color it into another folder"
     ]
     assert "sub folder/deeper/c.webp" in files(tmp_path / "out")
     with Image.open(tmp_path / "out" / "b.webp") as result:
@@ -429,6 +429,20 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
         with pytest.raises(ColorpipeError, match=sentence):
             colorize(params=PARAMS, **arguments)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_out_that_cannot_be_made_is_refused_before_any_work(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("in the way")
+    link.symlink_to("nowhere")
+    for source in (photos, photos / "a.png"):
+        for out, obstacle in ((file / "out", file), (link, link), (link / "out", link)):
+            with pytest.raises(ColorpipeError, match=f"because {obstacle} is no folder"):
+                colorize(source, out, model, PARAMS)
+    with pytest.raises(ColorpipeError, match="name another place with the argument OUT"):
+        colorize(photos / "a.png", file / "a.png", model, PARAMS)
 
 
 def test_a_folder_that_may_not_be_written_to_fails_photo_by_photo(

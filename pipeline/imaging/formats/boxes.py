@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 JXL_SIGNATURE = b"\0\0\0\x0cJXL \r\n\x87\n"
+JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 
 Box = tuple[bytes, bytes]
 """Name and content."""
@@ -51,3 +52,10 @@ def jxl_codestream(data: bytes) -> bytes:
         for name, content in read(data)
         if name in {b"jxlc", b"jxlp"}
     )
+
+
+def jp2_codestream(data: bytes) -> bytes:
+    """Return a JPEG 2000's codestream, out of its boxes if it is in some."""
+    if not data.startswith(JP2_SIGNATURE):
+        return data
+    return next((content for name, content in read(data) if name == b"jp2c"), b"")

@@ -14,16 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from pipeline.imaging.codecs import checked, needs_formats
-from pipeline.imaging.color import to_16_bits
-from pipeline.imaging.errors import ImageError, decoding
+from pipeline.imaging.codecs import decode_wide_jpeg2000, needs_formats, samples_of_jpeg2000
 from pipeline.imaging.formats import boxes, exif, pillow_file, xmp
 from pipeline.imaging.formats.page import Colored, Metadata, Page, PhotoFile
 from pipeline.imaging.gray_photo import of_array, render
 from pipeline.imaging.icc import icc_for_colors
 from pipeline.imaging.orientation import turned_upright
 
-_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF = b"JpgTiffExif->JP2"
 _IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -51,18 +48,14 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
         ImageError: it is damaged or too large, or its colors have 16 bits and the extra is not
             installed.
     """
-    codestream = _codestream_of(file)
-    bits, channels = _samples_of(codestream)
+    codestream = boxes.jp2_codestream(file)
+    bits, channels = samples_of_jpeg2000(codestream)
     opened = pillow_file.open_file(file, max_pixels, bits=8 if bits <= 8 else 16)
     metadata, own, icc = _describe(file, codestream)
 
     def read_page(number: int) -> Page:
         if bits > 8 and (channels > 1 or bits < 16):
-            with needs_formats("JPEG 2000 of such samples"):
-                import imagecodecs
-            with decoding():
-                pixels = checked(imagecodecs.jpeg2k_decode(file))
-            photo = of_array(to_16_bits(pixels, (1 << bits) - 1), 1, icc)
+            photo = of_array(decode_wide_jpeg2000(file, bits), 1, icc)
         else:
             photo = replace(opened.read_page(number).photo, orientation=1)
         return Page(photo, metadata, own)
@@ -70,20 +63,6 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
     return PhotoFile(
         opened.kind, opened.size, read_page, bits=opened.bits, holds_metadata=not own.is_bare
     )
-
-
-def _codestream_of(file: bytes) -> bytes:
-    if not file.startswith(_SIGNATURE):
-        return file
-    return next((content for name, content in boxes.read(file) if name == b"jp2c"), b"")
-
-
-def _samples_of(codestream: bytes) -> tuple[int, int]:
-    """Return bits and number of the components, from SIZ (A.5.1), which always comes first."""
-    if len(codestream) < 43 or codestream[2:4] != b"\xff\x51":
-        raise ImageError("damaged (its codestream has no head)")
-    (channels,) = struct.unpack_from(">H", codestream, 40)
-    return 1 + (codestream[42] & 0x7F), channels
 
 
 def _tile_of(codestream: bytes) -> tuple[int, int] | None:
@@ -100,7 +79,7 @@ def _describe(file: bytes, codestream: bytes) -> tuple[Metadata, Own, bytes | No
     head: list[boxes.Box] = []
     others: list[boxes.Box] = []
     icc: bytes | None = None
-    is_bare = not file.startswith(_SIGNATURE)
+    is_bare = not file.startswith(boxes.JP2_SIGNATURE)
     for name, content in () if is_bare else boxes.read(file):
         if name == b"uuid" and content[:16] in {_XMP, _EXIF, _IPTC}:
             found[content[:16]] = content[16:]
@@ -146,7 +125,7 @@ def write(_file: PhotoFile, pages: Iterable[Colored]) -> bytes:
         )
         data = stream.getvalue()
     if own.is_bare:
-        return _codestream_of(data)
+        return boxes.jp2_codestream(data)
     return _with_boxes(data, page.metadata.upright(), own)
 
 

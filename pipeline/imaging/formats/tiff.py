@@ -127,8 +127,12 @@ def open_file(file: bytes, max_pixels: int) -> PhotoFile:
         return reader.read(number, places[number])
 
     bits = max(directories[0].numbers(BITS, layout) or (1,))
-    notes = [_lost_bits(directories[place], layout) for place in places]
-    note = next(filter(None, notes), "")
+    pages = [directories[place] for place in places]
+    bits_lost, channels_lost = (
+        next(filter(None, (say(page, layout) for page in pages)), "")
+        for say in (_lost_bits, _lost_channels)
+    )
+    note = "; ".join(filter(None, (bits_lost, channels_lost)))
     return PhotoFile(BY_NAME["tif"], size, read_page, len(places), bits=bits, note=note)
 
 
@@ -138,6 +142,15 @@ def _lost_bits(directory: Directory, layout: Layout) -> str:
     if bits > 8 and directory.numbers(_PHOTOMETRIC, layout) == (_CMYK,):
         return f"of the {bits} bits of its CMYK samples, 8 are read"
     return f"of the {bits} bits of its samples, 16 are read" if bits > 16 else ""
+
+
+def _lost_channels(directory: Directory, layout: Layout) -> str:
+    """Say that a page has more than colors and transparency, as a scan with infrared has."""
+    extra = directory.numbers(_EXTRA_SAMPLES, layout)
+    lost = len(extra) - (extra[:1] in {(1,), (2,)})
+    if not lost:
+        return ""
+    return f"without {'its further channel' if lost == 1 else f'{lost} further channels'}"
 
 
 def _size_of(directory: Directory, layout: Layout) -> tuple[int, int]:

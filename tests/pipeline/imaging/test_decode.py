@@ -4,6 +4,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from photos import pixels_of, real_photos, scene
@@ -71,6 +72,20 @@ def test_transparency_shows_white_and_not_what_is_hidden() -> None:
     assert photo.changes == ("RGBA to RGB", "transparency on white")
 
 
+@pytest.mark.parametrize("bits", [10, 16])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_white_of_a_jpeg_2000_of_more_than_8_bits_stays_white(bits: int, channels: int) -> None:
+    pixels = scene(1, 96, 160)
+    pixels[:16], pixels[16:32] = 255, 0
+    wide = np.dstack([pixels] + [np.full(pixels.shape[:2], 255, np.uint8)] * (channels - 3))
+    samples = (wide.astype(np.uint16) * 257) >> (16 - bits)
+    photo = open_photo(
+        imagecodecs.jpeg2k_encode(samples, level=0, reversible=True, bitspersample=bits)
+    )
+    assert np.abs(photo.pixels.astype(int) - pixels).max() <= 1
+    assert photo.format == "JPEG 2000"
+
+
 def test_transparent_palette_color_shows_white() -> None:
     image = Image.new("P", (8, 8), 1)
     image.putpalette([10, 20, 30, 200, 0, 0])
@@ -128,7 +143,11 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     [
         (b"", "an empty file"),
         (b"<html>no photo</html>", "not an image of a known format"),
-        (b"\xff\xd8\xff<html>no photo</html>", "not an image of a known format"),
+        (b"\xff\xd8\xff<html>no photo</html>", "damaged, or of a variant that is not read"),
+        (
+            encoded(Image.new("L", (64, 64)), "AVIF")[:-150],
+            "damaged, or of a variant that is not read",
+        ),
         (b"\xff\xd8\xff\xe0 nothing", "damaged (Truncated File Read)"),
     ],
 )

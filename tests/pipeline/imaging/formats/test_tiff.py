@@ -303,3 +303,19 @@ def test_samples_with_a_sign_are_refused_with_what_to_do(
     tifffile.imwrite(stream, np.full((64, 64, *channels), 4095, np.int16), photometric=kind)
     with pytest.raises(ImageError, match=r"numbers with a sign, .* save it with unsigned samples"):
         read(stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("extra", "note"),
+    [
+        (["unspecified"], "without its further channel"),
+        (["unassalpha", "unspecified", "unspecified"], "without 2 further channels"),
+        (["assocalpha"], ""),
+        ([], ""),
+    ],
+)
+def test_that_infrared_is_left_out_is_said(extra: list[str], note: str) -> None:
+    samples = np.dstack([DEEP] * (3 + len(extra)))
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, samples, photometric="rgb", planarconfig="contig", extrasamples=extra)
+    assert photo_file.open_file(stream.getvalue()).note == note
