@@ -449,7 +449,8 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file to write. The default for ONNX is *.onnx beside the model.",
+            help="The file to write. The default for ONNX is *.onnx beside the model, and"
+            " models/colorpipe.onnx for the weights that come with colorpipe.",
             show_default=False,
         ),
     ] = None,

@@ -54,7 +54,7 @@ class Film:
         self._open()
 
     def _open(self) -> None:
-        with _opening():
+        with _opening(self.path):
             self.container: InputContainer = self._stack.enter_context(
                 # Absolute: what stands before a colon is a protocol otherwise.
                 av.open(str(self.path.absolute()), "r", metadata_errors="replace")
@@ -230,7 +230,7 @@ def has_pictures(stream: VideoStream) -> bool:
 
 
 @contextlib.contextmanager
-def _opening() -> Iterator[None]:
+def _opening(path: Path) -> Iterator[None]:
     """Turn every error while a film is opened into a :class:`FilmError`."""
     try:
         yield
@@ -244,4 +244,18 @@ def _opening() -> Iterator[None]:
         raise FilmError("its pictures are of a codec that FFmpeg does not know") from error
     # Demuxers raise whatever untrusted bytes drive them to.
     except Exception as error:
-        raise FilmError("not a film that FFmpeg can read") from error
+        raise FilmError(_CUT_OFF if _is_mp4(path) else _NO_FILM) from error
+
+
+_NO_FILM = "not a film that FFmpeg can read"
+_CUT_OFF = (
+    f"{_NO_FILM}; of an MP4 or MOV whose recording or copy was cut off the index is missing,"
+    " without which nothing can be read: copy it again, or repair it"
+)
+
+
+def _is_mp4(path: Path) -> bool:
+    """Whether a file begins as MP4 and MOV do (ISO/IEC 14496-12, section 4.3)."""
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        return stream.read(8)[4:] == b"ftyp"
+    return False

@@ -368,11 +368,17 @@ def _encrypted(path: Path) -> None:
     source.unlink()
 
 
+def _without_index(path: Path) -> None:
+    films.write_film(path, codec="libx264")
+    path.write_bytes(path.read_bytes().partition(b"moov")[0][:-4])
+
+
 BAD = {
     "photo": (_photo, "a photo under the name of a film"),
     "sound": (_sound, "it has no moving pictures, only audio"),
     "empty": (lambda path: path.write_bytes(b""), "not a film that FFmpeg can read"),
     "words": (lambda path: path.write_text("no film " * 99), "not a film that FFmpeg can read"),
+    "cut off": (_without_index, "not a film that FFmpeg can read; .* the index is missing"),
     "encrypted": (_encrypted, "its pictures are encrypted"),
     "missing": (lambda path: None, "the file is not there"),
 }
