@@ -334,7 +334,10 @@ def checked(pixels: Any) -> Samples:
     if array.dtype not in (np.uint8, np.uint16) or not (
         array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {1, 2, 3, 4})
     ):
-        raise ImageError(f"samples of {array.dtype} in {array.shape} are not read")
+        raise ImageError(
+            f"samples of {array.dtype} in {array.shape} are not read; save it with samples of 8 or"
+            " 16 bits"
+        )
     return np.ascontiguousarray(array)
 
 
