@@ -14,6 +14,8 @@ _PAPER, _INK = (255, 255, 255), (34, 34, 34)
 _GAP = 6
 _MARGIN = 12
 
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 
 def contact_sheet(
     rows: Sequence[Sequence[RGB]],
@@ -28,7 +30,8 @@ def contact_sheet(
             than its cell is scaled down, one at most half as large is enlarged by a whole factor;
             the aspect ratio is kept and nothing is cut off.
         row_labels: a label for each row, or none; one that is too long is cut with an ellipsis.
-        column_labels: a label for each column, or none.
+        column_labels: a label for each column, or none; one that is too long goes on in a second
+            line, behind a hyphen or a space.
         cell: side of a cell in px.
 
     Returns:
@@ -49,7 +52,8 @@ def contact_sheet(
     if row_labels:
         widest = max(font.getlength(label) for label in row_labels)
         left += min(round(widest), cell) + _MARGIN
-    top = _MARGIN + (line if column_labels else 0)
+    heads = [_in_lines(label, font, cell) for label in column_labels]
+    top = _MARGIN + line * max((1 + head.count("\n") for head in heads), default=0)
     step = cell + _GAP
     sheet = Image.new(
         "RGB",
@@ -57,9 +61,9 @@ def contact_sheet(
         _PAPER,
     )
     draw = ImageDraw.Draw(sheet)
-    for i, label in enumerate(column_labels):
+    for i, head in enumerate(heads):
         center = left + i * step + cell // 2
-        draw.text((center, top - _GAP), _fit(label, font, cell), _INK, font, anchor="md")
+        draw.text((center, top - _GAP), head, _INK, font, anchor="md", align="center")
     for j, label in enumerate(row_labels):
         middle = top + j * step + cell // 2
         draw.text((_MARGIN, middle), _fit(label, font, cell), _INK, font, anchor="lm")
@@ -83,7 +87,17 @@ def _scaled(picture: RGB, cell: int) -> RGB:
     return np.ascontiguousarray(picture.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
-def _fit(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+def _in_lines(label: str, font: _Font, width: float) -> str:
+    """Break a label that is wider than ``width`` px where most of it stays in the first line."""
+    if font.getlength(label) > width:
+        ends = [i for i, letter in enumerate(label, 1) if letter in "- "]
+        fitting = [end for end in ends if font.getlength(label[:end]) <= width]
+        if fitting:
+            label = f"{label[: fitting[-1]]}\n{label[fitting[-1] :]}"
+    return "\n".join(_fit(line, font, width) for line in label.split("\n"))
+
+
+def _fit(label: str, font: _Font, width: float) -> str:
     """Cut a label that is wider than ``width`` px, with an ellipsis for what is gone."""
     if font.getlength(label) <= width:
         return label

@@ -52,6 +52,17 @@ def test_labels_are_drawn_beside_the_pictures_and_long_ones_kept_out_of_them():
     assert min(map(sum, colors(labeled))) < 255
 
 
+def test_a_long_label_of_a_column_goes_on_in_a_second_line():
+    def head(label):
+        sheet = np.asarray(contact_sheet([[plain((255, 0, 0))] * 2], [], [label, "b"], cell=100))
+        return sheet[: int((sheet == (255, 0, 0)).all(axis=2).any(axis=1).argmax()), :100]
+
+    long, cut, short = map(head, ("colorpipe-imagenet-128", "colorpipeimagenetmore", "colorpipe"))
+    assert len(long) > len(cut) == len(short)
+    # Cut off, two labels that begin alike would look the same.
+    assert (head("colorpipe-imagenet-64") != long).any()
+
+
 def test_the_same_pictures_give_the_same_sheet():
     rows = [[data.astronaut(), data.coffee()]]
     first, again = (contact_sheet(rows, ["row"], ["a", "b"]).tobytes() for _ in range(2))
