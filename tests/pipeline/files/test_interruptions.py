@@ -7,6 +7,14 @@ import pytest
 from pipeline.files.interruptions import interruptions, sigterm_as_ctrl_c
 
 
+@pytest.fixture(autouse=True)
+def unhandled_sigterm():
+    """Handle SIGTERM as a new process does: Ray leaves its own handler in the process it ran in."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 def test_the_first_ctrl_c_asks_and_the_second_stops():
     before = signal.getsignal(signal.SIGINT)
     with interruptions() as stop:
