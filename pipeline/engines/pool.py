@@ -8,6 +8,7 @@ way is done again, one input at a time, and an input that ends its worker again 
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import multiprocessing
 import os
@@ -148,15 +149,20 @@ def _start_pool(workers: int) -> ProcessPoolExecutor:
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("fork"), initializer=become_worker
     )
-    with no_threads_of_opencv():
+    with ready_to_fork():
         # The first task forks all workers.
         pool.submit(os.getpid).result()
     return pool
 
 
 @contextlib.contextmanager
-def no_threads_of_opencv() -> Iterator[None]:
-    """End OpenCV's threads for the length of the block: a fork would wait for them forever."""
+def ready_to_fork() -> Iterator[None]:
+    """Leave nothing, for the length of the block, that a fork would wait for forever.
+
+    Threads are not there in a fork: OpenCV's end before it, and so do those of decoders that are
+    garbage and would be freed in the fork.
+    """
+    gc.collect()
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

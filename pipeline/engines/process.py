@@ -22,7 +22,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Generic
 
 from pipeline.engines.base import R, S, Stream, T, Work, never
-from pipeline.engines.pool import become_worker, no_threads_of_opencv
+from pipeline.engines.pool import become_worker, ready_to_fork
 from pipeline.errors import ColorpipeError
 
 _PATIENCE = 0.1
@@ -49,7 +49,7 @@ class _Child:
         context: Any = multiprocessing.get_context("fork" if _may_fork() else "spawn")
         self._pipe, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(theirs, load))
-        with no_threads_of_opencv():
+        with ready_to_fork():
             self._process.start()
         theirs.close()
         self._has_said_stop = False

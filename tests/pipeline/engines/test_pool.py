@@ -1,4 +1,5 @@
 import functools
+import gc
 import multiprocessing
 import os
 import signal
@@ -6,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import cv2
+import films
 import numpy as np
 import pytest
 
-from pipeline.engines.pool import AHEAD, CHUNK, CHUNK_SECONDS, map_in_order
+from pipeline.engines.pool import AHEAD, CHUNK, CHUNK_SECONDS, map_in_order, ready_to_fork
 from pipeline.errors import ColorpipeError
 from pipeline.files.interruptions import sigterm_as_ctrl_c
 
@@ -65,6 +68,27 @@ def sigterm(_: object) -> object:
 def test_workers_end_at_once_when_they_are_told_to() -> None:
     with sigterm_as_ctrl_c():
         assert [*map_in_order(sigterm, [0], workers=1)] == [signal.SIG_DFL]
+
+
+def test_a_fork_does_not_wait_for_the_threads_of_a_film_that_was_read(tmp_path: Path) -> None:
+    path = films.write_film(tmp_path / "film.mkv", codec="libx264")
+    gc.disable()
+    try:
+        film = av.open(str(path))
+        film.streams.video[0].thread_type = "AUTO"
+        next(film.decode(video=0))
+        in_a_circle: list[object] = [film]
+        in_a_circle.append(in_a_circle)
+        del film, in_a_circle
+        process = multiprocessing.get_context("fork").Process(target=gc.collect)
+        with ready_to_fork():
+            process.start()
+        process.join(PATIENCE)
+        exitcode = process.exitcode
+        process.kill()
+    finally:
+        gc.enable()
+    assert exitcode == 0
 
 
 def test_inputs_are_read_a_bounded_number_ahead() -> None:

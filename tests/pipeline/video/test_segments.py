@@ -20,6 +20,7 @@ import pytest
 import skimage.data
 from predictors import Rainbow
 
+from pipeline.engines.pool import ready_to_fork
 from pipeline.errors import StoppedError
 from pipeline.inference.colorizer import Colorizer
 from pipeline.video import color_film as work
@@ -95,14 +96,17 @@ def test_a_film_that_was_killed_is_continued(source: Path, tmp_path: Path) -> No
     context = multiprocessing.get_context("fork")
     for part in range(1, 4):
         process = context.Process(target=color, args=(source, tmp_path / "color.mkv"))
-        process.start()
+        with ready_to_fork():
+            process.start()
         deadline = time.monotonic() + 60
         folder = tmp_path / ".color.mkv.parts"
         while process.is_alive() and time.monotonic() < deadline:
             if len(list(folder.glob("0*.part"))) >= part:
                 process.kill()
             time.sleep(0.001)
+        process.kill()
         process.join()
+        assert time.monotonic() < deadline
     _, result = color(source, tmp_path / "color.mkv")
     assert result.frames == 37
     assert packets(tmp_path / "color.mkv") == packets(tmp_path / "whole.mkv")
@@ -121,7 +125,8 @@ def test_ten_kills_leave_the_film_as_it_is_without(
         )
         with monkeypatch.context() as patch:
             patch.setattr(work, "in_order", killed.in_order)
-            process.start()
+            with ready_to_fork():
+                process.start()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
         assert not (tmp_path / "color.mkv").exists()
