@@ -326,7 +326,7 @@ def _require_known_colors(source: Path, hints: Sequence[Hint], reference: Path |
 
 
 def _require_place(places: Places, first: Item) -> None:
-    """Refuse a folder that no result can be written to, before any photo is colored in vain."""
+    """Refuse a folder that no result can be written to, before the first photo is colored."""
     if places.source.is_dir():
         check_place(places.out, _OUT, is_kept=True)
     elif isinstance(first, Job):
