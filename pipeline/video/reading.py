@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -244,18 +245,31 @@ def _opening(path: Path) -> Iterator[None]:
         raise FilmError("its pictures are of a codec that FFmpeg does not know") from error
     # Demuxers raise whatever untrusted bytes drive them to.
     except Exception as error:
-        raise FilmError(_CUT_OFF if _is_mp4(path) else _NO_FILM) from error
+        raise FilmError(_CUT_OFF if _lacks_index(path) else _NO_FILM) from error
 
 
 _NO_FILM = "not a film that FFmpeg can read"
 _CUT_OFF = (
-    f"{_NO_FILM}; of an MP4 or MOV whose recording or copy was cut off the index is missing,"
-    " without which nothing can be read: copy it again, or repair it"
+    f"{_NO_FILM}; its index is missing, as in an MP4 or MOV whose recording or copy was cut off:"
+    " copy it again, or repair it"
 )
 
 
-def _is_mp4(path: Path) -> bool:
-    """Whether a file begins as MP4 and MOV do (ISO/IEC 14496-12, section 4.3)."""
-    with contextlib.suppress(OSError), path.open("rb") as stream:
-        return stream.read(8)[4:] == b"ftyp"
-    return False
+def _lacks_index(path: Path) -> bool:
+    """Whether a file is an MP4 or MOV without the box that says where its pictures are.
+
+    Source: ISO/IEC 14496-12, sections 4.2 (boxes), 4.3 ("ftyp") and 8.2.1 ("moov").
+    """
+    at = 0
+    with contextlib.suppress(OSError, OverflowError, struct.error), path.open("rb") as stream:
+        while head := stream.read(8):
+            length, name = struct.unpack(">I4s", head)
+            if name == b"moov" or (at == 0 and name != b"ftyp"):
+                return False
+            if length == 1:
+                (length,) = struct.unpack(">Q", stream.read(8))
+            if length < 8:  # to the end of the file, or no box
+                break
+            at += length
+            stream.seek(at)
+    return at > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -373,12 +374,19 @@ def _without_index(path: Path) -> None:
     path.write_bytes(path.read_bytes().partition(b"moov")[0][:-4])
 
 
+def _of_a_broken_index(path: Path) -> None:
+    films.write_film(path, codec="libx264")
+    before, name, after = path.read_bytes().partition(b"moov")
+    path.write_bytes(before[:-4] + struct.pack(">I", 4) + name + after)
+
+
 BAD = {
     "photo": (_photo, "a photo under the name of a film"),
     "sound": (_sound, "it has no moving pictures, only audio"),
     "empty": (lambda path: path.write_bytes(b""), "not a film that FFmpeg can read"),
     "words": (lambda path: path.write_text("no film " * 99), "not a film that FFmpeg can read"),
-    "cut off": (_without_index, "not a film that FFmpeg can read; .* the index is missing"),
+    "cut off": (_without_index, "not a film that FFmpeg can read; its index is missing"),
+    "broken": (_of_a_broken_index, "not a film that FFmpeg can read(?!;)"),
     "encrypted": (_encrypted, "its pictures are encrypted"),
     "missing": (lambda path: None, "the file is not there"),
 }
