@@ -26,11 +26,16 @@ if sys.platform != "win32":
     import fcntl
 
 
+_FULL = {errno.ENOSPC, errno.EFBIG, *({errno.EDQUOT} if sys.platform != "win32" else ())}
+"""A disk, a file or a user's part of a disk is full."""
+
+
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Give the path of a temporary file that becomes ``path`` when the block ends without error.
 
-    The temporary file lies in the same folder, so that the last step is a single rename.
+    The temporary file lies in the same folder, so that the last step is a single rename. An error
+    of a full disk, which the system tells without a name, names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".writing-{secrets.token_hex(8)}{path.suffix}"
@@ -44,6 +49,10 @@ def new_file(path: Path) -> Iterator[Path]:
         # Some libraries put another file in its place, which only its owner may read.
         temporary.chmod(mode)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno in _FULL:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

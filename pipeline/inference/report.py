@@ -93,13 +93,18 @@ def with_lines(
         except OSError as error:
             raise _not_written(report, error) from error
         stack.enter_context(stream)
-        if not is_whole:
-            stream.write("\n")
+        before = "" if is_whole else "\n"
         for outcome in outcomes:
             if outcome.status != "skipped" or outcome.name not in known:
                 line = json.dumps(_row(outcome, places, films), ensure_ascii=False)
-                stream.write(line + "\n")
-                stream.flush()
+                try:
+                    stream.write(f"{before}{line}\n")
+                    stream.flush()
+                except OSError as error:
+                    with suppress(OSError):  # it writes once more what it holds
+                        stream.close()
+                    raise _not_written(report, error) from error
+                before = ""
             yield outcome
 
 
@@ -144,7 +149,10 @@ def on_page(outcomes: Iterator[Outcome], report: Path, page: PhotosPage) -> Iter
                 yield outcome
         except StoppedError as error:  # in the middle of a film
             stopped = error
-        temporary.write_text(page.render(), encoding="utf-8")
+        try:
+            temporary.write_text(page.render(), encoding="utf-8")
+        except OSError as error:
+            raise _not_written(report, error) from error
     if stopped is not None:
         raise stopped
 

@@ -344,6 +344,33 @@ def test_a_report_takes_the_place_of_an_earlier_one_alone(
     assert other.read_text("utf-8") != before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no /dev/full")
+def test_a_disk_that_fills_while_lines_are_written_is_named(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "report.jsonl").symlink_to("/dev/full")
+    sentence = r"^The report .*report\.jsonl could not be written \(No space left on device\); name"
+    with pytest.raises(ColorpipeError, match=sentence):
+        colorize(photos, tmp_path / "out", model, PARAMS, report=tmp_path / "report.jsonl")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
+def test_a_disk_that_fills_while_a_page_is_written_is_named(model: Path, tmp_path: Path) -> None:
+    import resource
+
+    Image.new("L", (8, 8), 90).save(tmp_path / "small.png")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # More than the photo has, and less than the page.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+    try:
+        with pytest.raises(ColorpipeError, match=r"report\.html could not be written"):
+            report = tmp_path / "report.html"
+            colorize(tmp_path / "small.png", tmp_path / "out", model, PARAMS, report=report)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not report.exists()
+
+
 def test_a_report_of_what_was_skipped_goes_on(photos: Path, model: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.jsonl"
     (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:500])

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import signal
@@ -35,6 +36,15 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "one"
     assert names_in(path.parent) == ["file.txt"]
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path: Path) -> None:
+    full = pytest.raises(OSError, match=r"No space left on device: '.*file\.txt'$")
+    with full, new_file(tmp_path / "file.txt"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError, match=r"other\.txt'$"), new_file(tmp_path / "file.txt"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "other.txt")
+    assert not names_in(tmp_path)
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
