@@ -14,6 +14,13 @@ _INNER = frozenset({"[key]", "float", "int", "bool", "str"})
 """What pydantic's path has besides keys, in a mapping: "[key]" and the types tried for a value."""
 _OF_KIND_OR_RANGE = ("bool_", "int_", "float_", "finite_", "greater_", "less_")
 """What types of errors begin with in pydantic where a value is of another kind or out of range."""
+_KINDS = {
+    "dict_type": "keys with their values",
+    "model_type": "keys with their values",
+    "string_type": "text, which a number or a date is in quotes",
+    "tuple_type": "a list, such as [a, b]",
+}
+"""Types of pydantic's errors whose own words are Python's, and what people call these kinds."""
 _BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 """What pydantic calls the ends of a range, and what people do."""
 
@@ -35,8 +42,9 @@ def sentence_of(model: type[BaseModel], error: ErrorDetails, *, are_options: boo
         where = f"'{parent}' has" if parent else "there are"
         return f"'{key}' is not a known key; {where} {', '.join(known)}.{hint}"
     value = error["input"]
-    shown = "an address with a password" if error["type"] == "user_info" else repr(value)
+    shown = "an address with a password" if error["type"] == "user_info" else _shown(value)
     problem = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    problem = _KINDS.get(error["type"], problem)
     field = _field(model, parts)
     allowed = (field and _allowed(field, error["type"])) or problem
     name = f"'{key}'"
@@ -44,6 +52,13 @@ def sentence_of(model: type[BaseModel], error: ErrorDetails, *, are_options: boo
         inner = f": '{'.'.join(parts[1:])}'" if parts[1:] else ""
         name = f"--{parts[0].replace('_', '-')}{inner}"
     return f"{name} is {shown}, but must be {allowed}."
+
+
+def _shown(value: object) -> str:
+    """Write a value nearly as it stands in a file of YAML or JSON."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return repr(value)
 
 
 def _field(model: type[BaseModel], parts: list[str]) -> FieldInfo | None:

@@ -100,7 +100,7 @@ def test_an_unknown_section_is_named_with_the_known_ones(tmp_path: Path) -> None
         ("colorize: {size: 7}", "'colorize.size' is 7", "a whole number from 32 to 2048, or null."),
         ("colorize: {tta: maybe}", "'colorize.tta' is 'maybe'", "must be true or false."),
         ("train: {options: {ema: [0.9]}}", "'train.options.ema' is [0.9]", "a valid number"),
-        ("train: {options: {1: 2}}", "'train.options.1' is 1", "a valid string"),
+        ("train: {options: {1: 2}}", "'train.options.1' is 1", "must be text"),
         ("1: 2", "'1' is not a known key", "there are scrape, clean"),
         ("scrape: {source: google}", "'scrape.source' is 'google'", "'bing'"),
     ],

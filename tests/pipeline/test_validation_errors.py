@@ -16,6 +16,8 @@ class Film(BaseModel):
     gain: float = Field(1.0, gt=0)
     gray: bool = False
     weights: dict[str, float] = {}
+    title: str = ""
+    reels: tuple[str, ...] = ()
 
 
 class Project(BaseModel):
@@ -36,8 +38,8 @@ def said(values: dict[str, Any], *, are_options: bool = False) -> str:
     [
         (
             {"frame": 1},
-            "'film.frame' is not a known key; 'film' has frames, strength, gain, gray, weights. Did"
-            " you mean 'frames'?",
+            "'film.frame' is not a known key; 'film' has frames, strength, gain, gray, weights,"
+            " title, reels. Did you mean 'frames'?",
         ),
         ({"frames": 0}, "'film.frames' is 0, but must be a whole number that is at least 1."),
         ({"frames": "1e1"}, "'film.frames' is '1e1', but must be a whole number in digits that is"),
@@ -46,10 +48,22 @@ def said(values: dict[str, Any], *, are_options: bool = False) -> str:
         ({"gain": float("inf")}, "'film.gain' is inf, but must be a finite number that is greater"),
         ({"gray": "maybe"}, "'film.gray' is 'maybe', but must be true or false."),
         ({"weights": {"a": "b"}}, "'film.weights.a' is 'b', but must be a valid number"),
+        ({"weights": [1]}, "'film.weights' is [1], but must be keys with their values."),
+        ({"title": 1984}, "'film.title' is 1984, but must be text, which a number or a date is in"),
+        ({"reels": "one"}, "'film.reels' is 'one', but must be a list, such as [a, b]."),
+        ({"frames": None}, "'film.frames' is null, but must be a whole number"),
+        ({"title": True}, "'film.title' is true, but must be text"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_is_allowed(values: dict[str, Any], sentence: str) -> None:
     assert said(values).startswith(sentence)
+
+
+def test_a_section_that_has_no_keys_is_said_in_plain_words() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Project.model_validate({"film": 3})
+    sentence = sentence_of(Project, caught.value.errors()[0])
+    assert sentence == "'film' is 3, but must be keys with their values."
 
 
 def test_of_the_command_line_the_option_is_named() -> None:
