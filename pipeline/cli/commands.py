@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -109,8 +109,17 @@ def common_options(
 _PLACE = "PATH|URL"
 
 
-# Only a search reads the categories.
-@stage_command(app, ScrapeParams, extra="scrape", implied={"categories": {"source": "bing"}})
+def _source_of(file: ScrapeParams, given: Collection[str]) -> dict[str, str]:
+    """The source that reads what is given on the command line, where no source is.
+
+    Only a search reads the categories, and neither it nor the sample reads a path.
+    """
+    if "categories" in given:
+        return {"source": "bing"}
+    return {"source": "folder"} if "path" in given and not file.reads_path else {}
+
+
+@stage_command(app, ScrapeParams, extra="scrape", implied=_source_of)
 def scrape(
     params: ScrapeParams,
     raw: Annotated[str, typer.Option(metavar=_PLACE, help="The folder for the photos.")] = str(RAW),
@@ -558,14 +567,15 @@ def init(
         str | None,
         typer.Option(
             help=f"Where its photos come from: {', '.join(SOURCES)}. On a terminal it is asked for,"
-            " elsewhere it is the sample.",
+            " elsewhere it is the sample, or the folder that --path names.",
             autocompletion=completion(list(SOURCES)),
             show_default=False,
         ),
     ] = None,
     path: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
+            metavar="PATH",
             help="The folder, list of URLs or copy of a data set that the source reads. The default"
             " is data/inbox.",
             show_default=False,
@@ -576,13 +586,22 @@ def init(
     with errors_as_sentences(debug=bool(context.obj)):
         from pipeline.project.scaffold import create_project, missing_ignores
 
+        place = None if path is None else parse_location(path)
+        if isinstance(place, Url):
+            raise ColorpipeError(
+                f"--path is {place}, but a project reads from this computer; name a folder here,"
+                " or make the project without --path and take the pipeline of docs/cloud.md."
+            )
+        usual = "sample" if place is None else "folder"
         if source is None and sys.stdin.isatty() and not (folder / "dvc.yaml").exists():
-            source = typer.prompt(f"Photos come from ({', '.join(SOURCES)})", default="sample")
+            source = typer.prompt(f"Photos come from ({', '.join(SOURCES)})", default=usual)
+        elif source is None and place is not None:
+            source = usual
         if source is not None and source not in SOURCES:
             raise ColorpipeError(
                 f"--source is '{source}', but must be one of {', '.join(SOURCES)}."
             )
-        written = create_project(folder, source, None if path is None else path.absolute())
+        written = create_project(folder, source, None if place is None else place.absolute())
         if not written:
             print(f"{folder} is a project already; nothing was changed.")
             return
@@ -594,8 +613,8 @@ def init(
                 *missing,
                 sep="\n",
             )
-        if path is not None and not path.exists():
-            print(f"There is no {path} yet; the first stage stops until there is.")
+        if place is not None and not place.exists():
+            print(f"There is no {place} yet; the first stage stops until there is.")
         where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
         print(f"Run the pipeline with: {where}dvc repro")
 

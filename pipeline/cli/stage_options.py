@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -19,6 +19,9 @@ from pipeline.location import Url
 from pipeline.params import PARAMS_FILE, Section, override, read_params
 
 Stage = Callable[..., Sequence[Failure] | None]
+Implied = Callable[[Any, Collection[str]], Mapping[str, Any]]
+"""Takes the section of params.yaml and the keys that options were given for; returns the values of
+others that go along with these."""
 
 _PANEL = "Parameters (instead of the values in params.yaml)"
 _PARAMS_FILE = Annotated[
@@ -41,7 +44,7 @@ def stage_command(
     section: type[Section],
     *,
     extra: str | None = None,
-    implied: Mapping[str, Mapping[str, str]] | None = None,
+    implied: Implied | None = None,
     ignore_others: bool = False,
 ) -> Callable[[Stage], Stage]:
     """Make a function a subcommand that has an option for each key of ``section``.
@@ -54,7 +57,7 @@ def stage_command(
         app: gets the subcommand.
         section: the keys. Their types, ranges and descriptions become the options' help.
         extra: the extra of colorpipe that the function's imports need.
-        implied: for an option, others that are set along with it unless they are given too.
+        implied: says which keys are set along with those given, unless they are given too.
         ignore_others: whether only the section itself is read from a ``params.yaml`` that was not
             asked for by name. Photos are anywhere, also beside another project's ``params.yaml``.
     """
@@ -66,9 +69,6 @@ def stage_command(
         def run(context: typer.Context, params_file: Path | None, **arguments: Any) -> None:
             given = {key: arguments.pop(key) for key in section.model_fields}
             given = {key: value for key, value in given.items() if value not in (None, [])}
-            for key, others in (implied or {}).items():
-                if key in given:
-                    given = {**others, **given}
             needed = needs_extra(extra, name) if extra else contextlib.nullcontext()
             with errors_as_sentences(debug=bool(context.obj)), needed:
                 named = params_file is not None
@@ -77,8 +77,11 @@ def stage_command(
                     required=named,
                     only=name if ignore_others and not named else "",
                 )
+                of_file = getattr(file, name)
                 values = {key: _value(key, section, value) for key, value in given.items()}
-                report_failures(function(override(getattr(file, name), values), **arguments))
+                if implied:
+                    values = {**implied(of_file, values.keys()), **values}
+                report_failures(function(override(of_file, values), **arguments))
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         keyword = inspect.Parameter.KEYWORD_ONLY

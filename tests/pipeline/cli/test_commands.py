@@ -90,6 +90,18 @@ def test_a_project_is_made_once(run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert "There is no" not in capsys.readouterr().out
 
 
+def test_a_path_for_init_is_a_folder_on_this_computer(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path, said in (("s3://bucket/photos", "reads from this computer"), ("", "path is empty")):
+        assert run("init", "project", "--path", path) == NOTHING_DONE
+        assert said in capsys.readouterr().err
+    assert not Path("project").exists()
+    assert run("init", "project", "--path", "photos") == DONE
+    scrape = yaml.safe_load(Path("project/params.yaml").read_text("utf-8"))["scrape"]
+    assert (scrape["source"], scrape["path"]) == ("folder", str(Path("photos").absolute()))
+
+
 def test_init_says_what_git_would_take(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,6 +83,15 @@ def test_a_mapping_is_given_as_key_value(run: Run, stand_in: Replace) -> None:
     assert train.params().options == {"clip": 1.0, "ema": 0.9, "lambda_l1": 10}
 
 
+def test_a_path_implies_a_folder_unless_the_source_reads_it(run: Run, stand_in: Replace) -> None:
+    scrape = stand_in("scrape")
+    assert run("scrape", "--path", "photos") == DONE
+    assert run("scrape", "--path", "photos", "--source", "places365") == DONE
+    Path("params.yaml").write_text("scrape: {source: urls}\n")
+    assert run("scrape", "--path", "list.txt") == DONE
+    assert [params.source for _, params in scrape] == ["folder", "places365", "urls"]
+
+
 def test_categories_imply_a_search_unless_a_source_is_given(run: Run, stand_in: Replace) -> None:
     scrape = stand_in("scrape")
     Path("params.yaml").write_text("scrape: {source: folder}\n")
