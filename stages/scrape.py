@@ -25,6 +25,9 @@ from pipeline.params import ScrapeParams
 from pipeline.sources import find_photos
 from pipeline.sources.base import OFFLINE_HINT, FoundPhoto, Item, RejectedPhoto, UnreadPhoto
 
+_FAILURES_SHOWN = 5
+"""Failures that the sentence names which says why no photo was kept."""
+
 
 def scrape(raw: Path, params: ScrapeParams) -> list[Failure]:
     """Fill ``raw`` with a folder of photos for each category and tables of kept and rejected ones.
@@ -156,6 +159,9 @@ class Collector:
         Raises:
             ColorpipeError: no photo was kept at all.
         """
+        rows = [photo for photos in self.kept.values() for photo in photos.values()]
+        if not rows:
+            raise ColorpipeError(self._why_nothing())
         failed = {failure.what for failure in self.failures}
         tried = Counter(photo.category for photo in self.rejected)
         self.failures += [
@@ -163,9 +169,6 @@ class Collector:
             for category, count in sorted(tried.items())
             if not self.kept[category] and category not in failed
         ]
-        rows = [photo for photos in self.kept.values() for photo in photos.values()]
-        if not rows:
-            raise ColorpipeError(self._why_nothing())
         rows.sort(key=lambda row: (row.category, row.name))
         self.rejected.sort(key=lambda photo: (photo.category, photo.url, photo.reason))
         write_table(self.folder / MANIFEST, rows, RawPhoto)
@@ -178,8 +181,11 @@ class Collector:
             f"{count} × {reason} ({_shortened(examples[reason])})"
             for reason, count in counts.most_common()
         ]
+        why += map(str, self.failures[:_FAILURES_SHOWN])
+        if more := self.failures[_FAILURES_SHOWN:]:
+            why.append(f"and so on, {len(more)} more")
         if not why:
-            why = [str(failure) for failure in self.failures] or ["there were none"]
+            why = ["there were none"]
         hint = f"; {OFFLINE_HINT}" if set(counts) == {rejections.UNREACHABLE} else ""
         return f"No photos were kept: {'; '.join(why)}{hint}."
 

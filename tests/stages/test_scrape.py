@@ -233,6 +233,19 @@ def test_if_nothing_is_kept_the_error_gives_each_reason(tiles: list[bytes]) -> N
     )
 
 
+def test_if_nothing_is_kept_the_error_names_what_could_not_be_read_too() -> None:
+    Path("photos/sea").mkdir(parents=True)
+    Path("photos/sea/notes.jpg").write_text("notes")
+    for number in range(7):
+        Path(f"photos/sea/{number}.jpg").symlink_to("gone.jpg")
+    with pytest.raises(ColorpipeError) as caught:
+        scrape(Path("raw"), ScrapeParams(source="folder", path=Path("photos")))
+    said = str(caught.value)
+    assert said.startswith("No photos were kept: 1 × not an image (sea/notes.jpg: ")
+    assert "; sea: photos/sea/4.jpg could not be read (No such file or directory); " in said
+    assert said.endswith("; and so on, 2 more.")
+
+
 def test_untrusted_text_stays_on_one_line_of_a_table(tiles: list[bytes]) -> None:
     untrusted = "a\r\n\0b"
     collector = Collector(Path(), None)
