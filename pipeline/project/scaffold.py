@@ -8,6 +8,7 @@ version of colorpipe instead, which a stage of its own writes down.
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import json
 import re
 import shutil
@@ -191,7 +192,8 @@ def _make_repositories(folder: Path) -> None:
     if (folder / ".dvc").exists():
         return
     of_a_part = [] if top.resolve() == folder.resolve() else ["--subdir"]
-    _run(folder, sys.executable, "-m", "dvc", "init", "--quiet", *of_a_part)
+    # With --quiet it does not even say why it fails.
+    _run(folder, sys.executable, "-m", "dvc", "init", *of_a_part)
     # Projects ask nobody on the network unless their owner wants it.
     with (folder / ".dvc/config").open("a", encoding="utf-8") as config:
         config.write(_DVC_CONFIG)
@@ -200,10 +202,19 @@ def _make_repositories(folder: Path) -> None:
 def _run(folder: Path, *command: str) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
         words = " ".join(
             Path(command[0]).name if i == 0 else word for i, word in enumerate(command)
         )
         raise ColorpipeError(
-            f"`{words}` failed in {folder}: {said[-1] if said else 'it said nothing'}."
+            f"`{words}` failed in {folder}: {_reason(done.stderr or done.stdout)}."
         )
+
+
+def _reason(said: str) -> str:
+    """Find in what git or DVC printed why it failed, on one line and without a full stop."""
+    lines = [line.strip() for line in said.strip().splitlines()]
+    # DVC names the error, and behind an empty line where help is to be had; git ends with it.
+    if errors := [n for n, line in enumerate(lines) if line.startswith("ERROR: ")]:
+        found = itertools.takewhile(bool, lines[errors[0] :])
+        return " ".join(found).removeprefix("ERROR: ").rstrip(".")
+    return lines[-1].rstrip(".") if lines else "it said nothing"

@@ -151,6 +151,13 @@ def test_without_git_it_says_so_before_any_work(
     assert not (tmp_path / "project").exists()
 
 
+def test_what_dvc_refuses_is_said(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / ".gitignore").write_text("part/\n")
+    with pytest.raises(ColorpipeError, match="dvc is ignored by your SCM tool.*to .gitignore.$"):
+        create_project(tmp_path / "part")
+
+
 def test_below_another_repository_it_is_a_part_of_it(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     create_project(tmp_path / "part")
