@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from pipeline.errors import ColorpipeError, Failure, StoppedError
-from pipeline.files.interruptions import sigterm_as_ctrl_c
+from pipeline.files.interruptions import ending_as_ctrl_c
 from pipeline.files.outputs import reason_of
 
 DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
@@ -21,10 +21,11 @@ DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 def errors_as_sentences(debug: bool) -> Iterator[None]:
     """Print an expected error as one sentence on standard error and exit with its code.
 
-    Any other error is a bug, and keeps its traceback. SIGTERM stops a command as Ctrl-C does.
+    Any other error is a bug, and keeps its traceback. SIGTERM and the end of the
+    terminal stop a command as Ctrl-C does.
     """
     try:
-        with sigterm_as_ctrl_c():
+        with ending_as_ctrl_c():
             yield
     except (ColorpipeError, OSError, KeyboardInterrupt) as error:
         if debug:

@@ -176,8 +176,11 @@ def become_worker() -> None:
     # A worker a core is all the parallelism there is to have.
     cv2.setNumThreads(1)
     keep_freed_memory(KEPT_MEMORY)
-    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    # Ctrl-C and the end of a terminal reach the whole process group; the parent alone decides what
+    # they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Inherited is the parent's way of clearing up, which is not the worker's.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # Decoders write there what they make of untrusted files, past Python.

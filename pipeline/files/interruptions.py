@@ -1,13 +1,17 @@
-"""Ctrl-C and SIGTERM: as a request to stop, or as an end that leaves nothing half-written."""
+"""Ctrl-C, SIGTERM and a closed terminal: as a request to stop, or as an end that clears up."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
+
+ENDING = (signal.SIGTERM, *((signal.SIGHUP,) if sys.platform != "win32" else ()))
+"""What ends a command besides Ctrl-C: `kill` or a service manager, and the end of its terminal."""
 
 
 @dataclass
@@ -18,25 +22,30 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does: Python alone would clear up nothing.
+def ending_as_ctrl_c() -> Iterator[None]:
+    """Let :data:`ENDING` raise KeyboardInterrupt, as Ctrl-C does: Python alone clears up nothing.
 
-    Where SIGTERM is handled or ignored already, and outside the main thread, nothing is changed.
+    Where such a signal is handled or, as `nohup` has it, ignored already, and outside the main
+    thread, nothing is changed.
     """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    changed = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
 def interruptions() -> Iterator[StopRequest]:
-    """Turn the first Ctrl-C or SIGTERM into a request; a second one stops at once.
+    """Turn the first Ctrl-C, or signal of :data:`ENDING`, into a request; a second stops at once.
+
+    The end of a terminal is ignored where it was before, as `nohup` has it.
 
     Outside the main thread, where Python handles no signals, nothing is ever requested.
     """
@@ -50,7 +59,9 @@ def interruptions() -> Iterator[StopRequest]:
         stop.requested = True
         signal.signal(number, signal.default_int_handler)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = {signal.SIGINT, signal.SIGTERM}
+    handled |= {number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN}
+    before = {number: signal.signal(number, handle) for number in handled}
     try:
         yield stop
     finally:

@@ -15,6 +15,7 @@ import stand_ins
 
 import pipeline
 from pipeline.errors import ColorpipeError, Failure, StoppedError
+from pipeline.files.interruptions import ENDING
 
 # What the documentation promises.
 DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
@@ -80,16 +81,17 @@ def test_an_expected_error_is_a_sentence_and_an_exit_code(
     assert "Traceback" not in written
 
 
-def test_sigterm_leaves_no_file_that_is_half_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", ENDING)
+def test_what_ends_a_command_leaves_no_file_half_written(tmp_path: Path, number: int) -> None:
     code = (
-        "import os, signal, sys\n"
+        "import os, sys\n"
         "import stages.colorize\n"
         "from pathlib import Path\n"
         "from pipeline import cli\n"
         "from pipeline.files.outputs import new_file\n"
         "def colorize(*_, **__):\n"
         "    with new_file(Path('colored.jpg')):\n"
-        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
         "stages.colorize.colorize = colorize\n"
         "sys.argv[1:] = ['colorize', 'in', 'out']\n"
         "cli.main()\n"

@@ -4,15 +4,16 @@ import threading
 
 import pytest
 
-from pipeline.files.interruptions import interruptions, sigterm_as_ctrl_c
+from pipeline.files.interruptions import ENDING, ending_as_ctrl_c, interruptions
 
 
 @pytest.fixture(autouse=True)
-def unhandled_sigterm():
-    """Handle SIGTERM as a new process does: Ray leaves its own handler in the process it ran in."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def unhandled_signals():
+    """Handle signals as a new process does: Ray leaves its own handler in the process it ran in."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_the_first_ctrl_c_asks_and_the_second_stops():
@@ -26,27 +27,40 @@ def test_the_first_ctrl_c_asks_and_the_second_stops():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_sigterm_asks_too():
+@pytest.mark.parametrize("number", ENDING)
+def test_what_ends_a_command_asks_too(number):
     with interruptions() as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert stop.requested
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
-def test_sigterm_ends_a_block_that_clears_up():
+@pytest.mark.parametrize("number", ENDING)
+def test_what_ends_a_command_ends_a_block_that_clears_up(number):
     cleared = []
-    with pytest.raises(KeyboardInterrupt), sigterm_as_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         finally:
             cleared.append(True)
     assert cleared
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
-def test_sigterm_stays_what_it_is_where_it_is_handled():
-    with interruptions() as stop, sigterm_as_ctrl_c():
-        os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_stays_what_it_is_where_it_is_handled(number):
+    with interruptions() as stop, ending_as_ctrl_c():
+        os.kill(os.getpid(), number)
     assert stop.requested
+
+
+@pytest.mark.parametrize("number", ENDING[1:])
+def test_under_nohup_the_end_of_a_terminal_means_nothing(number):
+    signal.signal(number, signal.SIG_IGN)
+    with ending_as_ctrl_c(), interruptions() as stop:
+        os.kill(os.getpid(), number)
+    assert not stop.requested
+    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 def test_it_does_nothing_outside_the_main_thread():

@@ -154,7 +154,7 @@ def test_without_git_it_says_so_before_any_work(
 def test_what_dvc_refuses_is_said(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     (tmp_path / ".gitignore").write_text("part/\n")
-    with pytest.raises(ColorpipeError, match="dvc is ignored by your SCM tool.*to .gitignore.$"):
+    with pytest.raises(ColorpipeError, match=r"dvc is ignored by your SCM tool.*to \.gitignore\.$"):
         create_project(tmp_path / "part")
 
 
