@@ -25,6 +25,7 @@ from typing import Any
 
 from bing_image_downloader import bing as library
 
+from pipeline.download import rejections
 from pipeline.download.cached_fetch import CachedFetcher
 from pipeline.download.rejections import FetchError
 from pipeline.errors import ColorpipeError
@@ -80,6 +81,8 @@ def _search(category: Category, params: ScrapeParams) -> FindLinks:
                 body = await fetcher.page(page.url, PAGE_BYTES, _has_results)
             except FetchError as error:
                 why = f"{error.reason}, {error.detail}"
+                if error.reason == rejections.PRIVATE:
+                    why += " (a mirror or test server of your own belongs in scrape.allow_hosts)"
                 raise SearchError(f"the search at {host} fails: {why}", unreachable=True) from error
             results = page.results(body.decode("utf-8", "replace"))
             new = [url for url in results.urls if url not in seen]

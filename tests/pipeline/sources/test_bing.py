@@ -307,6 +307,13 @@ def test_without_a_network_the_error_suggests_a_folder(tmp_path: Path) -> None:
     assert "--source folder" in str(caught.value)
 
 
+def test_of_a_search_with_a_private_address_it_is_said_how_to_allow_it(tmp_path: Path) -> None:
+    with BingServer({"sea": SEA}) as server:
+        settings = params(server, tmp_path, allow_hosts=())
+        with pytest.raises(ColorpipeError, match=r"not public.* belongs in scrape\.allow_hosts"):
+            list(find_photos(settings))
+
+
 def test_a_search_that_repeats_itself_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with BingServer({"sea": SEA[:5], "green hills": []}) as server:
         page = server.page("sea", 0)
