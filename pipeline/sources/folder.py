@@ -33,9 +33,14 @@ def photos(params: ScrapeParams) -> Iterator[Item]:
     """
     root = params.local_path
     if not root.is_dir():
+        others = (
+            " A list of URLs needs --source urls, and an archive the source of its data set."
+            if root.is_file()
+            else ""
+        )
         raise ColorpipeError(
             f"{root} is not a folder; --path (scrape.path) names the folder that holds a folder of"
-            " photos for each category."
+            f" photos for each category.{others}"
         )
     found = False
     for category, files, errors in _categories(root):

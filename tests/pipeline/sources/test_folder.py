@@ -100,6 +100,12 @@ def test_an_unreadable_folder_is_an_error() -> None:
             find(folder / "photos")
 
 
+def test_of_a_file_the_sources_that_read_files_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "list.txt")
+    with pytest.raises(ColorpipeError, match=r"list\.txt is not a folder; .* --source urls"):
+        find(tmp_path / "list.txt")
+
+
 def test_a_missing_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ColorpipeError, match="inbox is not a folder; --path"):
