@@ -391,6 +391,22 @@ def test_a_report_of_what_was_skipped_goes_on(photos: Path, model: Path, tmp_pat
     ]
 
 
+def test_a_report_that_goes_on_leaves_no_photo_failed_that_has_a_result(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:500])
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report)
+    # Repaired, and colored by a run of which this report does not know.
+    GRAY.save(photos / "broken.png")
+    colorize(photos, tmp_path / "out", model, PARAMS, skip_existing=True)
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report, skip_existing=True)
+    rows = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    of_it = [row["status"] for row in rows if row["photo"] == "broken.png"]
+    assert of_it == ["failed", "skipped"]
+    assert [row["status"] for row in rows].count("skipped") == 1
+
+
 @pytest.mark.parametrize("out", ["out", "named.png"])
 def test_the_report_names_what_was_written(
     out: str, photos: Path, model: Path, tmp_path: Path
