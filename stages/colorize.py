@@ -33,7 +33,7 @@ from pipeline.inference.places import Places, open_places
 from pipeline.inference.report import on_page, require_report, with_lines
 from pipeline.inference.streaming import Existing, Settings
 from pipeline.location import Location
-from pipeline.models.resolve import describe_model, digest_of, find_model
+from pipeline.models.resolve import describe_model, digest_of, find_model, require_same
 from pipeline.params import ColorizeParams
 from pipeline.video.color_video import film_outcomes
 from pipeline.video.kinds import READ as FILMS_READ
@@ -125,7 +125,7 @@ def colorize(
         read = [*places.shared, *filter(os.path.exists, filter(None, (weights, reference)))]
         with (
             engine.sharing(read, places.shared_out),
-            IsolatedColorizer(_loader(weights, params), engine, params.device) as colorizer,
+            IsolatedColorizer(_loader(weights, params, engine), engine, params.device) as colorizer,
         ):
             loaded = colorizer.loaded
             print(f"Colorizing with {_described(loaded)}.", file=sys.stderr)
@@ -160,9 +160,9 @@ def colorize(
     return failures
 
 
-def _loader(weights: Path, params: ColorizeParams) -> Callable[[], Colorizer]:
+def _loader(weights: Path, params: ColorizeParams, engine: Engine) -> Callable[[], Colorizer]:
     """Return what makes the colorizer in the processes of an engine."""
-    return functools.partial(
+    load = functools.partial(
         Colorizer.load,
         weights,
         params.device,
@@ -171,6 +171,15 @@ def _loader(weights: Path, params: ColorizeParams) -> Callable[[], Colorizer]:
         tta=params.tta,
         runtime=params.runtime,
     )
+    if not engine.is_remote or not weights.is_file():
+        return load
+    return functools.partial(_load_same, load, weights, digest_of(weights))
+
+
+def _load_same(load: Callable[[], Colorizer], weights: Path, digest: str) -> Colorizer:
+    """Load the weights on another machine, where colorpipe may be of another version."""
+    require_same(weights, digest)
+    return load()
 
 
 def _described(loaded: Loaded) -> str:

@@ -41,6 +41,7 @@ def compare(
     least 11 px a side; nothing is scaled.
 
     Raises:
+        TypeError: one is neither Pillow's nor an array, but a path, for example.
         ValueError: the sizes differ or are too small, or an array has another shape or type.
     """
     result, truth = _srgb(colorized), _srgb(ground_truth)
@@ -65,6 +66,11 @@ def _srgb(picture: Image.Image | NDArray[Any]) -> RGB:
         picture.load()
         pixels = np.asarray(to_srgb(picture, picture.info.get("icc_profile"), []))
         return turned_upright(pixels, orientation_of(picture))
+    if not isinstance(picture, np.ndarray):
+        raise TypeError(
+            f"A picture of type {type(picture).__name__} is not taken: give an image of Pillow's,"
+            " as Image.open makes it of a file, or an array."
+        )
     if (
         picture.dtype != np.uint8
         or picture.ndim not in {2, 3}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, get_args
 
 import cv2
 import numpy as np
@@ -80,7 +80,7 @@ class Colorizer:
         upsampling: how color comes up to the picture's size: ``guided`` follows edges.
 
     Raises:
-        ValueError: ``strength`` or ``size`` is outside its range.
+        ValueError: ``strength`` or ``size`` is outside its range, or ``upsampling`` unknown.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Colorizer:
             raise ValueError(f"strength is {strength}, but must be a number of at least 0.")
         if size is not None and size < 1:
             raise ValueError(f"size is {size}, but must be at least 1, or None.")
+        _require_word("upsampling", upsampling, get_args(Method))
         self.predictor = predictor
         self.weights: Path | None = None
         """The file that :meth:`load` has read."""
@@ -144,8 +145,9 @@ class Colorizer:
         Raises:
             ColorpipeError: the file is missing or not ours, or the device or the runtime is not
                 there, or they do not go together.
-            ValueError: see the class.
+            ValueError: see the class; or ``runtime`` is unknown.
         """
+        _require_word("runtime", runtime, get_args(RuntimeName))
         path = find_model(None if path is None else Path(path), runtime)
         if runtime == "auto":
             runtime = "onnx" if path.suffix == ".onnx" else "torch"
@@ -377,6 +379,12 @@ class Colorizer:
         if network is None or not hints:
             return [self.predictor.predict(grays)]
         return network.predict_by_hints(grays, hints)
+
+
+def _require_word(name: str, word: str, known: Sequence[str]) -> None:
+    # Whoever misspells one would get another's result.
+    if word not in known:
+        raise ValueError(f"{name} is {word!r}, but must be one of {', '.join(known)}.")
 
 
 def _onnx_predictor(path: Path) -> Predictor:

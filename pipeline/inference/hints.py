@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,13 @@ class Hint:
     def __post_init__(self) -> None:
         for name in ("x", "y", "radius"):
             value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
             if not (is_number and math.isfinite(value) and value >= 0):
                 raise ValueError(
                     f"a hint's {name} is {value!r}, but must be a number of at least 0"
                 )
+            if not isinstance(value, int | float):  # NumPy's, which JSON does not know
+                object.__setattr__(self, name, float(value))
         self.rgb()
 
     def rgb(self) -> tuple[int, int, int]:
@@ -217,7 +220,8 @@ def seeds(
     for number, hint in enumerate(hints):
         mask = result[number]
         x, y = hint.x + 0.5, hint.y + 0.5
-        mask[:] = np.square(columns - x) + np.square(rows - y) <= hint.radius**2
+        radius = min(hint.radius, sum(shape))  # a larger one has no square
+        mask[:] = np.square(columns - x) + np.square(rows - y) <= radius**2
         mask[min(int(y * down), small[0] - 1), min(int(x * across), small[1] - 1)] = True
         result[:number] &= ~mask
     return result

@@ -122,7 +122,7 @@ def _row(outcome: Outcome, places: Places, films: Collection[str]) -> dict[str, 
 
 
 def _earlier(report: Path) -> tuple[frozenset[str], bool]:
-    """Return the names in an earlier report, and whether its last line was not cut off."""
+    """Return what has a result by an earlier report, and whether its last line is whole."""
     names: set[str] = set()
     line = "\n"
     with report.open(encoding="utf-8", errors="replace") as stream:
@@ -130,7 +130,11 @@ def _earlier(report: Path) -> tuple[frozenset[str], bool]:
             # A line that was cut off says nothing.
             with suppress(ValueError):
                 row = json.loads(line)
-                names.update(str(row[kind]) for kind in _KINDS if kind in row)
+                found = {str(row[kind]) for kind in _KINDS if kind in row}
+                if row.get("status") == "failed":
+                    names -= found
+                else:
+                    names |= found
     return frozenset(names), line.endswith("\n")
 
 

@@ -333,7 +333,7 @@ def _colorize_group(
             is_faint = tint.mean_chroma < FAINT * colorizer.strength
             outcomes[place] = _done(entry, page.damage, _DOUBTFUL if is_guess and is_faint else "")
         except Exception as error:  # noqa: BLE001 - the others go on
-            outcomes[place] = Outcome(entry.job.name, "failed", reason=_reason(error, "written"))
+            outcomes[place] = _not_written(entry, error, files)
     return [outcomes[place] for place in range(len(group.entries))]
 
 
@@ -373,8 +373,17 @@ def _colorize_pages(
                 for path, length in lengths:
                     _write(ready, spool.read(length), path, files)
     except Exception as error:  # noqa: BLE001 - the others go on
-        return Outcome(ready.job.name, "failed", reason=_reason(error, "written"))
+        return _not_written(ready, error, files)
     return _done(ready, "; ".join(damages))
+
+
+def _not_written(ready: _Ready, error: Exception, files: Files) -> Outcome:
+    # Another command that works on the same folders was faster.
+    if isinstance(error, FileExistsError):
+        outcome = _is_there(ready.job, ready.paths, ready.existing, files)
+        if outcome is not None:
+            return outcome
+    return Outcome(ready.job.name, "failed", reason=_reason(error, "written"))
 
 
 def _done(ready: _Ready, damage: str, note: str = "") -> Outcome:

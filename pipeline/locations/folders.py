@@ -44,7 +44,7 @@ def fetch_folder(url: Url, folder: Path) -> list[Failure]:
     _require_whole(storage, entries)
     names = [name for name in entries if _matters(name)]
     if not names:
-        raise ColorpipeError(f"There is nothing at {url}; name a folder that holds objects.")
+        raise _nothing_at(url)
     folder.mkdir(parents=True)
     failures = []
     with ThreadPoolExecutor(TRANSFERS) as pool:
@@ -182,21 +182,31 @@ def save_listing(url: Url, path: Path) -> None:
     """Write the table of what lies at ``url``, but for hidden names, to ``path``.
 
     Raises:
-        ColorpipeError: it cannot be listed, is being written, or ``path`` cannot be written.
+        ColorpipeError: nothing is there, it is an object, cannot be listed, or is being written; or
+            ``path`` cannot be written.
     """
     require_table(path, Entry)
-    entries = (entry for entry in _finished(Storage(url)) if _matters(entry.name))
+    entries = (entry for entry in _finished(url) if _matters(entry.name))
     try:
         write_table(path, entries, Entry)
     except OSError as error:
         raise ColorpipeError(f"{path} could not be written: {reason_of(error)}.") from error
 
 
-def _finished(storage: Storage) -> Iterator[Entry]:
+def _finished(url: Url) -> Iterator[Entry]:
+    storage = Storage(url)
+    is_empty = True
     for entry in storage.entries():
         if entry.name == UPLOADING:
             raise _unfinished(storage)
+        is_empty = False
         yield entry
+    if is_empty:
+        raise _nothing_at(url)
+
+
+def _nothing_at(url: Url) -> ColorpipeError:
+    return ColorpipeError(f"There is nothing below {url}; name a folder that holds objects.")
 
 
 def _unfinished(storage: Storage) -> ColorpipeError:

@@ -33,7 +33,7 @@ def choose_device(name: DeviceName = "auto") -> torch.device:
     }
     if name == "auto":
         name = next(candidate for candidate in ("cuda", "mps", "cpu") if there[candidate])
-    if not there[name]:
+    if not there.get(name):
         others = ["auto", *(candidate for candidate in there if there[candidate])]
         raise ColorpipeError(
             f"The device '{name}' is not available here; use --device {' or '.join(others)}."

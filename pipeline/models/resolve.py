@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from pathlib import Path
 
 from pipeline.errors import ColorpipeError
@@ -85,6 +86,25 @@ def require_export_name(out: Path, suffix: str) -> None:
 def digest_of(weights: Path) -> str:
     """Return the SHA-256 of a file of weights, in hexadecimal digits."""
     return hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def require_same(weights: Path, digest: str) -> None:
+    """Refuse a file of weights that has, on this machine, another content than on the command's.
+
+    Raises:
+        ColorpipeError: its SHA-256 is not ``digest``, or it cannot be read.
+    """
+    try:
+        is_same = digest_of(weights) == digest
+    except OSError as error:
+        raise ColorpipeError(
+            f"The machine {platform.node()} could not read the weights {weights}: {error.strerror}."
+        ) from error
+    if not is_same:
+        raise ColorpipeError(
+            f"The machine {platform.node()} has other weights at {weights} than this one has; copy"
+            " the file there, or name one with --model that all machines see."
+        )
 
 
 def describe_model(weights: Path, recipe: str) -> str:

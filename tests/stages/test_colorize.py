@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -25,7 +27,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from predictors import Rainbow
 
-from pipeline.engines.base import KILLED
+from pipeline.engines.base import KILLED, S
+from pipeline.engines.local_engine import LocalEngine
+from pipeline.engines.process import HoldingProcess
 from pipeline.errors import ColorpipeError, StoppedError
 from pipeline.evaluation.pair import compare
 from pipeline.imaging.color import Float
@@ -391,6 +395,22 @@ def test_a_report_of_what_was_skipped_goes_on(photos: Path, model: Path, tmp_pat
     ]
 
 
+def test_a_report_that_goes_on_leaves_no_photo_failed_that_has_a_result(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:500])
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report)
+    # Repaired, and colored by a run of which this report does not know.
+    GRAY.save(photos / "broken.png")
+    colorize(photos, tmp_path / "out", model, PARAMS, skip_existing=True)
+    colorize(photos, tmp_path / "out", model, PARAMS, report=report, skip_existing=True)
+    rows = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    of_it = [row["status"] for row in rows if row["photo"] == "broken.png"]
+    assert of_it == ["failed", "skipped"]
+    assert [row["status"] for row in rows].count("skipped") == 1
+
+
 @pytest.mark.parametrize("out", ["out", "named.png"])
 def test_the_report_names_what_was_written(
     out: str, photos: Path, model: Path, tmp_path: Path
@@ -680,6 +700,42 @@ def test_no_librarys_warning_reaches_the_terminal(
     assert len(said) == 2
     assert said[0].startswith("Colorizing with")
     assert said[1].startswith("Colorizing: 2 of 2 photos")
+
+
+class OtherWeights(LocalEngine):
+    """As another machine, which has another file of weights under the same path, or none."""
+
+    is_remote = True
+
+    def __init__(self, weights: Path, content: bytes | None) -> None:
+        self.weights, self.content = weights, content
+
+    def holding(self, load: Callable[[], S], device: str = "cpu") -> HoldingProcess[S]:
+        self.weights.unlink()
+        if self.content is not None:
+            self.weights.write_bytes(self.content)
+        return super().holding(load, device)
+
+
+@pytest.mark.parametrize(
+    ("same", "said"),
+    [(True, ""), (False, "has other weights at {}"), (None, "could not read the weights {}: ")],
+)
+def test_a_machine_with_other_weights_colors_nothing(
+    same: bool | None, said: str, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    own, other = tmp_path / "own.safetensors", tmp_path / "other.safetensors"
+    own.write_bytes(model.read_bytes())
+    stand_ins.generator(other, cast=0.2)
+    content = None if same is None else (own if same else other).read_bytes()
+    expected = (
+        contextlib.nullcontext()
+        if same
+        else pytest.raises(ColorpipeError, match=f"machine .* {said.format(own)}")
+    )
+    with expected:
+        colorize(photos, tmp_path / "out", own, PARAMS, engine=OtherWeights(own, content))
+    assert (tmp_path / "out").exists() == bool(same)
 
 
 def test_hints_are_found_beside_a_photo_or_given(model: Path, tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def test_pictures_of_different_sizes_are_refused() -> None:
         compare(PHOTO[:100, :200], PHOTO)
 
 
+def test_a_path_is_no_picture() -> None:
+    with pytest.raises(TypeError, match=r"of type str is not taken: .* as Image\.open makes it"):
+        compare("colored.png", PHOTO)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "array", [PHOTO / 255, PHOTO[..., :2], PHOTO[None], PHOTO.astype(np.uint16)]
 )

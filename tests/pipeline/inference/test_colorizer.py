@@ -133,6 +133,13 @@ def test_a_size_that_is_none_is_refused(size: int) -> None:
         Colorizer(Rainbow(), size=size)
 
 
+def test_a_misspelled_word_is_refused() -> None:
+    with pytest.raises(ValueError, match="upsampling is 'guide', but must be one of guided, cubic"):
+        Colorizer(Rainbow(), upsampling="guide")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="runtime is 'onxx', but must be one of auto, torch, onnx"):
+        Colorizer.load("pretrained", runtime="onxx")  # type: ignore[arg-type]
+
+
 def test_many_pictures_of_many_sizes_come_back_in_order_and_as_when_alone() -> None:
     colorizer = Colorizer(Rainbow())
     pictures = [GRAY, GRAY[:100], GRAY[:, :200], GRAY[:100], GRAY, GRAY, GRAY, GRAY[:100]]

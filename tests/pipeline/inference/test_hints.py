@@ -56,6 +56,15 @@ def test_a_hint_is_checked() -> None:
         Hint(1, 2, "red", float("nan"))
 
 
+def test_a_hint_may_have_numbers_of_numpy() -> None:
+    row, column = np.unravel_index(GRAY.argmax(), GRAY.shape)
+    hint = Hint(column, row, "navy", np.float32(2.5))
+    assert hint == Hint(int(column), int(row), "navy", 2.5)
+    assert hints_of(as_json([hint]).encode(), "it") == (hint,)
+    with pytest.raises(ValueError, match="a hint's x is"):
+        Hint(np.bool_(True), 1, "navy")
+
+
 def test_the_command_lines_form_is_read() -> None:
     assert parse_hint("120,340=#3a6b35") == Hint(120, 340, "#3a6b35")
     assert parse_hint(" 1.5,2,8=navy") == Hint(1.5, 2, "navy", 8)
@@ -138,6 +147,14 @@ def test_a_radius_holds_whatever_is_in_it(networks: dict[str, Colorizer]) -> Non
     result = networks["none"](gray, hints=[Hint(50, 50, "#206020", 12)])
     lab = color.rgb_to_lab(result)
     assert (lab[45:56, 42:59, 1] < -8).all()
+
+
+def test_a_radius_of_any_size_is_the_whole_picture(networks: dict[str, Colorizer]) -> None:
+    gray = np.full((100, 100), 120, np.uint8)
+    large, huge = (
+        networks["none"](gray, hints=[Hint(50, 50, "#206020", radius)]) for radius in (200, 1e200)
+    )
+    assert np.array_equal(large, huge)
 
 
 def test_two_hints_on_one_thing_share_it(networks: dict[str, Colorizer]) -> None:

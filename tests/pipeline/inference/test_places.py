@@ -465,7 +465,9 @@ def test_a_killed_run_goes_on_where_it_was(
     command = [sys.executable, "-m", "pipeline", "colorize", "s3://photos/in", "s3://photos/out"]
     command += ["--model", str(model), "--size", "64", "--device", "cpu"]
     with door(storage.endpoint, status):
-        run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        # What a kill leaves there goes with the test.
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        run = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
         assert holding.wait(60)
         run.send_signal(signal.SIGKILL)
         run.wait()

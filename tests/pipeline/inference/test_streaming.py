@@ -49,6 +49,34 @@ def test_outcomes_come_in_the_order_of_the_jobs(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "7.png").exists()
 
 
+class Overtaken(Rainbow):
+    """While it predicts, another command writes the result."""
+
+    def __init__(self, result: Path) -> None:
+        super().__init__()
+        self.result = result
+
+    def predict(self, grays: NDArray[np.uint8]) -> Float:
+        self.result.parent.mkdir(exist_ok=True)
+        self.result.write_bytes(b"another's")
+        return super().predict(grays)
+
+
+@pytest.mark.parametrize(
+    ("existing", "status", "said"),
+    [("skip", "skipped", ""), ("refuse", "failed", "0.png is there already; use --overwrite or")],
+)
+def test_what_another_command_wrote_meanwhile_counts_as_there(
+    existing: streaming.Existing, status: str, said: str, tmp_path: Path
+) -> None:
+    jobs = jobs_for(tmp_path, [(40, 30)])
+    result = tmp_path / "out" / "0.png"
+    (outcome,) = colorize_files(Colorizer(Overtaken(result)), jobs, Settings(existing))
+    assert outcome.status == status
+    assert said in outcome.reason
+    assert result.read_bytes() == b"another's"
+
+
 class Pale(Rainbow):
     """As colors come out that the network is not sure of."""
 

@@ -194,5 +194,11 @@ def test_where_no_object_may_be_read_that_is_said(
 
 
 def test_where_nothing_is_nothing_is_read(storage: object_storage.Storage, tmp_path: Path) -> None:
-    with pytest.raises(ColorpipeError, match="There is nothing at s3://photos/out"):
+    with pytest.raises(ColorpipeError, match="There is nothing below s3://photos/out;"):
         fetch_folder(OUT, tmp_path / "in")
+    # Of an object a table would be as empty, and DVC content with it.
+    storage.put("a.png", b"photo")
+    for url in (OUT, Url("s3", "photos/a.png")):
+        with pytest.raises(ColorpipeError, match=f"There is nothing below {url};"):
+            save_listing(url, tmp_path / "listing.csv")
+    assert list(tmp_path.iterdir()) == []

@@ -23,9 +23,10 @@ def test_auto_takes_a_device_that_works():
     assert torch.zeros(1, device=choose_device("auto")).item() == 0
 
 
-def test_a_missing_device_is_named_with_those_available():
-    with pytest.raises(ColorpipeError, match=rf"'{ABSENT}' .* here; use --device auto or .*cpu\.$"):
-        choose_device(ABSENT)
+@pytest.mark.parametrize("name", [ABSENT, "cuda:1"])
+def test_a_missing_device_is_named_with_those_available(name):
+    with pytest.raises(ColorpipeError, match=rf"'{name}' .* here; use --device auto or .*cpu\.$"):
+        choose_device(name)
 
 
 def test_a_precision_that_is_asked_for_is_taken():
