@@ -41,7 +41,7 @@ from pipeline.video.color_video import color_video
 from stages.colorize import colorize
 
 PROJECT = Path(pipeline.__file__).parents[1]
-SOON = 60_000
+SOON = 180_000
 """Milliseconds: on a busy machine everything takes long."""
 
 
