@@ -185,7 +185,7 @@ def test_landscape_rgb_does_not_depend_on_its_discriminator(photo):
 
 
 def test_landscape_rgbs_discriminator_needs_room():
-    with pytest.raises(ColorpipeError, match="'discriminator' is True, but must be false for"):
+    with pytest.raises(ColorpipeError, match="'discriminator' is true, but must be false for"):
         get_recipe("landscape-rgb", {"size": 64})
     assert get_recipe("landscape-rgb", {"size": 64, "discriminator": False}).settings.size == 64
 
