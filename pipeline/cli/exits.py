@@ -21,8 +21,8 @@ DONE, SOME_FAILED, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 def errors_as_sentences(debug: bool) -> Iterator[None]:
     """Print an expected error as one sentence on standard error and exit with its code.
 
-    Any other error is a bug, and keeps its traceback. SIGTERM and the end of the
-    terminal stop a command as Ctrl-C does.
+    Any other error is a bug, and keeps its traceback. SIGTERM and the end of the terminal stop a
+    command as Ctrl-C does.
     """
     try:
         with ending_as_ctrl_c():

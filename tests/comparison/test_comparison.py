@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -558,3 +559,18 @@ def test_what_is_missing_is_named_with_what_makes_it(
     (project / "params.yaml").unlink()
     assert step("table") == 2
     assert "run this in the project's folder" in capsys.readouterr().err
+
+
+def test_the_findings_intervals_are_those_of_the_table() -> None:
+    number = r"-?\d+(?:\.\d+)?"
+    interval = re.compile(rf"({number})\s+\(({number})\s+to\s+({number})\)")
+    found, computed = (
+        [tuple(map(float, each)) for each in interval.findall((COMPARISON / name).read_text())]
+        for name in ("findings.md", "results.md")
+    )
+    # "Worse by 0.5" is the other side of a difference of -0.5.
+    known = computed + [(-value, -high, -low) for value, low, high in computed]
+    assert found
+    for each in found:
+        # To two digits; a half may be rounded either way.
+        assert any(np.allclose(each, other, rtol=0, atol=0.0051) for other in known), each

@@ -23,6 +23,7 @@ import pytest
 import skimage.data
 import stand_ins
 import tifffile
+from full_disk import files_of_at_most
 from numpy.typing import NDArray
 from PIL import Image
 from predictors import Rainbow
@@ -360,18 +361,12 @@ def test_a_disk_that_fills_while_lines_are_written_is_named(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
 def test_a_disk_that_fills_while_a_page_is_written_is_named(model: Path, tmp_path: Path) -> None:
-    import resource
-
     Image.new("L", (8, 8), 90).save(tmp_path / "small.png")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # More than the photo has, and less than the page.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
-    try:
-        with pytest.raises(ColorpipeError, match=r"report\.html could not be written"):
-            report = tmp_path / "report.html"
-            colorize(tmp_path / "small.png", tmp_path / "out", model, PARAMS, report=report)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    report = tmp_path / "report.html"
+    refused = pytest.raises(ColorpipeError, match=r"report\.html could not be written")
+    # The photo has less, and the page more.
+    with files_of_at_most(5_000), refused:
+        colorize(tmp_path / "small.png", tmp_path / "out", model, PARAMS, report=report)
     assert not report.exists()
 
 

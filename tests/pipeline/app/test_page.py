@@ -459,9 +459,7 @@ def moves(page: Page) -> list[float]:
 
 
 def wait_for_download(page: Page, name: str, expected: bytes) -> None:
-    end = time.monotonic() + SOON / 1000
-    while downloaded(page, "#download") != (name, expected):
-        assert time.monotonic() < end
+    assert soon(lambda: downloaded(page, "#download") == (name, expected))
 
 
 def test_the_download_has_the_last_of_several_quick_changes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -53,8 +55,9 @@ def test_pictures_of_different_sizes_are_refused() -> None:
 
 
 def test_a_path_is_no_picture() -> None:
+    path: Any = "colored.png"
     with pytest.raises(TypeError, match=r"of type str is not taken: .* as Image\.open makes it"):
-        compare("colored.png", PHOTO)  # type: ignore[arg-type]
+        compare(path, PHOTO)
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,12 @@ def test_a_size_that_is_none_is_refused(size: int) -> None:
 
 
 def test_a_misspelled_word_is_refused() -> None:
+    method: Any = "guide"
     with pytest.raises(ValueError, match="upsampling is 'guide', but must be one of guided, cubic"):
-        Colorizer(Rainbow(), upsampling="guide")  # type: ignore[arg-type]
+        Colorizer(Rainbow(), upsampling=method)
+    runtime: Any = "onxx"
     with pytest.raises(ValueError, match="runtime is 'onxx', but must be one of auto, torch, onnx"):
-        Colorizer.load("pretrained", runtime="onxx")  # type: ignore[arg-type]
+        Colorizer.load("pretrained", runtime=runtime)
 
 
 def test_many_pictures_of_many_sizes_come_back_in_order_and_as_when_alone() -> None:

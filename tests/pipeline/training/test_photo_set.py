@@ -3,6 +3,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from full_disk import files_of_at_most
 from PIL import Image
 from splits import make_split
 
@@ -81,16 +82,10 @@ def test_a_category_that_is_not_text_is_one_like_others(split, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
 def test_a_full_disk_is_a_sentence_and_nothing_is_left(split, tmp_path):
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    refused = pytest.raises(ColorpipeError, match=r"8 photos, 0\.1 MB, cannot be written to")
     # Eight photos of 64 px have 98,304 bytes.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    try:
-        with pytest.raises(ColorpipeError, match=r"8 photos, 0\.1 MB, cannot be written to"):
-            read_photos(split, "train", tmp_path / "cache")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_of_at_most(50_000), refused:
+        read_photos(split, "train", tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
 
 
